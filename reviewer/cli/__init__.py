@@ -1,0 +1,1 @@
+"""One file per verb: options in, exit code out."""

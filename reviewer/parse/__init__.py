@@ -1,0 +1,1 @@
+"""One file at a time, pure, with no knowledge of the kernel's API."""
