@@ -13,7 +13,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True, tag_field="record"):
     """Base of every fact: immutable, hashable, written as a plain array."""
 
 
@@ -55,7 +55,7 @@ class CType(Record, tag="t"):
     function: bool = False  # (pointer to) a function returning `name`
 
 
-class Field_(Record, tag="m"):
+class FieldDef(Record, tag="m"):
     """A member of a struct or union. ``name`` is empty for an anonymous struct or union member."""
 
     name: str
@@ -69,7 +69,7 @@ class StructDef(Record, tag="s"):
     """``struct``, ``union`` or ``enum``-less aggregate with its members in order."""
 
     name: str  # "struct T", "union T" or "struct <anon:N>"
-    fields: tuple[Field_, ...]
+    fields: tuple[FieldDef, ...]
     line: int  # 1-based line of the definition in the file
     condition: str = ""
 
