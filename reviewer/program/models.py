@@ -1,0 +1,235 @@
+"""What is known of the kernel's API, as data: the compiled form of ``rules/api/*.yaml``.
+
+A function that a model describes is a leaf: its body is never read. ``program/api.py`` reads and checks the
+YAML and makes these records; nothing here knows a kernel name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal[
+    "mutex", "rtmutex", "ww_mutex", "rwsem", "percpu_rwsem", "semaphore", "spin", "raw_spin", "rwlock",
+    "bit", "seq", "local", "rcu", "srcu", "preempt", "irq", "bh", "socket", "other",
+]  # fmt: skip
+Mode = Literal["exclusive", "shared"]
+Taken = Literal["lock", "trylock", "killable", "interruptible", "timeout", "guard"]
+Irq = Literal["task", "softirq", "hardirq", "nmi", "atomic"]
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the records below: immutable, by keyword."""
+
+
+class Place(Model):
+    """An object as the caller names it.
+
+    ``base``: ``arg N`` counted from 0, ``result``, or a lock that exists once (``rcu``).
+    ``path``: what follows, e.g. ``.rwsem`` for ``arg 0`` of a blocking chain. ``address``: the argument is the
+    object's address (``&x`` or a pointer), which is usual; False where a macro takes the object itself.
+    """
+
+    base: Literal["arg", "result", "global"]
+    index: int = 0
+    name: str = ""
+    path: tuple[str, ...] = ()
+    address: bool = True
+
+
+class Takes(Model):
+    """A lock that is held after the call when ``held_when`` holds of its result.
+
+    ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive`` or ``not_error`` (no ERR_PTR).
+    ``subclass``: index of the argument that is a lockdep subclass, or None. It is an annotation: it does
+    not make another mutex. ``recursive``: the same owner may take it again.
+    """
+
+    lock: Place
+    kind: Kind
+    mode: Mode = "exclusive"
+    taken: Taken = "lock"
+    held_when: str = "always"
+    irq: Literal["", "off", "save", "bh"] = ""
+    subclass: int | None = None
+    recursive: bool = False
+
+
+class Drops(Model):
+    lock: Place
+    kind: Kind
+    mode: Mode = "exclusive"
+    irq: Literal["", "on", "restore", "bh"] = ""
+    when: str = "always"  # the vocabulary of held_when
+
+
+class Allocates(Model):
+    """The call allocates memory. ``gfp``: index of the mask argument, or None with ``flags`` as an expression
+    in the tree's own names (``GFP_KERNEL``). ``pages``: straight from the page allocator."""
+
+    gfp: int | None = None
+    flags: str = ""
+
+
+class GfpScope(Model):
+    """memalloc_*_save/restore: allocations in between lose ``clears`` (flag names) from their mask."""
+
+    clears: tuple[str, ...]
+    enter: bool
+
+
+class Waits(Model):
+    """The call blocks until somebody else has done something.
+
+    ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
+    ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
+    ``device``. ``on``: the object waited on.
+    """
+
+    what: str
+    on: Place | None = None
+    condition: int | None = None
+    gives_up: bool = False  # with a timeout, or on a signal
+
+
+class Invokes(Model):
+    """The call runs a callback before it returns.
+
+    ``callback``: the argument that is the function, or None with ``table``: ``struct T.field`` whose targets run.
+    ``argument``: index of the argument that becomes the callback's first, if any. ``context``: where it runs.
+    ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
+    ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
+    """
+
+    callback: int | None = None
+    table: str = ""
+    argument: int | None = None
+    context: Irq = "task"
+    bound: Literal["", "directory", "bus"] = ""
+    object: Place | None = None
+
+
+class Registers(Model):
+    """The call (or the macro) makes a callback run later, or on an event.
+
+    ``callback``: index of the function argument; or ``block``: a Place whose field ``field`` holds it.
+    ``how``: work, timer, hrtimer, tasklet, irq, threaded_irq, kthread, rcu, smp, shrinker, notifier, ops ...
+    ``starts``: it is queued by this very call (``call_rcu``) rather than set up (``INIT_WORK``).
+    """
+
+    how: str
+    callback: int | None = None
+    block: Place | None = None
+    field: str = ""
+    argument: int | None = None
+    context: Irq = "task"
+    starts: bool = False
+
+
+class Accesses(Model):
+    """The call reads or writes a shared object by itself.
+
+    ``op``: read, set, add, sub, test_set (atomic gate: cmpxchg, test_and_set_bit, xchg, inc_not_zero), clear.
+    ``atomic``: the operation is indivisible. ``value``: index of the argument that is stored or added, or None
+    with ``constant`` (atomic_inc adds 1). ``tests``: the result says what the object was (dec_and_test).
+    """
+
+    object: Place
+    op: Literal["read", "set", "add", "sub", "test_set", "clear"]
+    atomic: bool = True
+    value: int | None = None
+    constant: int | None = None
+    tests: bool = False
+
+
+class ChainCall(Model):
+    """Calls every callback of a notifier chain. ``holds``: the chain's own lock around them, as a Place
+    relative to the arguments, with its mode."""
+
+    chain: Place
+    kind: Literal["blocking", "atomic", "raw", "srcu"]
+    action: int | None = 1
+    data: int | None = 2
+    holds: Takes | None = None
+
+
+class ChainRegister(Model):
+    chain: Place
+    block: int = 1
+    kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
+    remove: bool = False
+
+
+class ChainHead(Model):
+    """A file-scope macro or an initialiser call that makes a chain head (``BLOCKING_NOTIFIER_HEAD``)."""
+
+    head: int = 0
+    kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
+
+
+class Function(Model):
+    """All that the models say of one callee. Empty but for its name: it does nothing a rule cares for."""
+
+    name: str
+    takes: tuple[Takes, ...] = ()
+    drops: tuple[Drops, ...] = ()
+    may_sleep: bool = False
+    sleeps_if_gfp: int | None = None  # may sleep only with direct reclaim in this argument
+    allocates: Allocates | None = None
+    gfp_scope: GfpScope | None = None
+    waits: tuple[Waits, ...] = ()
+    invokes: tuple[Invokes, ...] = ()
+    registers: tuple[Registers, ...] = ()
+    accesses: tuple[Accesses, ...] = ()
+    chain_call: ChainCall | None = None
+    chain_register: ChainRegister | None = None
+    chain_head: ChainHead | None = None
+    pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
+    no_return: bool = False
+    frees: int | None = None  # index of the argument that is freed
+    fresh: bool = False  # its result is an object that nobody else knows yet
+    identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
+    alias: str = ""  # behaves as this other function, with the same arguments
+    source: str = ""
+
+
+class Gate(Model):
+    """A function whose callers are let in by something that the models know better than a graph search."""
+
+    function: str
+    context: Irq
+    note: str = ""
+
+
+class Scope(Model):
+    """Where an analysis starts: the functions and chains that a named question is about."""
+
+    name: str
+    functions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    chains: tuple[str, ...] = ()
+
+
+class Obligation(Model):
+    """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set."""
+
+    chain: str  # a name, or "*" with `scope`
+    in_reclaim: bool = False
+    forbids: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    owes: str = ""  # "add to data": the data pointer is a count that each callback adds to
+    source: str = ""
+
+
+class ApiModels(Model):
+    """Every model of ``rules/api`` and of the user's ``--rules-dir``, later files over earlier ones."""
+
+    functions: dict[str, Function]
+    scopes: dict[str, Scope] = {}
+    obligations: tuple[Obligation, ...] = ()
+    bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
+    guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
+    unguards: dict[str, str] = {}
+    constants: dict[str, int] = {}  # values that a tree computes by means we do not follow
+    digest: str = ""
