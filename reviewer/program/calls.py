@@ -1,0 +1,252 @@
+"""Whom a call reaches: by name, through a function pointer, through a table, through an API that runs a callback."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reviewer.parse import facts
+from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
+from reviewer.program.link import Func, Program, reachable
+from reviewer.program.models import Function as Model
+from reviewer.program.structs import Frame, at_home
+
+MAX_TARGETS = 16
+"""Targets of one table entry that are followed with confidence; beyond it the call says nothing for certain."""
+
+MAX_FILES = 120
+"""Files that name a table's struct type and are read in search of its targets. A type that more files name
+(``file_operations``) is looked up in the caller's folder only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One function that a call may reach.
+
+    ``func`` or ``model``, whichever there is; a model wins, because a modelled function is a leaf. ``sure``: the call can
+    mean nothing else, or one of a known few. ``via``: how, for people ("struct virtio_config_ops.set").
+    """
+
+    name: str
+    func: Func | None
+    model: Model | None
+    sure: bool = True
+    via: str = ""
+
+
+class Calls:
+    """Resolves callees; memoised per program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
+        self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self.unresolved: dict[str, int] = {}
+        self.many: dict[str, int] = {}
+
+    def targets(self, frame: Frame, callee: Expr) -> tuple[Target, ...]:
+        """Everything that a call with this canonical callee may reach; empty if that is not known."""
+        while isinstance(callee, Cast | AddressOf):
+            callee = callee.operand if isinstance(callee, Cast) else callee.base
+        if isinstance(callee, Name):
+            if callee.id[:1] in "$%":
+                self.unresolved[callee.id[:1]] = self.unresolved.get(callee.id[:1], 0) + 1
+                return ()
+            if callee.id.startswith("::"):
+                return self.variable_targets(frame, callee.id)
+            return self.named(callee.id, frame.func.path)
+        if isinstance(callee, Choice):
+            return self.targets(frame, callee.then) + self.targets(frame, callee.other)
+        if isinstance(callee, Member):
+            owner = frame.type_of(callee.base)
+            owner = frame.resolve(owner) if owner is not None else None
+            if owner is None or not owner.name.startswith(("struct ", "union ")):
+                self.unresolved["?"] = self.unresolved.get("?", 0) + 1
+                return ()
+            return self.table(owner.name, callee.name, frame.func.path)
+        return ()
+
+    def named(self, name: str, path: str) -> tuple[Target, ...]:
+        key = (name, path)
+        got = self._named.get(key)
+        if got is None:
+            got = self._named[key] = self._named_targets(name, path)
+        return got
+
+    def _named_targets(self, name: str, path: str) -> tuple[Target, ...]:
+        model = self.program.models.functions.get(name)
+        if model is not None and not self._shadowed(name, path):
+            return (Target(name, None, self.program.model(name)),)
+        funcs = self.program.resolve(name, path)
+        if funcs:
+            sure = len(funcs) == 1 or len({f.path for f in funcs}) <= 4
+            return tuple(Target(name, f, None, sure) for f in funcs)
+        model = self.program.model(name)
+        return (Target(name, None, model),) if model is not None else ()
+
+    def _shadowed(self, name: str, path: str) -> bool:
+        """Whether a file has a static function of its own under a modelled name."""
+        return any(f.definition is not None and f.static and f.path == path for f in self.program.functions(path, name))
+
+    def variable_targets(self, frame: Frame, name: str) -> tuple[Target, ...]:
+        """A global function pointer: what it is initialised with."""
+        file, _, word = name[2:].rpartition(":")
+        found = self.program.variable(word, file or frame.func.path)
+        if found is None or found[1].value is None:
+            return ()
+        got = function_names(found[1].value)
+        return tuple(t for n in got for t in self.named(n, found[0]))
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    def table(self, struct: str, field: str, path: str, folder: str | None = None) -> tuple[Target, ...]:
+        """Functions that ``struct T.field`` may hold, for a call in ``path``.
+
+        :param folder: only tables of this folder (and below) count.
+        """
+        found = self.entries(struct, field, path)
+        if folder is not None:
+            found = tuple((w, f) for w, f in found if w.startswith(folder + "/"))
+        found = tuple((w, f) for w, f in found if reachable(w, path))
+        sure = len({f.key for _, f in found}) <= MAX_TARGETS
+        if not sure:
+            near = [(w, f) for w, f in found if posixpath.dirname(w) == posixpath.dirname(path)]
+            if near:
+                found, sure = tuple(near), len(near) <= MAX_TARGETS
+            else:
+                key = f"{struct}.{field}"
+                self.many[key] = len(found)
+                found = found[:MAX_TARGETS]
+        via = f"{struct.partition('@')[0]}.{field}"
+        result: dict[str, Target] = {}
+        for _, func in found:
+            model = self.program.models.functions.get(func.name)
+            result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
+        return tuple(result.values())
+
+    def entries(self, struct: str, field: str, path: str) -> tuple[tuple[str, Func], ...]:
+        """``(file of the table, function)`` for every place that puts a function into ``struct T.field``."""
+        key = (struct, field, posixpath.dirname(path) if self._crowded(struct) else "")
+        got = self._tables.get(key)
+        if got is None:
+            self._tables[key] = ()
+            got = self._tables[key] = tuple(self._entries(struct, field, path))
+        return got
+
+    def _files_naming(self, struct: str) -> tuple[str, ...]:
+        tag, _, home = struct.partition("@")
+        if home:
+            return (home,)
+        word = tag.split(" ", 1)[1]
+        return self.program.names.files_mentioning([word]).get(word, ())
+
+    def _crowded(self, struct: str) -> bool:
+        return len(self._files_naming(struct)) > MAX_FILES
+
+    def _entries(self, struct: str, field: str, path: str) -> Iterator[tuple[str, Func]]:
+        files = [f for f in self._files_naming(struct) if f.endswith((".c", ".h"))]
+        if self._crowded(struct):
+            folder = posixpath.dirname(path)
+            files = [f for f in files if f == path or f.startswith(folder + "/")]
+        needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
+        # A macro may name the field in one file and be used in another, so headers count through their macros.
+        files = [f for f in files if needle.search(self.program.text(f))]
+        self.program.load(files)
+        for file in files:
+            for name in self._initialised(file, struct, field):
+                for func in self._function(name, file):
+                    yield file, func
+            for name in self._assigned(file, struct, field):
+                for func in self._function(name, file):
+                    yield file, func
+
+    def _function(self, name: str, path: str) -> tuple[Func, ...]:
+        own = self.program.functions(path, name)
+        if own:
+            return own
+        got = self.program.resolve(name, path)
+        if not got and self.program.model(name) is not None:
+            return (Func(f"model#{name}", path, name, None, facts.Macro(name, (), "", 0, "")),)
+        return got
+
+    def _initialised(self, file: str, struct: str, field: str) -> Iterator[str]:
+        for v in self.program.variables_with_values(file):
+            if v.value is not None:
+                yield from self._in_value(v.value, v.type, file, struct, field, 0)
+        for func in self.program.facts(file).functions:
+            if struct.partition("@")[0].split(" ", 1)[1] in func.mentions and field in func.mentions:
+                for f in self.program.functions(file, func.name):
+                    body = self.program.body(f)
+                    for local in body.locals if body is not None else ():
+                        if local.value is not None:
+                            yield from self._in_value(local.value, local.type, file, struct, field, 0)
+
+    def _in_value(
+        self, value: Expr, type_: CType, file: str, struct: str, field: str, depth: int
+    ) -> Iterator[str]:
+        if not isinstance(value, Items) or depth > 4:
+            return
+        type_ = value.type or type_
+        if type_.array:
+            inner = CType(type_.name, type_.pointer, type_.array - 1, type_.function)
+            for _, item in value.items:
+                yield from self._in_value(item, inner, file, struct, field, depth + 1)
+            return
+        definition = None
+        if type_.name.startswith(("struct ", "union ")):
+            definition = self.program.struct_at(type_.name, file)
+        same = type_.name.partition("@")[0] == struct.partition("@")[0]
+        position = 0
+        for designator, item in value.items:
+            names = [n for n in designator.split(".") if n]
+            member = None
+            if definition is not None:
+                if names:
+                    for i, f in enumerate(definition[1].fields):
+                        if f.name == names[0]:
+                            member, position = at_home(f, definition[0]), i
+                elif position < len(definition[1].fields):
+                    member = at_home(definition[1].fields[position], definition[0])
+            position += 1
+            if same and (names[:1] == [field] if names else member is not None and member.name == field):
+                yield from function_names(item)
+            elif len(names) > 1 and names[-1] == field:
+                yield from function_names(item)
+            elif isinstance(item, Items) and member is not None:
+                yield from self._in_value(item, member.type, file, struct, field, depth + 1)
+
+    def _assigned(self, file: str, struct: str, field: str) -> Iterator[str]:
+        """Assignments at run time: ``p->field = function``, the type of ``p`` checked."""
+        text = self.program.text(file)
+        pattern = re.compile(rb"(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=\s*&?\s*[A-Za-z_]\w*\s*[;,?]")
+        offsets = [m.start() for m in pattern.finditer(text)]
+        if not offsets:
+            return
+        for definition in self.program.facts(file).functions:
+            if not any(definition.start <= o < definition.end for o in offsets):
+                continue
+            for func in self.program.functions(file, definition.name):
+                if func.definition is not definition:
+                    continue
+                frame = self.program.frame(func)
+                for block in frame.body.blocks if frame.body is not None else ():
+                    for e in block.events:
+                        if isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field:
+                            owner = frame.type_of(frame.canonical(e.target.base, {}))
+                            if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
+                                yield from function_names(e.value)
+
+
+def function_names(value: Expr) -> Iterator[str]:
+    """Names that an initialiser or assignment may mean as a function."""
+    if isinstance(value, Name):
+        yield value.id.removeprefix("::")
+    elif isinstance(value, AddressOf):
+        yield from function_names(value.base)
+    elif isinstance(value, Cast):
+        yield from function_names(value.operand)
+    elif isinstance(value, Choice):
+        yield from function_names(value.then)
+        yield from function_names(value.other)

@@ -1,0 +1,477 @@
+"""What is held before each event of a function, path by path (property simulation).
+
+A state is the locks that are held plus what is known: values of locals, parameters and results, and the truth of
+conditions met on the way. States with the same locks merge; what differs between them is forgotten. So
+``ok = mutex_trylock(&l); ... if (!ok) return;`` keeps both worlds apart, and a ladder of unrelated ``if`` costs nothing.
+
+(Das, Lerner, Seigle: ESP: path-sensitive program verification in polynomial time, PLDI 2002.)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reviewer.parse import facts
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import AddressOf, Binary, Config, Const, Deref, Expr, Member, Name, Result
+from reviewer.program import values
+from reviewer.program.locks import Hold
+from reviewer.program.structs import Frame
+
+MAX_STATES = 64
+"""States kept per block; beyond it must is the intersection and may the union (DESIGN, section 4)."""
+
+MAX_ROUNDS = 3
+"""Times a block is entered again after its states have changed; then what still changes is forgotten."""
+
+ERROR = -4
+"""The value of a killable or interruptible lock that failed (-EINTR); only its sign and its not being 0 matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What keeps states apart."""
+
+    locks: tuple[tuple[Expr, str], ...]
+    dropped: tuple[Expr, ...]
+    scopes: tuple[tuple[str, ...], ...]
+    extra: object
+
+
+@dataclass(slots=True)
+class State:
+    """One world at one point.
+
+    ``known``: canonical values of ``$local``, ``%parameter`` and ``rN`` (result of call N). ``truths``: conditions
+    and what they were. ``dropped``: locks released that were held by a caller. ``scopes``: flags that
+    memalloc scopes take away. ``extra``: whatever a check's own automaton keeps (hashable).
+    """
+
+    locks: tuple[Hold, ...] = ()
+    dropped: tuple[Expr, ...] = ()
+    scopes: tuple[tuple[str, ...], ...] = ()
+    known: dict[str, Expr] = field(default_factory=dict)
+    truths: dict[Expr, bool] = field(default_factory=dict)
+    extra: object = None
+
+    def key(self) -> Key:
+        return Key(tuple((h.lock, h.mode) for h in self.locks), self.dropped, self.scopes, self.extra)
+
+    def copy(self) -> State:
+        return State(self.locks, self.dropped, self.scopes, dict(self.known), dict(self.truths), self.extra)
+
+    def learn(self, name: str, value: Expr | None) -> None:
+        """``name`` now has this value (None: not known); what was built on the old one is forgotten."""
+        self.forget(name)
+        if value is not None and value != values.UNKNOWN and not mentions(value, name):
+            self.known[name] = value
+
+    def forget(self, name: str) -> None:
+        self.known.pop(name, None)
+        if self.known:
+            for k in [k for k, v in self.known.items() if not isinstance(v, Const) and mentions(v, name)]:
+                del self.known[k]
+        if self.truths:
+            for c in [c for c in self.truths if mentions(c, name)]:
+                del self.truths[c]
+
+    def forget_path(self, path: Expr) -> None:
+        """An object in memory was written: conditions on it say nothing any more."""
+        if self.truths:
+            for c in [c for c in self.truths if any(e == path for e in values.walk(c))]:
+                del self.truths[c]
+
+
+def mentions(expr: Expr, name: str) -> bool:
+    """Whether a canonical name, or result ``rN``, occurs in the expression."""
+    for e in values.walk(expr):
+        if (isinstance(e, Name) and e.id == name) or (isinstance(e, Result) and f"r{e.call}" == name):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way in which a call may end, in the caller's terms.
+
+    ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
+    """
+
+    takes: tuple[Hold, ...] = ()
+    drops: tuple[Expr, ...] = ()
+    result: Expr | None = None
+    outs: tuple[tuple[int, Expr], ...] = ()
+    enters: tuple[str, ...] | None = None
+    leaves: bool = False
+    ends: bool = False
+
+
+class Callees(Protocol):
+    """Answers what a call does; :mod:`reviewer.program.summaries` has the real one."""
+
+    def outcomes(
+        self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...], state: State
+    ) -> tuple[Outcome, ...]: ...
+
+
+class Observer:
+    """A check's own automaton along the paths. The default sees nothing."""
+
+    def start(self) -> object:
+        return None
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        """The new ``extra`` after ``event``; ``args`` are canonical (a call's, or target and value of a write)."""
+        return state.extra
+
+
+@dataclass(slots=True)
+class Seen:
+    """One event and the worlds in which it was reached."""
+
+    event: facts.Event
+    block: int
+    callee: Expr | None = None
+    args: list[tuple[Expr, ...]] = field(default_factory=list)
+    held: list[tuple[Hold, ...]] = field(default_factory=list)
+    scopes: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
+    truths: list[dict[Expr, bool]] = field(default_factory=list)
+
+    def must(self) -> tuple[Hold, ...]:
+        """Locks held in every world."""
+        if not self.held:
+            return ()
+        first, rest = self.held[0], self.held[1:]
+        return tuple(h for h in first if all(any(same_lock(h, g) for g in other) for other in rest))
+
+    def may(self) -> tuple[Hold, ...]:
+        """Locks held in some world."""
+        found: list[Hold] = []
+        for world in self.held:
+            found.extend(h for h in world if not any(same_lock(h, g) for g in found))
+        return tuple(found)
+
+    def certain(self) -> dict[Expr, bool]:
+        """Conditions whose truth is the same in every world."""
+        if not self.truths:
+            return {}
+        first = self.truths[0]
+        return {c: t for c, t in first.items() if all(other.get(c) == t for other in self.truths[1:])}
+
+
+def same_lock(a: Hold, b: Hold) -> bool:
+    return (a.lock == b.lock or (bool(a.name) and a.name == b.name)) and a.mode == b.mode
+
+
+@dataclass(slots=True)
+class Ending:
+    """The function returns: with this state and value."""
+
+    state: State
+    value: Expr | None
+    at: int
+
+
+@dataclass(slots=True)
+class Flow:
+    """What one run over a body saw."""
+
+    frame: Frame
+    seen: list[Seen]
+    endings: list[Ending]
+    capped: bool = False
+
+
+def run(
+    frame: Frame,
+    callees: Callees,
+    bound: dict[str, Expr] | None = None,
+    held: tuple[Hold, ...] = (),
+    observer: Observer | None = None,
+) -> Flow:
+    """Execute the body of ``frame`` symbolically from one entry state.
+
+    :param bound: values of parameters (``%i``) that the caller has fixed.
+    :param held: locks held on entry.
+    """
+    return Runner(frame, callees, observer or Observer()).run(bound or {}, held)
+
+
+class Runner:
+    """The fixpoint, then one pass that records."""
+
+    def __init__(self, frame: Frame, callees: Callees, observer: Observer) -> None:
+        self.frame = frame
+        self.callees = callees
+        self.observer = observer
+        self.capped = False
+        self.recording = False
+        self.seen: dict[tuple[int, int], Seen] = {}
+        self.endings: list[Ending] = []
+
+    def run(self, bound: dict[str, Expr], held: tuple[Hold, ...]) -> Flow:
+        body = self.frame.body
+        if body is None:
+            return Flow(self.frame, [], [])
+        order = reverse_postorder(body)
+        entry = State(locks=held, known=dict(bound), extra=self.observer.start())
+        ins: dict[int, dict[Key, State]] = {0: {entry.key(): entry}}
+        rounds: dict[int, int] = {}
+        queue = [(order[0], 0)]
+        queued = {0}
+        while queue:
+            _, b = heapq.heappop(queue)
+            queued.discard(b)
+            rounds[b] = rounds.get(b, 0) + 1
+            for to, state in self.block(body, b, ins[b]):
+                if self.merge(ins.setdefault(to, {}), state, rounds.get(to, 0)) and to not in queued:
+                    heapq.heappush(queue, (order[to], to))
+                    queued.add(to)
+        self.recording = True
+        for b in sorted(ins, key=lambda b: order[b]):
+            for _ in self.block(body, b, ins[b]):
+                pass
+        seen = [self.seen[k] for k in sorted(self.seen, key=lambda k: (order[k[0]], k[1]))]
+        return Flow(self.frame, seen, self.endings, self.capped)
+
+    def merge(self, into: dict[Key, State], state: State, rounds: int) -> bool:
+        """Add a state to a block's; whether that says anything new."""
+        key = state.key()
+        old = into.get(key)
+        if old is None:
+            if len(into) >= MAX_STATES or rounds > 4 * MAX_ROUNDS:
+                self.capped = True
+                return False
+            into[key] = state.copy()
+            return True
+        changed = False
+        known, truths = old.known, old.truths
+        for k in [k for k, v in known.items() if state.known.get(k) != v]:
+            del known[k]
+            changed = True
+        for c in [c for c, t in truths.items() if state.truths.get(c) != t]:
+            del truths[c]
+            changed = True
+        return changed
+
+    def block(self, body: facts.Body, b: int, states: dict[Key, State]) -> Iterator[tuple[int, State]]:
+        block = body.blocks[b]
+        for start in list(states.values()):
+            current = [start.copy()]
+            for i, event in enumerate(block.events):
+                after: list[State] = []
+                for state in current:
+                    after.extend(self.event(b, i, event, state))
+                current = after
+                if len(current) > 8:
+                    current = self.squeeze(current)
+            for state in current:
+                yield from self.exit(block.exit, state)
+
+    def squeeze(self, states: list[State]) -> list[State]:
+        merged: dict[Key, State] = {}
+        for s in states:
+            self.merge(merged, s, 0)
+        return list(merged.values())
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def event(self, b: int, i: int, event: facts.Event, state: State) -> Iterable[State]:
+        frame = self.frame
+        if isinstance(event, facts.Call):
+            callee = frame.canonical(event.callee, state.known)
+            args = tuple(frame.canonical(a, state.known) for a in event.args)
+            state.forget(f"r{event.number}")
+            self.record(b, i, event, state, callee, args)
+            outcomes = self.callees.outcomes(frame, event, callee, args, state)
+            state.extra = self.observer.event(frame, event, state, args)
+            for a in args:
+                if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
+                    state.forget(a.base.id)
+            if len(outcomes) == 1:
+                return self.apply(state, event, args, outcomes[0])
+            result: list[State] = []
+            for o in outcomes:
+                result.extend(self.apply(state.copy(), event, args, o))
+            return result
+        if isinstance(event, facts.Write):
+            target = frame.canonical(event.target, {} if isinstance(event.target, facts.Name) else state.known)
+            value = frame.canonical(event.value, state.known)
+            self.record(b, i, event, state, None, (target, value))
+            if isinstance(target, Name) and target.id[:1] in "$%":
+                if event.op != "=":
+                    before = state.known.get(target.id, target)
+                    value = values.binary(event.op[:-1], before, value)
+                state.learn(target.id, value)
+            else:
+                state.forget_path(target)
+            state.extra = self.observer.event(frame, event, state, (target, value))
+            return (state,)
+        value = frame.canonical(event.value, state.known)
+        self.record(b, i, event, state, None, (value,))
+        state.extra = self.observer.event(frame, event, state, (value,))
+        return (state,)
+
+    def record(
+        self, b: int, i: int, event: facts.Event, state: State, callee: Expr | None, args: tuple[Expr, ...]
+    ) -> None:
+        if not self.recording:
+            return
+        seen = self.seen.get((b, i))
+        if seen is None:
+            seen = self.seen[b, i] = Seen(event, b, callee)
+        seen.args.append(args)
+        seen.held.append(state.locks)
+        seen.scopes.append(state.scopes)
+        seen.truths.append(dict(state.truths))
+
+    def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
+        if o.ends:
+            return ()
+        for lock in o.drops:
+            self.drop(state, lock)
+        if o.takes:
+            state.locks = state.locks + o.takes
+        if o.enters is not None:
+            state.scopes = (*state.scopes, o.enters)
+        if o.leaves:
+            state.scopes = state.scopes[:-1]
+        if o.result is not None:
+            state.learn(f"r{call.number}", o.result)
+        for index, value in o.outs:
+            if index < len(args):
+                a = args[index]
+                if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
+                    state.learn(a.base.id, value)
+        return (state,)
+
+    def drop(self, state: State, lock: Expr) -> None:
+        locks = state.locks
+        for i in range(len(locks) - 1, -1, -1):
+            if locks[i].lock == lock:
+                state.locks = locks[:i] + locks[i + 1 :]
+                return
+        name = self.class_of(lock)
+        if name:
+            for i in range(len(locks) - 1, -1, -1):
+                if locks[i].name == name:
+                    state.locks = locks[:i] + locks[i + 1 :]
+                    return
+        if lock not in state.dropped and len(state.dropped) < 8:
+            state.dropped = (*state.dropped, lock)
+
+    def class_of(self, lock: Expr) -> str:
+        from reviewer.program.locks import lock_class
+
+        return lock_class(self.frame, lock)
+
+    # --- exits ----------------------------------------------------------------------------------
+
+    def exit(self, exit_: facts.Exit, state: State) -> Iterator[tuple[int, State]]:
+        if isinstance(exit_, facts.Jump):
+            yield exit_.to, state
+        elif isinstance(exit_, facts.Branch):
+            yield from self.branch(exit_, state)
+        elif isinstance(exit_, facts.Switch):
+            yield from self.switch(exit_, state)
+        elif isinstance(exit_, facts.Return) and self.recording:
+            value = self.frame.canonical(exit_.value, state.known) if exit_.value is not None else None
+            self.endings.append(Ending(state, value, exit_.at))
+
+    def branch(self, exit_: facts.Branch, state: State) -> Iterator[tuple[int, State]]:
+        if isinstance(exit_.condition, Config):
+            condition: Expr = exit_.condition
+        else:
+            condition = self.frame.canonical(exit_.condition, state.known)
+        positive, condition = polarity(condition)
+        known = values.truth(condition)
+        if known is None:
+            known = state.truths.get(condition)
+        for truth, to in ((True, exit_.then), (False, exit_.other)):
+            if known is not None and known != (truth == positive):
+                continue
+            other = state.copy() if known is None else state
+            if known is None:
+                assume(other, condition, truth == positive)
+            yield to, other
+
+    def switch(self, exit_: facts.Switch, state: State) -> Iterator[tuple[int, State]]:
+        value = self.frame.canonical(exit_.value, state.known)
+        rest = True
+        for cases, to in exit_.cases:
+            for case in cases:
+                constant = self.frame.canonical(case, {})
+                condition = values.binary("==", value, constant)
+                known = values.truth(condition)
+                if known is False:
+                    continue
+                other = state.copy()
+                if isinstance(constant, Const):
+                    assume(other, Binary("==", value, constant), True)
+                yield to, other
+                if known is True:
+                    rest = False
+        if rest:
+            yield exit_.default, state
+
+
+def polarity(condition: Expr) -> tuple[bool, Expr]:
+    """``(False, c)`` for ``!c``, ``x != y`` and ``x == 0``: so that equal questions look equal."""
+    positive = True
+    while True:
+        if isinstance(condition, facts.Unary) and condition.op == "!":
+            positive = not positive
+            condition = condition.operand
+        elif isinstance(condition, Binary) and condition.op == "!=":
+            positive = not positive
+            condition = values.binary("==", condition.left, condition.right)
+        elif isinstance(condition, Binary) and condition.op == "==" and condition.right == Const(0):
+            positive = not positive
+            condition = condition.left
+        else:
+            return positive, condition
+
+
+def assume(state: State, condition: Expr, truth: bool) -> None:
+    """On this path the condition is ``truth``; equalities with constants become values."""
+    state.truths[condition] = truth
+    if truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.right, Const):
+        set_value(state, condition.left, condition.right)
+    elif not truth:
+        set_value(state, condition, Const(0))
+
+
+def set_value(state: State, expr: Expr, value: Const) -> None:
+    if isinstance(expr, Name) and expr.id[:1] in "$%":
+        state.known[expr.id] = value
+    elif isinstance(expr, Result):
+        state.known[f"r{expr.call}"] = value
+
+
+def reverse_postorder(body: facts.Body) -> list[int]:
+    """The rank of each block: predecessors before successors, back edges aside."""
+    rank = [0] * len(body.blocks)
+    done: list[int] = []
+    seen = {0}
+    stack: list[tuple[int, Iterator[int]]] = [(0, successors(body.blocks[0].exit))]
+    while stack:
+        b, rest = stack[-1]
+        for s in rest:
+            if s not in seen:
+                seen.add(s)
+                stack.append((s, successors(body.blocks[s].exit)))
+                break
+        else:
+            done.append(b)
+            stack.pop()
+    for i, b in enumerate(reversed(done)):
+        rank[b] = i
+    return rank
+
+
+__all__ = [
+    "Callees", "Deref", "Ending", "Flow", "Member", "Observer", "Outcome", "Seen", "State", "run",
+]  # fmt: skip

@@ -1,0 +1,74 @@
+"""An access path to a lock class and its instance, as in lockdep: the class is the struct field, not the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reviewer.parse.facts import AddressOf, Cast, Deref, Expr, Index, Member, Name
+from reviewer.program.models import Irq, Kind, Mode, Taken
+from reviewer.program.structs import Frame
+
+SLEEPING: frozenset[Kind] = frozenset(
+    {"mutex", "rtmutex", "ww_mutex", "rwsem", "percpu_rwsem", "semaphore", "socket", "other"}
+)
+"""Kinds whose holder may sleep, so that memory can be allocated with reclaim while one is held
+(Documentation/locking/locktypes, "Sleeping locks")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One lock that is held.
+
+    ``lock`` is the canonical expression of the lock object, the instance; ``name`` its class, empty while it is known
+    only as a parameter of the function. ``at`` is the position where it was taken, in the function that owns the
+    state; ``where`` the function key of an acquisition further down ("" for this function).
+    """
+
+    lock: Expr
+    name: str
+    kind: Kind
+    mode: Mode
+    taken: Taken
+    irq: str
+    at: int
+    where: str = ""
+
+    def shown(self) -> str:
+        """The class as findings print it."""
+        return f"{self.name} (shared)" if self.mode == "shared" else self.name
+
+
+def lock_class(frame: Frame, lock: Expr) -> str:
+    """The class of a lock object, or "" if it is known only through a parameter or not at all.
+
+    A global is its name, a static ``file:name``, a function's static ``file:function.name``, a field
+    ``struct T.field`` with anonymous structs by their path.
+    """
+    if isinstance(lock, Name):
+        return lock.id[2:] if lock.id.startswith("::") else ""
+    if isinstance(lock, Index):
+        return lock_class(frame, lock.base)
+    if isinstance(lock, Cast):
+        return lock_class(frame, lock.operand)
+    if isinstance(lock, Member):
+        owner = frame.type_of(lock.base)
+        if owner is not None:
+            owner = frame.resolve(owner)
+        if owner is None or not owner.name.startswith(("struct ", "union ")):
+            return ""
+        if "<anon:" in owner.name:
+            prefix = lock_class(frame, lock.base)
+            return f"{prefix}.{lock.name}" if prefix else ""
+        return f"{owner.name}.{lock.name}"
+    if isinstance(lock, Deref):
+        inner = lock.base
+        if isinstance(inner, Member | Index) or (isinstance(inner, Name) and inner.id.startswith("::")):
+            got = lock_class(frame, inner)
+            return f"*{got}" if got else ""
+        return lock_class(frame, inner) if isinstance(inner, AddressOf | Cast) else ""
+    if isinstance(lock, AddressOf):
+        return lock_class(frame, lock.base)
+    return ""
+
+
+CONTEXT_LOCKS: dict[str, Irq] = {"rcu": "atomic", "preempt": "atomic", "irq": "atomic", "bh": "atomic"}

@@ -1,0 +1,538 @@
+"""Bottom-up: what a call of a function does, for what its caller passes.
+
+A summary is made per function and per binding (the constant arguments), on demand. Its effects are rooted at
+parameters and carry a witness: the event in this function and, below it, the effect of the callee that it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from reviewer.parse import facts
+from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Member, Name, Text
+from reviewer.program import lockflow, values
+from reviewer.program.calls import Calls, Target
+from reviewer.program.link import Func, Program
+from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
+from reviewer.program.locks import Hold, lock_class
+from reviewer.program.models import Accesses, Invokes, Irq, Place
+from reviewer.program.models import Function as Model
+from reviewer.program.structs import Frame
+
+MAX_BINDINGS = 6
+"""Bindings of one function that get a summary of their own; a further one uses the unbound summary."""
+
+MAX_DEPTH = 60
+"""Calls below each other; deeper ones count as unresolved."""
+
+MAX_EFFECTS = 48
+"""Effects of one kind that a summary keeps."""
+
+Binding = tuple[tuple[int, Expr], ...]
+EffectKind = Literal["alloc", "acquire", "wait", "sleep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that happens below a call and matters above it.
+
+    ``data``: the gfp mask of an allocation, the lock of an acquisition, what a wait is for; canonical, in terms of
+    the function's parameters. ``name``: a lock's class or the leaf's name. ``inner``: the callee's summary and
+    effect it comes from, None for the leaf itself. ``doubt``: how uncertain the way here is, 0 for not at all.
+    ``held``: what this function and those above the leaf held around it, from the leaf outwards.
+    """
+
+    kind: EffectKind
+    name: str
+    data: Expr
+    at: int
+    held: tuple[Hold, ...]
+    leaf: str
+    inner: tuple[Summary, Effect] | None = None
+    doubt: int = 0
+    depth: int = 0
+    via: str = ""
+    lock: Hold | None = None
+    context: Irq = "task"
+
+    def chain(self) -> Iterator[Effect]:
+        """This effect, and those it comes from, down to the leaf."""
+        e: Effect | None = self
+        while e is not None:
+            yield e
+            e = e.inner[1] if e.inner is not None else None
+
+
+@dataclass(slots=True, eq=False)
+class Summary:
+    """What one function does under one binding."""
+
+    func: Func
+    binding: Binding
+    outcomes: tuple[Outcome, ...] = (Outcome(),)
+    effects: tuple[Effect, ...] = ()
+    flow: Flow | None = None
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class Statistics:
+    summaries: int = 0
+    capped: int = 0
+    recursions: int = 0
+    too_deep: int = 0
+    unresolved: int = 0
+
+
+class Summaries:
+    """Every summary of one program, made when asked."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.calls = Calls(program)
+        self._made: dict[tuple[str, Binding], Summary] = {}
+        self._open: set[tuple[str, Binding]] = set()
+        self._bindings: dict[str, int] = {}
+        self._used: dict[str, frozenset[int]] = {}
+        self._depth = 0
+        self.statistics = Statistics()
+        self.limit: int | None = None
+
+    def of(self, func: Func, binding: Binding = ()) -> Summary:
+        """The summary of ``func`` for callers who pass what ``binding`` says."""
+        key = (func.key, binding)
+        got = self._made.get(key)
+        if got is not None:
+            return got
+        if binding and self._bindings.get(func.key, 0) >= MAX_BINDINGS:
+            return self.of(func, ())
+        if key in self._open or self._depth >= MAX_DEPTH:
+            if key in self._open:
+                self.statistics.recursions += 1
+            else:
+                self.statistics.too_deep += 1
+            return Summary(func, binding, complete=False)
+        if self.limit is not None and self.statistics.summaries >= self.limit:
+            self.statistics.unresolved += 1
+            return Summary(func, binding, complete=False)
+        self._open.add(key)
+        self._depth += 1
+        try:
+            made = self._make(func, binding)
+        finally:
+            self._depth -= 1
+            self._open.discard(key)
+        if binding:
+            self._bindings[func.key] = self._bindings.get(func.key, 0) + 1
+        self._made[key] = made
+        self.statistics.summaries += 1
+        return made
+
+    def flow(self, func: Func, binding: Binding = ()) -> Flow | None:
+        """The events of ``func`` with what is held at each."""
+        return self.of(func, binding).flow
+
+    def _make(self, func: Func, binding: Binding) -> Summary:
+        frame = self.program.frame(func)
+        if frame.body is None:
+            return Summary(func, binding, complete=False)
+        bound = {f"%{i}": v for i, v in binding}
+        flow = lockflow.run(frame, self, bound)
+        self.statistics.capped += flow.capped
+        effects = self._effects(frame, flow)
+        return Summary(func, binding, endings(frame, flow), effects, flow)
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def _effects(self, frame: Frame, flow: Flow) -> tuple[Effect, ...]:
+        best: dict[tuple[str, str, Expr], Effect] = {}
+        for seen in flow.seen:
+            if not isinstance(seen.event, facts.Call):
+                continue
+            for e in self.call_effects(frame, seen):
+                if e.kind == "alloc" and isinstance(e.data, Const) and not self.retries(e.data.value, frame):
+                    continue
+                key = (e.kind, e.name if e.kind != "alloc" else "", e.data)
+                old = best.get(key)
+                if old is None or (e.doubt, e.depth) < (old.doubt, old.depth):
+                    best[key] = e
+        kept: dict[str, int] = {}
+        result = []
+        for e in sorted(best.values(), key=lambda e: (e.doubt, e.depth)):
+            kept[e.kind] = kept.get(e.kind, 0) + 1
+            if kept[e.kind] <= MAX_EFFECTS:
+                result.append(e)
+        return tuple(result)
+
+    def call_effects(self, frame: Frame, seen: Seen) -> Iterator[Effect]:
+        """The effects of one call, in terms of the function that makes it."""
+        call = seen.event
+        assert isinstance(call, facts.Call)
+        held = seen.must()
+        for args in unique(seen.args):
+            for target in self.reached(frame, call, seen.callee or call.callee, args):
+                if target.model is not None:
+                    yield from self.model_effects(frame, call, target, args, held, seen)
+                elif target.func is not None:
+                    yield from self.callee_effects(frame, call, target, args, held, seen)
+
+    def reached(self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...]) -> Iterator[Target]:
+        """Targets of the call itself, then those that a modelled callee invokes before it returns."""
+        for target in self.calls.targets(frame, callee):
+            yield target
+
+    def model_effects(
+        self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...], seen: Seen
+    ) -> Iterator[Effect]:
+        model = target.model
+        assert model is not None
+        doubt = 0 if target.sure else 2
+        if model.allocates is not None:
+            gfp = self.mask(frame, model, args)
+            for world in unique(seen.scopes):
+                cleared = without(gfp, self.scope_mask(world, frame))
+                yield Effect("alloc", target.name, cleared, call.at, held, target.name, doubt=doubt, via=target.via)
+        for takes in model.takes:
+            lock = place(takes.lock, args)
+            if lock is None:
+                continue
+            hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
+            yield Effect("acquire", hold.name, lock, call.at, held, target.name, doubt=doubt, lock=hold)
+        for wait in model.waits:
+            on = place(wait.on, args) if wait.on is not None else Text(wait.what)
+            yield Effect("wait", wait.what, on or Text(wait.what), call.at, held, target.name, doubt=doubt)
+        if model.may_sleep:
+            yield Effect("sleep", target.name, Text("sleep"), call.at, held, target.name, doubt=doubt)
+        for invokes in model.invokes:
+            for t, inner_args in self.invoked(frame, call, invokes, args):
+                yield from self.callee_effects(frame, call, t, inner_args, held, seen, invokes.context)
+
+    def invoked(
+        self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]
+    ) -> Iterator[tuple[Target, tuple[Expr, ...]]]:
+        """Callbacks that a modelled API runs before it returns, with the arguments they get."""
+        inner = (args[invokes.argument],) if invokes.argument is not None and invokes.argument < len(args) else ()
+        if invokes.callback is not None and invokes.callback < len(args):
+            for t in self.calls.targets(frame, args[invokes.callback]):
+                yield t, inner
+        elif invokes.table:
+            struct, _, name = invokes.table.rpartition(".")
+            path = frame.func.path
+            if invokes.bound == "bus":
+                yield from ((t, inner) for t in self.bus_targets(frame, invokes, args, struct, name))
+            elif invokes.bound == "directory":
+                folder = path.rpartition("/")[0]
+                yield from ((t, inner) for t in self.calls.table(struct, name, path, folder))
+            else:
+                yield from ((t, inner) for t in self.calls.table(struct, name, path))
+
+    def bus_targets(
+        self, frame: Frame, invokes: Invokes, args: tuple[Expr, ...], struct: str, name: str
+    ) -> Iterator[Target]:
+        """The bus type's operation for the device: ``&pdev->dev`` with ``pdev`` a ``struct pci_dev`` is on the PCI bus."""
+        device = place(invokes.object or Place(base="arg"), args)
+        if device is None:
+            return
+        owner = container(frame, device)
+        bus = self.program.models.bus_types.get(owner or "")
+        if bus is None:
+            return
+        found = self.program.variable(bus, frame.func.path)
+        if found is None:
+            return
+        for function in self.program.table_entry(found[0], found[1], struct, name):
+            yield from self.calls.named(function, found[0])
+
+    def callee_effects(
+        self,
+        frame: Frame,
+        call: facts.Call,
+        target: Target,
+        args: tuple[Expr, ...],
+        held: tuple[Hold, ...],
+        seen: Seen,
+        context: Irq = "task",
+    ) -> Iterator[Effect]:
+        if target.func is None:
+            if target.model is not None:
+                yield from self.model_effects(frame, call, target, args, held, seen)
+            return
+        summary = self.of(target.func, self.binding(target.func, args))
+        doubt = (0 if target.sure else 2) + (0 if summary.complete else 0)
+        prefix = f"{call.number}"
+        for e in summary.effects:
+            data = values.substitute(e.data, args, prefix)
+            lock = e.lock
+            name = e.name
+            if lock is not None:
+                name = lock.name or lock_class(frame, data)
+                lock = Hold(data, name, lock.kind, lock.mode, lock.taken, lock.irq, call.at, target.func.key)
+            if e.kind == "alloc":
+                for world in unique(seen.scopes):
+                    cleared = without(data, self.scope_mask(world, frame))
+                    yield Effect(
+                        e.kind, name, cleared, call.at, held, e.leaf, (summary, e), e.doubt + doubt, e.depth + 1,
+                        target.via, lock,
+                    )  # fmt: skip
+                continue
+            yield Effect(
+                e.kind, name, data, call.at, held, e.leaf, (summary, e), e.doubt + doubt, e.depth + 1,
+                target.via, lock, context if e.context == "task" else e.context,
+            )  # fmt: skip
+
+    def retries(self, mask: int, frame: Frame) -> bool:
+        """Whether an allocation with this mask may reclaim directly and go on for ever."""
+        return self.program.gfp.retries(mask)
+
+    def mask(self, frame: Frame, model: Model, args: tuple[Expr, ...]) -> Expr:
+        allocates = model.allocates
+        assert allocates is not None
+        if allocates.gfp is not None:
+            return args[allocates.gfp] if allocates.gfp < len(args) else values.UNKNOWN
+        value = self.program.gfp_value(allocates.flags)
+        return Const(value) if value is not None else values.UNKNOWN
+
+    def scope_mask(self, scopes: tuple[tuple[str, ...], ...], frame: Frame) -> int:
+        mask = 0
+        for names in scopes:
+            for n in names:
+                mask |= self.program.gfp_value(n) or 0
+        return mask
+
+    def binding(self, func: Func, args: tuple[Expr, ...]) -> Binding:
+        """What of the arguments is fixed and may decide something in the callee."""
+        used = self._used.get(func.key)
+        if used is None:
+            used = self._used[func.key] = decisive(self.program.frame(func))
+        found = []
+        for i, a in enumerate(args):
+            if i not in used:
+                continue
+            if isinstance(a, Const) or (
+                isinstance(a, Name) and a.id[:1] not in "$%:" and self.program.resolve(a.id, func.path)
+            ):
+                found.append((i, a))
+        return tuple(found)
+
+    # --- outcomes (lockflow.Callees) --------------------------------------------------------------
+
+    def outcomes(
+        self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...], state: State
+    ) -> tuple[Outcome, ...]:
+        targets = self.calls.targets(frame, callee)
+        if not targets:
+            return NOTHING
+        if len(targets) == 1 or (targets[0].func is None and targets[0].model is not None):
+            return self.target_outcomes(frame, call, targets[0], args, state)
+        found = [self.target_outcomes(frame, call, t, args, state) for t in targets]
+        first = found[0]
+        same = all([(o.takes, o.drops) for o in f] == [(o.takes, o.drops) for o in first] for f in found[1:])
+        if not same:
+            return NOTHING
+        if all(f == first for f in found[1:]):
+            return first
+        return tuple(Outcome(o.takes, o.drops) for o in first)
+
+    def target_outcomes(
+        self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], state: State
+    ) -> tuple[Outcome, ...]:
+        if target.model is not None:
+            return model_outcomes(self.program, frame, call, target.model, args)
+        assert target.func is not None
+        summary = self.of(target.func, self.binding(target.func, args))
+        if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
+            return NOTHING
+        prefix = f"{call.number}"
+        result = []
+        for o in summary.outcomes:
+            takes = []
+            for h in o.takes:
+                lock = values.substitute(h.lock, args, prefix)
+                takes.append(
+                    Hold(lock, h.name or lock_class(frame, lock), h.kind, h.mode, h.taken, h.irq, call.at, target.func.key)
+                )
+            drops = tuple(values.substitute(d, args, prefix) for d in o.drops)
+            value = values.substitute(o.result, args, prefix) if o.result is not None else None
+            result.append(Outcome(tuple(takes), drops, value, o.outs))
+        return tuple(result)
+
+
+NOTHING: tuple[Outcome, ...] = (Outcome(),)
+
+
+def unique(items: list[tuple]) -> list[tuple]:  # type: ignore[type-arg]
+    return list(dict.fromkeys(items))
+
+
+def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
+    """The object that a model's place means in a call with these arguments, as a canonical lvalue."""
+    if where.base == "global":
+        found: Expr = Name(f"::{where.name}")
+    elif where.base == "arg":
+        if where.index >= len(args):
+            return None
+        found = args[where.index]
+        if where.address:
+            found = values.deref(found)
+    else:
+        return None
+    for name in where.path:
+        found = values.member(found, name, False)
+    return found
+
+
+def container(frame: Frame, pointer: Expr) -> str | None:
+    """The struct that a device is a member of: ``struct pci_dev`` for ``&pdev->dev``; looks through locals."""
+    target = values.deref(pointer)
+    while isinstance(target, Member):
+        owner = frame.type_of(target.base)
+        if owner is None:
+            return None
+        owner = frame.resolve(owner)
+        if owner.name in frame.program.models.bus_types:
+            return owner.name
+        target = target.base
+    return None
+
+
+def without(mask: Expr, cleared: int) -> Expr:
+    return values.binary("&", mask, Const(~cleared)) if cleared else mask
+
+
+def decisive(frame: Frame) -> frozenset[int]:
+    """Parameters whose value can decide something: tested, switched on, masked, passed on, called or returned."""
+    body = frame.body
+    if body is None:
+        return frozenset()
+    found: set[int] = set()
+
+    def take(expr: Expr) -> None:
+        for e in values.walk(expr):
+            if isinstance(e, Name):
+                i = frame.parameters.get(e.id)
+                if i is not None:
+                    found.add(i)
+
+    for block in body.blocks:
+        if isinstance(block.exit, facts.Branch):
+            take(block.exit.condition)
+        elif isinstance(block.exit, facts.Switch) or (isinstance(block.exit, facts.Return) and block.exit.value):
+            take(block.exit.value)
+        for e in block.events:
+            if isinstance(e, facts.Call):
+                take(e.callee)
+                for a in e.args:
+                    if not isinstance(a, Member | AddressOf | Deref):
+                        take(a)
+            elif isinstance(e, facts.Write):
+                take(e.value)
+    return frozenset(found)
+
+
+def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
+    """How a call may end, for its callers: one outcome per net lock effect."""
+    merged: dict[tuple[object, ...], Outcome] = {}
+    tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
+    for e in flow.endings:
+        key = (tuple((h.lock, h.mode) for h in e.state.locks), e.state.dropped, e.state.scopes)
+        outs = pointer_results(frame, e.state) if tracked else ()
+        result = e.value if e.value is None or exported(e.value) else None
+        old = merged.get(key)
+        if old is None:
+            scopes = e.state.scopes
+            merged[key] = Outcome(
+                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None
+            )
+        else:
+            same = old.result if old.result == result else None
+            merged[key] = Outcome(
+                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
+            )
+    found = tuple(merged.values())
+    if not found:
+        return (Outcome(ends=True),) if flow.frame.body is not None and flow.seen else NOTHING
+    if len(found) > 6:
+        return NOTHING
+    return found
+
+
+def exported(value: Expr) -> bool:
+    """Whether a value means something to a caller: no local, no result."""
+    if values.size(value) > 12:
+        return False
+    for e in values.walk(value):
+        if isinstance(e, Text | facts.Result | facts.Items) or (isinstance(e, Name) and e.id.startswith("$")):
+            return False
+    return True
+
+
+def pointer_results(frame: Frame, state: State) -> tuple[tuple[int, Expr], ...]:
+    """Constants that were stored through pointer parameters."""
+    return tuple(
+        (int(name[2:]), value)
+        for name, value in state.known.items()
+        if name.startswith("*%") and isinstance(value, Const)
+    )
+
+
+RESULT_WHEN = {"zero": (0, ERROR), "nonzero": (1, 0), "positive": (1, 0), "nonnegative": (0, ERROR)}
+
+
+def model_outcomes(
+    program: Program, frame: Frame, call: facts.Call, model: Model, args: tuple[Expr, ...]
+) -> tuple[Outcome, ...]:
+    """How a modelled call may end."""
+    if model.no_return:
+        return (Outcome(ends=True),)
+    result: Expr | None = None
+    if model.identity is not None and model.identity < len(args):
+        result = args[model.identity]
+    scope = model.gfp_scope
+    if scope is not None:
+        return (Outcome(enters=scope.clears),) if scope.enter else (Outcome(leaves=True),)
+    drops = tuple(d for d in (place(x.lock, args) for x in model.drops if x.when == "always") if d is not None)
+    if not model.takes:
+        return (Outcome((), drops, result),) if drops or result is not None else NOTHING
+    takes = []
+    for t in model.takes:
+        lock = place(t.lock, args)
+        if lock is not None:
+            takes.append(Hold(lock, lock_class(frame, lock), t.kind, t.mode, t.taken, t.irq, call.at))
+    when = model.takes[0].held_when
+    already = model.takes[0].already
+    if when == "always":
+        return (Outcome(tuple(takes), drops, result),)
+    if when in RESULT_WHEN:
+        yes, no = RESULT_WHEN[when]
+        return (
+            Outcome(tuple(takes), drops, Const(yes)),
+            Outcome((), drops, Const(no)),
+        )
+    if when.startswith("=="):
+        word = when[2:].strip()
+        value = constant_of(program, frame, word)
+        found = [Outcome(tuple(takes), drops, value)]
+        if already.startswith("=="):
+            found.append(Outcome((), drops, constant_of(program, frame, already[2:].strip())))
+        found.append(Outcome((), drops, Const(0)))
+        return tuple(found)
+    return (Outcome(tuple(takes), drops, None), Outcome((), drops, None))
+
+
+def constant_of(program: Program, frame: Frame, word: str) -> Expr:
+    if word.lstrip("-").isdigit():
+        return Const(int(word))
+    got = frame.name(word)
+    return got
+
+
+def accesses(model: Model, args: tuple[Expr, ...]) -> Iterator[tuple[Accesses, Expr]]:
+    """Shared objects that a modelled call touches, as canonical lvalues."""
+    for a in model.accesses:
+        found = place(a.object, args)
+        if found is not None:
+            yield a, found
+
+

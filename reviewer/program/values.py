@@ -1,0 +1,298 @@
+"""Values: expressions in canonical form, folded as far as constants and known bits allow.
+
+A canonical expression is a :data:`facts.Expr` whose names say what they are: ``%2`` is parameter number 2, ``$x`` the
+local ``x`` whose value is not known, ``::x`` the object ``x`` at file scope (``::file:x`` for a static,
+``::file:f.x`` for a function's static). Any other name is a function, a type or a word without meaning here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from reviewer.parse.facts import (
+    AddressOf,
+    Binary,
+    Cast,
+    Choice,
+    Const,
+    CType,
+    Deref,
+    Expr,
+    Index,
+    Items,
+    Member,
+    Name,
+    Result,
+    Text,
+    Unary,
+)
+
+WORD = (1 << 64) - 1
+"""Values are 64-bit patterns; ``-1`` and ``~0UL`` are the same thing."""
+
+MAX_SIZE = 40
+"""Nodes of a canonical expression; a larger one is given up as unknown."""
+
+UNKNOWN = Text("?")
+
+
+def signed(value: int) -> int:
+    """A 64-bit pattern as a signed number, so that ``-EINTR`` prints and compares as it should."""
+    value &= WORD
+    return value - (1 << 64) if value >> 63 else value
+
+
+def known_bits(expr: Expr) -> tuple[int, int]:
+    """``(mask, value)``: which bits of the value are known, and what they are."""
+    if isinstance(expr, Const):
+        return WORD, expr.value & WORD
+    if isinstance(expr, Binary):
+        if expr.op == "&":
+            lm, lv = known_bits(expr.left)
+            rm, rv = known_bits(expr.right)
+            zero = (lm & ~lv) | (rm & ~rv)
+            one = (lm & lv) & (rm & rv)
+            return (zero | one) & WORD, one & WORD
+        if expr.op == "|":
+            lm, lv = known_bits(expr.left)
+            rm, rv = known_bits(expr.right)
+            one = (lm & lv) | (rm & rv)
+            zero = (lm & ~lv) & (rm & ~rv)
+            return (zero | one) & WORD, one & WORD
+        if expr.op == "^":
+            lm, lv = known_bits(expr.left)
+            rm, rv = known_bits(expr.right)
+            both = lm & rm
+            return both, (lv ^ rv) & both
+    if isinstance(expr, Unary) and expr.op == "~":
+        m, v = known_bits(expr.operand)
+        return m, ~v & m & WORD
+    if isinstance(expr, Cast):
+        return known_bits(expr.operand)
+    return 0, 0
+
+
+def truth(expr: Expr) -> bool | None:
+    """Whether the value is nonzero, if that is certain."""
+    if isinstance(expr, Const):
+        return expr.value != 0
+    if isinstance(expr, AddressOf):
+        return True
+    mask, value = known_bits(expr)
+    if value:
+        return True
+    if mask == WORD:
+        return False
+    return None
+
+
+ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: int(a / b) if b else 0,
+    "%": lambda a, b: a - b * int(a / b) if b else 0,
+    "<<": lambda a, b: (a << b) & WORD if 0 <= b < 64 else 0,
+    ">>": lambda a, b: a >> b if 0 <= b < 64 else 0,
+    "&": lambda a, b: a & b,
+    "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b,
+    "==": lambda a, b: int(a == b),
+    "!=": lambda a, b: int(a != b),
+    "<": lambda a, b: int(a < b),
+    ">": lambda a, b: int(a > b),
+    "<=": lambda a, b: int(a <= b),
+    ">=": lambda a, b: int(a >= b),
+    "&&": lambda a, b: int(bool(a and b)),
+    "||": lambda a, b: int(bool(a or b)),
+}
+
+
+def binary(op: str, left: Expr, right: Expr) -> Expr:
+    """``left op right``, folded."""
+    if isinstance(left, Const) and isinstance(right, Const):
+        return Const(signed(ARITHMETIC[op](left.value, right.value))) if op in ARITHMETIC else UNKNOWN
+    if op == "&":
+        result = Binary(op, left, right)
+        mask, value = known_bits(result)
+        return Const(signed(value)) if mask == WORD else result
+    if op in ("==", "!="):
+        if left == right and not has_call(left):
+            return Const(int(op == "=="))
+        for a, b in ((left, right), (right, left)):
+            if isinstance(b, Const):
+                if b.value == 0:
+                    known = truth(a)
+                    if known is not None:
+                        return Const(int(known == (op == "!=")))
+                else:
+                    mask, value = known_bits(a)
+                    if (value ^ b.value) & mask & WORD:
+                        return Const(int(op == "!="))
+    if op == "&&":
+        a, b2 = truth(left), truth(right)
+        if a is False or b2 is False:
+            return Const(0)
+        if a and b2:
+            return Const(1)
+    if op == "||":
+        a, b2 = truth(left), truth(right)
+        if a or b2:
+            return Const(1)
+        if a is False and b2 is False:
+            return Const(0)
+    if op in ("+", "-", "|", "<<", ">>") and isinstance(right, Const) and right.value == 0:
+        return left
+    return Binary(op, left, right)
+
+
+def unary(op: str, operand: Expr) -> Expr:
+    if op == "!":
+        known = truth(operand)
+        return Const(int(not known)) if known is not None else Unary(op, operand)
+    if isinstance(operand, Const):
+        return Const(signed(~operand.value if op == "~" else -operand.value))
+    return Unary(op, operand)
+
+
+def has_call(expr: Expr) -> bool:
+    return any(isinstance(e, Result) for e in walk(expr))
+
+
+def walk(expr: Expr):  # type: ignore[no-untyped-def]
+    """Every node of the expression, the outermost first."""
+    todo: list[Expr] = [expr]
+    while todo:
+        e = todo.pop()
+        yield e
+        todo.extend(children(e))
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    if isinstance(expr, Member | Deref | AddressOf):
+        return (expr.base,)
+    if isinstance(expr, Binary):
+        return (expr.left, expr.right)
+    if isinstance(expr, Index):
+        return (expr.base, expr.index)
+    if isinstance(expr, Unary | Cast):
+        return (expr.operand,)
+    if isinstance(expr, Choice):
+        return (expr.condition, expr.then, expr.other)
+    if isinstance(expr, Items):
+        return tuple(v for _, v in expr.items)
+    return ()
+
+
+def size(expr: Expr) -> int:
+    n = 0
+    for _ in walk(expr):
+        n += 1
+        if n > MAX_SIZE:
+            break
+    return n
+
+
+def deref(base: Expr) -> Expr:
+    return base.base if isinstance(base, AddressOf) else Deref(base)
+
+
+def address_of(base: Expr) -> Expr:
+    return base.base if isinstance(base, Deref) else AddressOf(base)
+
+
+def member(base: Expr, name: str, arrow: bool) -> Expr:
+    """``base->name`` or ``base.name``; ``(&x)->f`` becomes ``x.f`` and ``(*p).f`` becomes ``p->f``."""
+    if arrow and isinstance(base, AddressOf):
+        return Member(base.base, name, False)
+    if not arrow and isinstance(base, Deref):
+        return Member(base.base, name, True)
+    return Member(base, name, arrow)
+
+
+def rebuild(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
+    """The expression with every node for which ``leaf`` has an answer replaced by it, folded again."""
+    got = leaf(expr)
+    if got is not None:
+        return got
+    if isinstance(expr, Member):
+        return member(rebuild(expr.base, leaf), expr.name, expr.arrow)
+    if isinstance(expr, Deref):
+        return deref(rebuild(expr.base, leaf))
+    if isinstance(expr, AddressOf):
+        return address_of(rebuild(expr.base, leaf))
+    if isinstance(expr, Binary):
+        return binary(expr.op, rebuild(expr.left, leaf), rebuild(expr.right, leaf))
+    if isinstance(expr, Unary):
+        return unary(expr.op, rebuild(expr.operand, leaf))
+    if isinstance(expr, Index):
+        return Index(rebuild(expr.base, leaf), rebuild(expr.index, leaf))
+    if isinstance(expr, Cast):
+        return cast(expr.type, rebuild(expr.operand, leaf))
+    if isinstance(expr, Choice):
+        condition = rebuild(expr.condition, leaf)
+        known = truth(condition)
+        if known is not None:
+            return rebuild(expr.then if known else expr.other, leaf)
+        return Choice(condition, rebuild(expr.then, leaf), rebuild(expr.other, leaf))
+    if isinstance(expr, Items):
+        return Items(expr.type, tuple((d, rebuild(v, leaf)) for d, v in expr.items))
+    return expr
+
+
+def cast(type_: CType, operand: Expr) -> Expr:
+    """Casts between integers fall away (values are 64-bit patterns); pointer casts say a type and stay."""
+    if isinstance(operand, Const) or not type_.pointer:
+        return operand
+    while isinstance(operand, Cast):
+        operand = operand.operand
+    return Cast(type_, operand)
+
+
+def substitute(expr: Expr, args: tuple[Expr, ...], prefix: str) -> Expr:
+    """An expression of a callee in terms of its caller: parameters replaced by arguments.
+
+    A callee's locals and results mean nothing outside: they become unknown words that start with ``prefix``.
+    """
+
+    def leaf(e: Expr) -> Expr | None:
+        if isinstance(e, Name):
+            if e.id.startswith("%"):
+                i = int(e.id[1:])
+                return args[i] if i < len(args) else UNKNOWN
+            if e.id.startswith("$"):
+                return Name(f"${prefix}.{e.id[1:]}")
+        if isinstance(e, Result):
+            return Name(f"${prefix}.r{e.call}")
+        return None
+
+    return rebuild(expr, leaf)
+
+
+def show(expr: Expr, names: Mapping[str, str] = {}) -> str:
+    """The expression as C, for people."""
+    if isinstance(expr, Name):
+        return names.get(expr.id, expr.id.lstrip("$:%"))
+    if isinstance(expr, Const):
+        return str(expr.value) if -4096 < expr.value < 4096 else hex(expr.value & WORD)
+    if isinstance(expr, Text):
+        return expr.text
+    if isinstance(expr, Result):
+        return names.get(f"r{expr.call}", f"result{expr.call}")
+    if isinstance(expr, Member):
+        return f"{show(expr.base, names)}{'->' if expr.arrow else '.'}{expr.name}"
+    if isinstance(expr, Index):
+        return f"{show(expr.base, names)}[{show(expr.index, names)}]"
+    if isinstance(expr, Deref):
+        return f"*{show(expr.base, names)}"
+    if isinstance(expr, AddressOf):
+        return f"&{show(expr.base, names)}"
+    if isinstance(expr, Unary):
+        return f"{expr.op}{show(expr.operand, names)}"
+    if isinstance(expr, Binary):
+        return f"{show(expr.left, names)} {expr.op} {show(expr.right, names)}"
+    if isinstance(expr, Cast):
+        return show(expr.operand, names)
+    if isinstance(expr, Choice):
+        return f"{show(expr.condition, names)} ? {show(expr.then, names)} : {show(expr.other, names)}"
+    return "{...}"
