@@ -22,7 +22,11 @@ FUNCTIONS = frozenset({"function_declarator", "abstract_function_declarator"})
 
 def number(text: str) -> int | None:
     """The value of an integer literal, suffixes and digit separators allowed; None for a floating one."""
-    m = INTEGER.match(text.strip())
+    text = text.strip()
+    if text[:1] in "+-" and text:  # tree-sitter reads -16 as one literal
+        inner = number(text[1:])
+        return -inner if inner is not None and text[0] == "-" else inner
+    m = INTEGER.match(text)
     if m is None:
         return None
     digits = m[1].replace("'", "")

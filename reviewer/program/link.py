@@ -10,8 +10,8 @@ import hashlib
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import tree_sitter
 import tree_sitter_c
@@ -21,8 +21,15 @@ from reviewer.parse import cfg, facts
 from reviewer.parse.constexpr import evaluate
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.normalise import normalise
+from reviewer.program.gfp import GfpFlags
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
+
+if TYPE_CHECKING:
+    from reviewer.program.structs import Frame
+
+GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
+"""Where the allocation flags are defined: the first since 6.0, the second before."""
 
 MAX_CANDIDATES = 8
 """Definitions of one name that a call may mean; beyond it the call is left unresolved."""
@@ -125,6 +132,7 @@ class Program:
         self._units: dict[str, tuple[str, ...]] = {}
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
+        self._frames: dict[str, Frame] = {}
         self._parser: tree_sitter.Parser | None = None
 
     # --- files ----------------------------------------------------------------------------------
@@ -408,6 +416,54 @@ class Program:
             if found is not None:
                 return found.type
         return None
+
+    # --- masks ----------------------------------------------------------------------------------
+
+    @cached_property
+    def gfp(self) -> GfpFlags:
+        """The allocation flags of this tree, from its own headers."""
+        home = next((p for p in GFP_HEADERS if self.content.exists(p)), GFP_HEADERS[0])
+        return GfpFlags(FileMacros(self, home))
+
+    @cache  # noqa: B019 - one program lives as long as its answers
+    def gfp_value(self, text: str) -> int | None:
+        """The mask of an expression such as ``GFP_KERNEL | __GFP_NORETRY`` in this tree."""
+        mask = 0
+        for word in text.split("|"):
+            value = self.gfp.value(word.strip())
+            if value is None:
+                return None
+            mask |= value
+        return mask
+
+    # --- frames and tables ------------------------------------------------------------------------
+
+    def frame(self, func: Func) -> Frame:
+        got = self._frames.get(func.key)
+        if got is None:
+            from reviewer.program.structs import Frame
+
+            got = self._frames[func.key] = Frame(self, func)
+        return got
+
+    def variables_with_values(self, path: str) -> Iterator[facts.Variable]:
+        """File-scope variables that have an initialiser."""
+        for v in self.facts(path).variables:
+            if v.value is not None:
+                yield v
+
+    def table_entry(self, path: str, table: facts.Variable, struct: str, field: str) -> Iterator[str]:
+        """Functions that a variable's initialiser, or a table that it points to, puts into ``struct T.field``."""
+        if not isinstance(table.value, facts.Items):
+            return
+        for designator, value in table.value.items:
+            if designator == f".{field}" and table.type.name == struct and isinstance(value, facts.Name):
+                yield value.id
+            pointed = value.base if isinstance(value, facts.AddressOf) else value
+            if isinstance(pointed, facts.Name) and table.type.name != struct:
+                inner = self.variable(pointed.id, path)
+                if inner is not None and inner[1].type.name == struct:
+                    yield from self.table_entry(inner[0], inner[1], struct, field)
 
     # --- models ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Config, Const, Deref, Expr, Member, Name, Result
+from reviewer.parse.facts import AddressOf, Binary, Config, Const, Deref, Expr, Name, Result
 from reviewer.program import values
 from reviewer.program.locks import Hold
 from reviewer.program.structs import Frame
@@ -98,6 +98,7 @@ class Outcome:
     """One way in which a call may end, in the caller's terms.
 
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
+    ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way.
     """
 
     takes: tuple[Hold, ...] = ()
@@ -107,6 +108,7 @@ class Outcome:
     enters: tuple[str, ...] | None = None
     leaves: bool = False
     ends: bool = False
+    failed: str = ""
 
 
 class Callees(Protocol):
@@ -125,6 +127,10 @@ class Observer:
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         """The new ``extra`` after ``event``; ``args`` are canonical (a call's, or target and value of a write)."""
+        return state.extra
+
+    def outcome(self, frame: Frame, call: facts.Call, outcome: Outcome, state: State) -> object:
+        """The new ``extra`` once a call has ended this way."""
         return state.extra
 
 
@@ -298,7 +304,8 @@ class Runner:
                 result.extend(self.apply(state.copy(), event, args, o))
             return result
         if isinstance(event, facts.Write):
-            target = frame.canonical(event.target, {} if isinstance(event.target, facts.Name) else state.known)
+            plain = isinstance(event.target, facts.Name)
+            target = frame.canonical(event.target, {} if plain else state.known)
             value = frame.canonical(event.value, state.known)
             self.record(b, i, event, state, None, (target, value))
             if isinstance(target, Name) and target.id[:1] in "$%":
@@ -308,6 +315,12 @@ class Runner:
                 state.learn(target.id, value)
             else:
                 state.forget_path(target)
+                if isinstance(target, Deref) and isinstance(target.base, Name) and target.base.id.startswith("%"):
+                    stored = f"*{target.base.id}"
+                    if event.op == "=" and isinstance(value, Const):
+                        state.known[stored] = value
+                    else:
+                        state.known.pop(stored, None)
             state.extra = self.observer.event(frame, event, state, (target, value))
             return (state,)
         value = frame.canonical(event.value, state.known)
@@ -331,6 +344,7 @@ class Runner:
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:
             return ()
+        state.extra = self.observer.outcome(self.frame, call, o, state)
         for lock in o.drops:
             self.drop(state, lock)
         if o.takes:
@@ -386,6 +400,9 @@ class Runner:
             condition: Expr = exit_.condition
         else:
             condition = self.frame.canonical(exit_.condition, state.known)
+        if self.recording and not isinstance(condition, Config):
+            test = facts.Read(exit_.condition, exit_.at)
+            self.record(exit_.then, -1 - exit_.other, test, state, None, (condition,))
         positive, condition = polarity(condition)
         known = values.truth(condition)
         if known is None:
@@ -470,8 +487,3 @@ def reverse_postorder(body: facts.Body) -> list[int]:
     for i, b in enumerate(reversed(done)):
         rank[b] = i
     return rank
-
-
-__all__ = [
-    "Callees", "Deref", "Ending", "Flow", "Member", "Observer", "Outcome", "Seen", "State", "run",
-]  # fmt: skip

@@ -355,11 +355,22 @@ class Summaries:
                 )
             drops = tuple(values.substitute(d, args, prefix) for d in o.drops)
             value = values.substitute(o.result, args, prefix) if o.result is not None else None
-            result.append(Outcome(tuple(takes), drops, value, o.outs))
+            failed = ""
+            if not takes and len(summary.outcomes) > 1:
+                tried = [h for other in result_locks(summary) for h in other if h.taken != "lock"]
+                if tried:
+                    lock = values.substitute(tried[0].lock, args, prefix)
+                    failed = tried[0].name or lock_class(frame, lock) or "?"
+            result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed))
         return tuple(result)
 
 
 NOTHING: tuple[Outcome, ...] = (Outcome(),)
+
+
+def result_locks(summary: Summary) -> list[tuple[Hold, ...]]:
+    """What each way of ending leaves held."""
+    return [o.takes for o in summary.outcomes]
 
 
 def unique(items: list[tuple]) -> list[tuple]:  # type: ignore[type-arg]
@@ -502,13 +513,14 @@ def model_outcomes(
             takes.append(Hold(lock, lock_class(frame, lock), t.kind, t.mode, t.taken, t.irq, call.at))
     when = model.takes[0].held_when
     already = model.takes[0].already
+    lost = (takes[0].name or "?") if takes and takes[0].taken != "lock" else ""
     if when == "always":
         return (Outcome(tuple(takes), drops, result),)
     if when in RESULT_WHEN:
         yes, no = RESULT_WHEN[when]
         return (
             Outcome(tuple(takes), drops, Const(yes)),
-            Outcome((), drops, Const(no)),
+            Outcome((), drops, Const(no), failed=lost),
         )
     if when.startswith("=="):
         word = when[2:].strip()
@@ -516,9 +528,9 @@ def model_outcomes(
         found = [Outcome(tuple(takes), drops, value)]
         if already.startswith("=="):
             found.append(Outcome((), drops, constant_of(program, frame, already[2:].strip())))
-        found.append(Outcome((), drops, Const(0)))
+        found.append(Outcome((), drops, Const(0), failed=lost))
         return tuple(found)
-    return (Outcome(tuple(takes), drops, None), Outcome((), drops, None))
+    return (Outcome(tuple(takes), drops, None), Outcome((), drops, None, failed=lost))
 
 
 def constant_of(program: Program, frame: Frame, word: str) -> Expr:

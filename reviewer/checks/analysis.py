@@ -1,0 +1,102 @@
+"""What every check works on: the linked program, the chains in question, and their callbacks with their contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewer.parse.facts import AddressOf, Name
+from reviewer.program.chains import Chains, ChainUser, NotifierChain
+from reviewer.program.contexts import Context, Contexts
+from reviewer.program.link import Func, Program
+from reviewer.program.locks import Hold
+from reviewer.program.models import Obligation
+from reviewer.program.shared import Shared
+from reviewer.program.summaries import Summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One callback of a chain, and the world it runs in.
+
+    ``serialiser``: the lock that every caller of the chain holds exclusively, or None. ``owes``: it has to add to
+    the count that its third argument points to. ``in_reclaim``: its callers are in reclaim or in the OOM killer.
+    """
+
+    func: Func
+    chain: NotifierChain
+    user: ChainUser
+    context: Context
+    serialiser: Hold | None
+    obligation: Obligation | None
+    owes: bool
+
+    @property
+    def in_reclaim(self) -> bool:
+        return self.obligation is not None and self.obligation.in_reclaim
+
+
+class Analysis:
+    """One scan's view of a program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.summaries = Summaries(program)
+        self.chains = Chains(self.summaries)
+        self.contexts = Contexts(self.summaries, self.chains)
+        self.shared = Shared(self.contexts)
+        self.selected: list[NotifierChain] = []
+
+    @cached_property
+    def callbacks(self) -> list[Callback]:
+        """The callbacks of the selected chains, each once per chain."""
+        return [c for chain in self.selected for c in self._callbacks(chain)]
+
+    def _callbacks(self, chain: NotifierChain) -> Iterator[Callback]:
+        obligation = next((o for o in self.program.models.obligations if o.chain in (chain.short, "*")), None)
+        owes = (obligation is not None and obligation.owes != "") or self.passes_a_count(chain)
+        seen: set[str] = set()
+        for user in chain.users:
+            if user.callback.key in seen:
+                continue
+            seen.add(user.callback.key)
+            context = self.contexts.of_chain(user.callback, chain.calls)
+            yield Callback(
+                user.callback, chain, user, context, self.contexts.serialiser(context), obligation, owes
+            )
+
+    def passes_a_count(self, chain: NotifierChain) -> bool:
+        """Whether a caller of the chain passes the address of a local integer: then callbacks owe it a result."""
+        for site in chain.calls:
+            frame = self.program.frame(site.func)
+            spec = self.chains.callers[site.call.callee.id] if isinstance(site.call.callee, Name) else None
+            if spec is None or spec.data is None or spec.data >= len(site.call.args):
+                continue
+            data = frame.canonical(site.call.args[spec.data], {})
+            if isinstance(data, AddressOf) and isinstance(data.base, Name) and data.base.id.startswith("$"):
+                type_ = frame.type_of(data.base)
+                if type_ is not None and not type_.pointer and type_.name in COUNTS:
+                    return True
+        return False
+
+    def functions_nearby(self) -> Iterator[Func]:
+        """Functions of the files that hold the chains, their callers and their callbacks."""
+        files: dict[str, None] = {}
+        for chain in self.selected:
+            files[chain.file] = None
+            for site in chain.calls:
+                files[site.func.path] = None
+        for callback in self.callbacks:
+            for path in self.program.unit(callback.func.path):
+                if path.endswith(".c") or path == callback.func.path:
+                    files[path] = None
+        for path in files:
+            for definition in self.program.facts(path).functions:
+                for func in self.program.functions(path, definition.name):
+                    if func.definition is definition:
+                        yield func
+
+
+COUNTS = frozenset({"unsigned long", "long", "unsigned int", "unsigned", "int", "u64", "size_t", "unsigned long long"})
+

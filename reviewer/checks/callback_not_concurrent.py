@@ -1,0 +1,203 @@
+"""callback-not-concurrent: a callback is right only if its callers come one at a time, and nothing of its own sees to it.
+
+Three shapes: a count of its own is changed without lock or atomic; it waits for a condition and then acts as if
+that still held; it gives up a fixed amount per call, so that N callers give up N times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.analysis import Analysis, Callback
+from reviewer.checks.finding import Finding, Severity, Step
+from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps
+from reviewer.checks.registry import check
+from reviewer.checks.unguarded_counter_reset import is_variable
+from reviewer.parse import facts
+from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Result, Write
+from reviewer.program import values
+from reviewer.program.link import Func
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, reads, short
+from reviewer.program.summaries import accesses
+
+RULE = "callback-not-concurrent"
+
+
+@check(RULE)
+def callback_not_concurrent(analysis: Analysis) -> Iterator[Finding]:
+    for callback in analysis.callbacks:
+        closure = analysis.shared.closure(callback.func)
+        yield from counts(analysis, callback, closure)
+        yield from waits(analysis, callback, closure)
+        if callback.owes:
+            yield from amounts(analysis, callback)
+
+
+def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
+    """A variable of its own, counted up or down with no lock and no atomic."""
+    done: set[str] = set()
+    for a in closure.accesses:
+        if a.op not in COUNTS or a.atomic or not a.object or a.object in done or not is_variable(a.object):
+            continue
+        later = any(v.later and v.func.key == a.func.key for v in closure.visits)
+        if later or any(h.mode == "exclusive" and h.name for h in a.held):
+            continue
+        if gated(closure, a):
+            continue
+        done.add(a.object)
+        visit = next((v for v in closure.visits if v.func.key == a.func.key), None)
+        steps = entry_steps(analysis, callback)
+        if visit is not None:
+            steps += visit_steps(analysis, visit, inside(callback))
+        steps.append(access_step(analysis, a, inside(callback)))
+        yield report(analysis, callback, a.func, a.at, f"{a.word} is counted with no lock and no atomic operation",
+                     (a.word,), steps)  # fmt: skip
+
+
+def gated(closure: Closure, access: Access | None = None) -> bool:
+    """Whether the callback lets one caller in at a time by an atomic test of its own (cmpxchg, test_and_set_bit)."""
+    root = [a for a in closure.accesses if a.func.key == closure.root.key]
+    return any(a.op == "test_set" for a in root)
+
+
+def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
+    """A wait for a condition on an object that the callback then changes: two callers pass the wait together."""
+    program = analysis.program
+    for visit in closure.visits:
+        if visit.later or gated(closure):
+            continue
+        frame = program.frame(visit.func)
+        flow = analysis.summaries.flow(visit.func)
+        for seen in flow.seen if flow is not None else ():
+            call = seen.event
+            if not isinstance(call, Call) or not isinstance(call.callee, Name):
+                continue
+            model = program.model(call.callee.id)
+            for wait in model.waits if model is not None else ():
+                if wait.condition is None or wait.condition >= len(seen.args[0]):
+                    continue
+                held = (*visit.held, *seen.must())
+                if any(h.mode == "exclusive" and h.name for h in held):
+                    continue
+                wanted = condition_objects(analysis, visit.func, seen.args[0][wait.condition])
+                for name in wanted:
+                    changed = [a for a in closure.accesses if a.object == name and a.op in CHANGES]
+                    if not changed:
+                        continue
+                    steps = entry_steps(analysis, callback) + visit_steps(analysis, visit, inside(callback))
+                    steps.append(step(analysis, "wait", visit.func, call.at, (*inside(callback), *held)))
+                    steps += [access_step(analysis, a, inside(callback)) for a in changed[:3]]
+                    words = frame.func.name
+                    yield report(
+                        analysis, callback, visit.func, call.at,
+                        f"two callers pass the wait on {short(name)} in {words} together and both start a new round",
+                        (short(name),), steps,
+                    )  # fmt: skip
+                    break
+
+
+def condition_objects(analysis: Analysis, func: Func, condition: Expr) -> list[str]:
+    """Shared objects that a condition reads, through the calls in it (``atomic_read(&x) == 0``)."""
+    from reviewer.program.shared import object_name
+
+    frame = analysis.program.frame(func)
+    found = [object_name(frame, p) for p in reads(condition)]
+    for e in values.walk(condition):
+        if isinstance(e, Result):
+            inner = frame.call(e.call)
+            if inner is None or not isinstance(inner.callee, Name):
+                continue
+            model = analysis.program.model(inner.callee.id)
+            if model is not None:
+                args = tuple(frame.canonical(a, {}) for a in inner.args)
+                found += [object_name(frame, path) for _, path in accesses(model, args)]
+    return [n for n in dict.fromkeys(found) if n]
+
+
+def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
+    """A fixed amount, a constant or a tunable, given up on each call."""
+    frame = analysis.program.frame(callback.func)
+    flow = analysis.summaries.flow(callback.func)
+    for seen in flow.seen if flow is not None else ():
+        call = seen.event
+        if not isinstance(call, Call):
+            continue
+        for target in analysis.summaries.calls.targets(frame, seen.callee or call.callee):
+            if target.func is None:
+                continue
+            for i, arg in enumerate(seen.args[0]):
+                if fixed(arg) and consumes(analysis, target.func, i):
+                    outer = inside(callback)
+                    steps: list[Step] = entry_steps(analysis, callback)
+                    steps.append(step(analysis, "call", callback.func, call.at, outer))
+                    inner = [a for a in analysis.shared.of(target.func) if a.op == "sub"]
+                    steps += [access_step(analysis, a, outer) for a in inner[:2]]
+                    yield report(
+                        analysis, callback, callback.func, call.at,
+                        f"every call gives up {amount(arg)} by {target.func.name}(), so that N callers at once give up"
+                        " N times as much",
+                        (target.func.name,), steps,
+                    )  # fmt: skip
+                    return
+
+
+def amount(arg: Expr) -> str:
+    names = [short(e.id[2:]) for e in values.walk(arg) if isinstance(e, Name) and e.id.startswith("::")]
+    if names:
+        return f"the amount {names[0]}"
+    return f"the fixed amount {arg.value}" if isinstance(arg, Const) else "a fixed amount"
+
+
+def fixed(arg: Expr) -> bool:
+    """A constant (not 0, 1 or all ones) or an expression of file-scope variables and constants alone."""
+    if isinstance(arg, Const):
+        return arg.value > 1 and (arg.value + 1) & arg.value != 0 or 1 < arg.value < 1 << 24
+    some = False
+    for e in values.walk(arg):
+        if isinstance(e, facts.AddressOf | facts.Member | facts.Deref | facts.Index | facts.Result | facts.Text):
+            return False
+        if isinstance(e, Name):
+            if e.id[:1] in "$%":
+                return False
+            some |= e.id.startswith("::")
+    return some
+
+
+def consumes(analysis: Analysis, func: Func, index: int) -> bool:
+    """Whether the function takes away up to its parameter: it bounds a loop, and something shared shrinks there."""
+    frame = analysis.program.frame(func)
+    body = frame.body
+    if body is None or index >= len(func.parameters):
+        return False
+    type_ = func.parameters[index].type
+    if type_.pointer or type_.name.startswith(("struct ", "enum ")) or type_.name in ("gfp_t", "bool"):
+        return False
+    word = func.parameters[index].name
+    bounds = False
+    for block in body.blocks:
+        if isinstance(block.exit, Branch) and any(e == Name(word) for e in values.walk(block.exit.condition)):
+            bounds = True
+        for e in block.events:
+            if isinstance(e, Write) and e.target == Name(word) and e.op == "-=":
+                bounds = True
+    return bounds and any(a.op == "sub" for a in analysis.shared.of(func))
+
+
+def report(
+    analysis: Analysis, callback: Callback, func: Func, at: int, text: str, objects: tuple[str, ...], steps: list[Step]
+) -> Finding:
+    serialiser = callback.serialiser
+    severity: Severity
+    if serialiser is not None:
+        severity = "note"
+        text += f"; only {short(serialiser.name)}, held by {takers_text(analysis, callback)}, keeps callers apart"
+        objects = (*objects, short(serialiser.name))
+    else:
+        severity = "warning"
+        text += f", and nothing keeps the callers of {callback.chain.short} apart"
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity=severity, confidence="high" if not callback.context.partial else "medium", file=file,
+        line=line, column=column, function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
+        event=analysis.program.line_text(file, line),
+    )  # fmt: skip

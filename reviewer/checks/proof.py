@@ -1,0 +1,117 @@
+"""Proofs: effects, contexts and accesses to steps with file, line and locks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from reviewer.checks.analysis import Analysis, Callback
+from reviewer.checks.finding import Confidence, Step, StepKind
+from reviewer.parse import facts
+from reviewer.parse.facts import Call
+from reviewer.program.link import Func
+from reviewer.program.locks import Hold
+from reviewer.program.shared import Access, Visit
+from reviewer.program.summaries import Effect
+
+KINDS: dict[str, StepKind] = {"alloc": "alloc", "acquire": "acquire", "wait": "wait", "sleep": "sleep"}
+
+
+def shown(held: Iterable[Hold]) -> tuple[str, ...]:
+    """Lock classes for a step, each once, in the order in which they were taken."""
+    return tuple(dict.fromkeys(h.shown() for h in held if h.name))
+
+
+def step(analysis: Analysis, kind: StepKind, func: Func, at: int, held: Iterable[Hold] = ()) -> Step:
+    """A step at a position of a function."""
+    line = func.line_of(at)
+    text = analysis.program.line_text(func.path, line)
+    return Step(kind, func.path, line, func.name, text, shown(held))
+
+
+def place(func: Func, at: int) -> tuple[str, int, int, str]:
+    """``(file, line, column, function)`` of a position, the column from 1."""
+    return func.path, func.line_of(at), facts.column_of(at) + 1, func.name
+
+
+def effect_steps(analysis: Analysis, func: Func, effect: Effect, held: Sequence[Hold] = ()) -> list[Step]:
+    """From a call in ``func`` down to the leaf of its effect, with the locks held at every step."""
+    steps: list[Step] = []
+    now: list[Hold] = list(held)
+    where: Func = func
+    for e in effect.chain():
+        now = [*now, *e.held]
+        last = e.inner is None
+        kind: StepKind = KINDS[e.kind] if last else "call"
+        steps.append(step(analysis, kind, where, e.at, now))
+        if e.inner is not None:
+            where = e.inner[0].func
+    return steps
+
+
+def entry_steps(analysis: Analysis, callback: Callback) -> list[Step]:
+    """How the callback is reached: who takes the serialising lock, then the call of the chain."""
+    steps: list[Step] = []
+    serialiser = callback.serialiser
+    if serialiser is not None:
+        for site, hold in analysis.contexts.takers(callback.context, serialiser.name):
+            steps.append(step(analysis, "acquire", site.caller, hold.at))
+            steps.append(step(analysis, "call", site.caller, site.call.at, site.may))
+    for site in callback.context.sites:
+        held = [*site.must]
+        if serialiser is not None and not any(h.name == serialiser.name for h in held):
+            held.insert(0, serialiser)
+        steps.append(step(analysis, "call", site.caller, site.call.at, held))
+    return steps
+
+
+def inside(callback: Callback) -> tuple[Hold, ...]:
+    """Locks held while the callback runs, the chain's own included."""
+    found = list(callback.context.must)
+    for site in callback.context.sites:
+        if site.chain_hold is not None and not any(h.name == site.chain_hold.name for h in found):
+            found.append(site.chain_hold)
+    return tuple(found)
+
+
+def visit_steps(analysis: Analysis, visit: Visit, outer: Sequence[Hold]) -> list[Step]:
+    """The calls from the root of a closure to one of its functions."""
+    return [step(analysis, "call", func, call.at, outer) for func, call in visit.path]
+
+
+def access_step(analysis: Analysis, access: Access, outer: Sequence[Hold] = ()) -> Step:
+    return step(analysis, "access", access.func, access.at, (*outer, *access.held))
+
+
+def takers_text(analysis: Analysis, callback: Callback) -> str:
+    """``__alloc_pages_may_oom (trylock), moom_callback``: who takes the lock that serialises the callback."""
+    assert callback.serialiser is not None
+    found = analysis.contexts.takers(callback.context, callback.serialiser.name)
+    words = dict.fromkeys(
+        f"{site.caller.name} ({hold.taken})" if hold.taken != "lock" else site.caller.name for site, hold in found
+    )
+    return ", ".join(words)
+
+
+def replace_line(analysis: Analysis, path: str, line: int, old: str, new: str) -> str | None:
+    """A unified diff that replaces ``old`` by ``new`` on one line, or None if it does not stand there once."""
+    text = analysis.program.text(path).decode("utf-8", "surrogateescape")
+    lines = text.splitlines(keepends=True)
+    if not 0 < line <= len(lines) or lines[line - 1].count(old) != 1:
+        return None
+    changed = list(lines)
+    changed[line - 1] = lines[line - 1].replace(old, new)
+    diff = difflib.unified_diff(lines, changed, f"a/{path}", f"b/{path}", n=3)
+    return "".join(diff).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def event_text(analysis: Analysis, func: Func, call: Call) -> str:
+    """The text of an event for the fingerprint: its source line without blanks at the ends."""
+    return analysis.program.line_text(func.path, func.line_of(call.at))
+
+
+def confidence_of(doubt: int) -> Confidence:
+    """From how uncertain the way is: direct calls and known tables are certain."""
+    if doubt == 0:
+        return "high"
+    return "medium" if doubt == 1 else "low"

@@ -1,0 +1,108 @@
+"""silent-trylock-failure: when a trylock fails the job is skipped, and the caller sees "nothing to do".
+
+Looked for below callbacks that owe a result. An amount of 0 after a failed trylock is what an empty pool gives too. A
+function that returns ``bool`` hands the failure on to its caller and is the caller's business; an error code, a flag that is
+stored, or another try tell the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.analysis import Analysis, Callback
+from reviewer.checks.finding import Finding
+from reviewer.checks.proof import entry_steps, inside, place, step, visit_steps
+from reviewer.checks.registry import check
+from reviewer.parse import facts
+from reviewer.parse.facts import Call, Const, Expr, Name, Write
+from reviewer.program import lockflow
+from reviewer.program.lockflow import Ending, Observer, Outcome, State
+from reviewer.program.shared import Visit, short
+from reviewer.program.structs import Frame
+
+RULE = "silent-trylock-failure"
+
+Lost = tuple[str, int, int]
+"""Class of the lock that was not got, number and position of the call."""
+
+
+class Watch(Observer):
+    """Remembers the last lock that could not be got, until something tells of it."""
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        if state.extra is None:
+            return None
+        if isinstance(event, Write):
+            target = args[0]
+            if not (isinstance(target, Name) and target.id[:1] in "$%"):
+                return None  # a flag or a count is stored: that tells
+        return state.extra
+
+    def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
+        if outcome.failed:
+            return (outcome.failed, call.number, call.at)
+        if any(h.taken != "lock" for h in outcome.takes):
+            return None
+        return state.extra
+
+
+@check(RULE)
+def silent_trylock_failure(analysis: Analysis) -> Iterator[Finding]:
+    for callback in analysis.callbacks:
+        if not callback.owes:
+            continue
+        closure = analysis.shared.closure(callback.func)
+        done: set[str] = set()
+        for visit in closure.visits:
+            if visit.later or visit.func.key in done:
+                continue
+            done.add(visit.func.key)
+            if tries(analysis, visit):
+                yield from in_function(analysis, callback, visit)
+
+
+def tries(analysis: Analysis, visit: Visit) -> bool:
+    """Whether a call in the function may fail to get a lock."""
+    frame = analysis.program.frame(visit.func)
+    flow = analysis.summaries.flow(visit.func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call):
+            found = analysis.summaries.outcomes(frame, seen.event, seen.callee or seen.event.callee, seen.args[0], State())
+            if any(o.failed for o in found):
+                return True
+    return False
+
+
+def in_function(analysis: Analysis, callback: Callback, visit: Visit) -> Iterator[Finding]:
+    func = visit.func
+    definition = func.definition
+    if definition is None or definition.type.name in ("bool", "_Bool") or definition.type.pointer:
+        return
+    frame = analysis.program.frame(func)
+    flow = lockflow.run(frame, analysis.summaries, observer=Watch())
+    root = func.key == callback.func.key
+    void = definition.type.name == "void"
+    silent = [e for e in flow.endings if e.state.extra is not None and (void or root or is_zero(e))]
+    if not silent or (not void and not root and all(is_zero(e) for e in flow.endings)):
+        return
+    name, number, at = silent[0].state.extra  # type: ignore[misc]
+    call = frame.call(number)
+    leaf = call.callee.id if call is not None and isinstance(call.callee, Name) else "the trylock"
+    outer = inside(callback)
+    steps = entry_steps(analysis, callback) + visit_steps(analysis, visit, outer)
+    steps.append(step(analysis, "acquire", func, at, (*outer, *visit.held)))
+    steps.append(step(analysis, "return", func, silent[0].at, (*outer, *visit.held)))
+    file, line, column, function = place(func, at)
+    what = "returns 0" if is_zero(silent[0]) else "returns"
+    yield Finding(
+        rule=RULE, severity="warning", confidence="high" if len(visit.path) <= 2 else "medium", file=file, line=line,
+        column=column, function=function,
+        message=f"{function} {what} when {leaf}() does not get {short(name)}: to the caller of {callback.chain.short}"
+        " it looks as if there had been nothing to free",
+        involves=tuple(sorted((callback.chain.short, short(name)))), proof=tuple(steps),
+        event=analysis.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def is_zero(ending: Ending) -> bool:
+    return isinstance(ending.value, Const) and ending.value.value == 0

@@ -1,0 +1,276 @@
+"""Notifier chains: their heads, who calls them, who is on them. Found by analysis, from the API models' shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from reviewer.parse import facts
+from reviewer.parse.facts import Call, Expr, Items, Member, Name
+from reviewer.program import values
+from reviewer.program.calls import function_names
+from reviewer.program.link import Func
+from reviewer.program.locks import lock_class
+from reviewer.program.models import ChainCall, ChainRegister
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Summaries
+
+MAX_WRAPPERS = 4
+"""Functions between a registration and the chain API that are followed (register_oom_notifier is one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSite:
+    """A call of, or a registration on, a chain: in ``func``, at the call event."""
+
+    func: Func
+    call: Call
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainUser:
+    """A callback on a chain."""
+
+    callback: Func
+    site: ChainSite
+    block: Expr
+
+
+@dataclass(slots=True)
+class NotifierChain:
+    """One chain. ``head`` is named as a lock class is: a global, ``file:static`` or ``struct T.field``."""
+
+    head: str
+    kind: str
+    file: str
+    line: int
+    calls: list[ChainSite] = field(default_factory=list)
+    users: list[ChainUser] = field(default_factory=list)
+
+    @property
+    def short(self) -> str:
+        """The name of the head without the file of a static."""
+        return self.head.rpartition(":")[2]
+
+
+class Chains:
+    """All chains of a program that a question needs."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        models = self.program.models.functions
+        self.callers = {n: m.chain_call for n, m in models.items() if m.chain_call is not None}
+        self.registrars = {
+            n: m.chain_register
+            for n, m in models.items()
+            if m.chain_register is not None and not m.chain_register.remove
+        }
+        self.makers = {n: m.chain_head for n, m in models.items() if m.chain_head is not None}
+
+    # --- heads ----------------------------------------------------------------------------------
+
+    def heads(self, wanted: str | None = None) -> list[NotifierChain]:
+        """Chains whose head is defined at file scope or initialised at run time; all, or those named ``wanted``."""
+        found: dict[str, NotifierChain] = {}
+        names = self.program.names.files_mentioning(self.makers)
+        files = sorted({f for paths in names.values() for f in paths})
+        if wanted is not None:
+            mentioning = set(self.program.names.files_mentioning([wanted]).get(wanted, ()))
+            files = [f for f in files if f in mentioning]
+        files = [f for f in files if f.endswith((".c", ".h")) and f.split("/", 1)[0] not in ("tools", "Documentation")]
+        self.program.load(files)
+        for file in files:
+            for chain in self._heads_in(file):
+                if wanted is None or chain.short == wanted or chain.head == wanted:
+                    found.setdefault(chain.head, chain)
+        return list(found.values())
+
+    def _heads_in(self, file: str) -> Iterator[NotifierChain]:
+        for use in self.program.facts(file).uses:
+            maker = self.makers.get(use.name)
+            if maker is not None and maker.head < len(use.args) and isinstance(use.args[maker.head], Name):
+                word = use.args[maker.head].id
+                yield NotifierChain(f"{file}:{word}" if use.static else word, maker.kind, file, use.line)
+        for v in self.program.facts(file).variables:
+            maker = self.makers.get(v.macro)
+            if maker is not None:
+                yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, maker.kind, file, v.line)
+            elif v.type.name in HEAD_TYPES and not v.type.pointer and not v.extern:
+                yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, HEAD_TYPES[v.type.name], file, v.line)
+        for s in self.program.facts(file).structs:
+            for f in s.fields:
+                if f.type.name in HEAD_TYPES and not f.type.pointer and not s.name.startswith("struct <anon"):
+                    yield NotifierChain(f"{s.name}.{f.name}", HEAD_TYPES[f.type.name], file, s.line)
+
+    # --- uses -----------------------------------------------------------------------------------
+
+    def complete(self, chains: Iterable[NotifierChain]) -> None:
+        """Fill in the callers and users of the chains."""
+        for chain in chains:
+            chain.calls = list(self._sites(chain, self.callers))
+            chain.users = list(self._users(chain))
+
+    def _files_of(self, chain: NotifierChain) -> tuple[str, ...]:
+        files = self.program.names.files_mentioning([chain.short.rpartition(".")[2]])
+        found = next(iter(files.values()), ())
+        if chain.head.startswith(f"{chain.file}:"):
+            unit = set(self.program.unit(chain.file)) | {chain.file}
+            return tuple(f for f in found if f in unit)
+        return found
+
+    def _sites(
+        self, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
+    ) -> Iterator[ChainSite]:
+        """Calls of an API function on this very chain."""
+        word = chain.short.rpartition(".")[2]
+        files = self._files_of(chain)
+        self.program.load(files)
+        for file in files:
+            for definition in self.program.facts(file).functions:
+                if not any(c in api for c in definition.calls) or (
+                    word not in definition.mentions and word not in definition.calls
+                ):
+                    continue
+                for func in self.program.functions(file, definition.name):
+                    if func.definition is definition:
+                        yield from self._sites_in(func, chain, api)
+
+    def _sites_in(
+        self, func: Func, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
+    ) -> Iterator[ChainSite]:
+        flow = self.summaries.flow(func)
+        for seen in flow.seen if flow is not None else ():
+            call = seen.event
+            if not isinstance(call, Call) or not isinstance(call.callee, Name):
+                continue
+            spec = api.get(call.callee.id)
+            if spec is None:
+                continue
+            frame = self.program.frame(func)
+            for args in seen.args[:1]:
+                where = spec.chain
+                if where.index < len(args) and self.names_of(frame, args[where.index], where.address) == chain.head:
+                    yield ChainSite(func, call, chain.head)
+
+    def names_of(self, frame: Frame, arg: Expr, address: bool = True) -> str:
+        """The chain that an argument means, named as a lock class; "" if it is a parameter or unknown."""
+        return lock_class(frame, values.deref(arg) if address else arg)
+
+    def _users(self, chain: NotifierChain) -> Iterator[ChainUser]:
+        """Registrations, straight or through wrappers."""
+        seen: set[tuple[str, int]] = set()
+        todo: list[tuple[ChainSite, int, int]] = []
+        for site in self._sites(chain, self.registrars):
+            callee = site.call.callee
+            assert isinstance(callee, Name)
+            todo.append((site, self.registrars[callee.id].block, 0))
+        while todo:
+            site, index, depth = todo.pop(0)
+            if (site.func.key, site.call.number) in seen:
+                continue
+            seen.add((site.func.key, site.call.number))
+            frame = self.program.frame(site.func)
+            for args in self._args_at(site):
+                if index >= len(args):
+                    continue
+                block = args[index]
+                if isinstance(block, Name) and block.id.startswith("%") and depth < MAX_WRAPPERS:
+                    for caller in self.callers_of(site.func):
+                        todo.append((ChainSite(caller[0], caller[1], chain.head), int(block.id[1:]), depth + 1))
+                    continue
+                for callback in self.callbacks(frame, block):
+                    yield ChainUser(callback, site, block)
+
+    def _args_at(self, site: ChainSite) -> list[tuple[Expr, ...]]:
+        flow = self.summaries.flow(site.func)
+        for seen in flow.seen if flow is not None else ():
+            if seen.event is site.call or (isinstance(seen.event, Call) and seen.event.number == site.call.number):
+                return list(dict.fromkeys(seen.args))
+        return []
+
+    def callers_of(self, func: Func) -> Iterator[tuple[Func, Call]]:
+        """Every direct call of ``func``."""
+        files = self.program.names.files_mentioning([func.name]).get(func.name, ())
+        if func.static and func.path.endswith(".c"):
+            files = tuple(f for f in files if f in self.program.unit(func.path))
+        files = tuple(f for f in files if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
+        self.program.load(files)
+        for file in files:
+            for definition in self.program.facts(file).functions:
+                if func.name not in definition.calls:
+                    continue
+                for caller in self.program.functions(file, definition.name):
+                    if caller.definition is not definition:
+                        continue
+                    if not any(f.key == func.key for f in self.program.resolve(func.name, file)):
+                        continue
+                    body = self.program.body(caller)
+                    for block in body.blocks if body is not None else ():
+                        for e in block.events:
+                            if isinstance(e, Call) and e.callee == Name(func.name):
+                                yield caller, e
+
+    def callbacks(self, frame: Frame, block: Expr) -> Iterator[Func]:
+        """What ``notifier_call`` of a notifier block may be: by its initialiser, or assigned at run time."""
+        target = values.deref(block)
+        path = frame.func.path
+        names: list[str] = []
+        if isinstance(target, Name) and target.id.startswith("::"):
+            file, _, word = target.id[2:].rpartition(":")
+            if file and "." in word:
+                function, _, local = word.partition(".")
+                for func in self.program.functions(file, function):
+                    body = self.program.body(func)
+                    for v in body.locals if body is not None else ():
+                        if v.name == local and v.value is not None:
+                            names.extend(self._in_block(v.value))
+            else:
+                found = self.program.variable(word, file or path)
+                if found is not None and found[1].value is not None:
+                    path = found[0]
+                    names.extend(self._in_block(found[1].value))
+        names.extend(self._assigned(frame, target))
+        for name in dict.fromkeys(names):
+            yield from self.program.resolve(name, path)
+
+    def _in_block(self, value: Expr) -> Iterator[str]:
+        if isinstance(value, Items):
+            for i, (designator, item) in enumerate(value.items):
+                if designator == ".notifier_call" or (not designator and i == 0):
+                    yield from function_names(item)
+
+    def _assigned(self, frame: Frame, block: Expr) -> Iterator[str]:
+        """``x->nb.notifier_call = f`` anywhere in the unit, ``nb`` being the same field or variable."""
+        wanted = lock_class(frame, block)
+        for file in self.program.unit(frame.func.path):
+            for definition in self.program.facts(file).functions:
+                if "notifier_call" not in definition.mentions:
+                    continue
+                for func in self.program.functions(file, definition.name):
+                    if func.definition is not definition:
+                        continue
+                    inner = self.program.frame(func)
+                    for b in inner.body.blocks if inner.body is not None else ():
+                        for e in b.events:
+                            if not (isinstance(e, facts.Write) and isinstance(e.target, Member)):
+                                continue
+                            if e.target.name != "notifier_call":
+                                continue
+                            owner = inner.canonical(e.target.base, {})
+                            owner = values.deref(owner) if e.target.arrow else owner
+                            if wanted and lock_class(inner, owner) == wanted:
+                                yield from function_names(e.value)
+                            elif func.key == frame.func.key and owner == block:
+                                yield from function_names(e.value)
+
+
+HEAD_TYPES = {
+    "struct blocking_notifier_head": "blocking",
+    "struct atomic_notifier_head": "atomic",
+    "struct raw_notifier_head": "raw",
+    "struct srcu_notifier_head": "srcu",
+}
+"""The four kinds of chain of include/linux/notifier.h."""
+

@@ -1,0 +1,174 @@
+"""Top-down: who can call a function, holding what, and what keeps two callers apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reviewer.parse.facts import Call
+from reviewer.program.chains import ChainSite, Chains
+from reviewer.program.link import Func
+from reviewer.program.locks import Hold
+from reviewer.program.lockflow import Seen
+from reviewer.program.summaries import Summaries, place
+
+MAX_UP = 3
+"""Levels of callers that a must set is followed upwards."""
+
+MAX_CALLERS = 60
+"""Callers of one function that are looked at; more, and nothing is known to be held by all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """One place from which a function is called, and what is held there.
+
+    ``must``/``may``: the caller's own locks at the call. ``via``: the notifier chain in between, if there is one.
+    """
+
+    caller: Func
+    call: Call
+    must: tuple[Hold, ...]
+    may: tuple[Hold, ...]
+    via: str = ""
+    chain_hold: Hold | None = None
+
+    @property
+    def line(self) -> int:
+        return self.caller.line_of(self.call.at)
+
+
+@dataclass(slots=True)
+class Context:
+    """Callers and locks of one function."""
+
+    func: Func
+    sites: list[CallSite]
+    must: tuple[Hold, ...] = ()
+    may: tuple[Hold, ...] = ()
+    partial: bool = False
+    above: dict[str, Context] = field(default_factory=dict)
+
+    def exclusive(self) -> tuple[Hold, ...]:
+        return tuple(h for h in self.must if h.mode == "exclusive" and h.name)
+
+
+class Contexts:
+    """Contexts of functions, memoised."""
+
+    def __init__(self, summaries: Summaries, chains: Chains) -> None:
+        self.summaries = summaries
+        self.chains = chains
+        self.program = summaries.program
+        self._made: dict[str, Context] = {}
+        self._sites: dict[str, list[CallSite]] = {}
+
+    def of(self, func: Func, depth: int = 0) -> Context:
+        """The callers of ``func`` and what they hold, their own callers' locks included."""
+        got = self._made.get(func.key)
+        if got is not None:
+            return got
+        self._made[func.key] = Context(func, [], partial=True)  # recursion adds nothing
+        made = self.build(func, self.sites(func), depth)
+        self._made[func.key] = made
+        return made
+
+    def of_chain(self, callback: Func, sites: list[ChainSite]) -> Context:
+        """The context of a chain's callback: the callers of the chain, and theirs."""
+        found = [s for site in sites for s in self.chain_sites(site)]
+        return self.build(callback, found, 0)
+
+    def build(self, func: Func, sites: list[CallSite], depth: int) -> Context:
+        context = Context(func, sites)
+        if not sites:
+            context.partial = True
+            return context
+        sets: list[list[Hold]] = []
+        may: dict[tuple[str, str], Hold] = {}
+        for site in sites:
+            full = list(site.must)
+            if site.chain_hold is not None:
+                full.append(site.chain_hold)
+            for h in (*site.may, *full):
+                may.setdefault((h.name, h.mode), h)
+            if depth < MAX_UP and (not full or all(h.mode == "shared" for h in full)):
+                above = self.of(site.caller, depth + 1)
+                context.above[site.caller.key] = above
+                full.extend(above.must)
+                context.partial |= above.partial and not above.must
+                for h in above.may:
+                    may.setdefault((h.name, h.mode), h)
+            sets.append(full)
+        first, rest = sets[0], sets[1:]
+        context.must = tuple(
+            h for h in first if h.name and all(any(g.name == h.name and g.mode == h.mode for g in s) for s in rest)
+        )
+        context.may = tuple(h for h in may.values() if h.name)
+        return context
+
+    def serialiser(self, context: Context) -> Hold | None:
+        """The lock that keeps two callers out of the function: held exclusively, on every known path."""
+        found = context.exclusive()
+        return found[0] if found else None
+
+    # --- sites ----------------------------------------------------------------------------------
+
+    def sites(self, func: Func) -> list[CallSite]:
+        got = self._sites.get(func.key)
+        if got is None:
+            got = self._sites[func.key] = list(self._call_sites(func))
+        return got
+
+    def _call_sites(self, func: Func) -> Iterator[CallSite]:
+        callers = 0
+        for caller, call in self.chains.callers_of(func):
+            callers += 1
+            if callers > MAX_CALLERS:
+                return
+            yield self.site(caller, call)
+
+    def site(self, caller: Func, call: Call) -> CallSite:
+        seen = self.seen(caller, call)
+        if seen is None:
+            return CallSite(caller, call, (), ())
+        return CallSite(caller, call, seen.must(), seen.may())
+
+    def seen(self, caller: Func, call: Call) -> Seen | None:
+        flow = self.summaries.flow(caller)
+        for seen in flow.seen if flow is not None else ():
+            if isinstance(seen.event, Call) and seen.event.number == call.number:
+                return seen
+        return None
+
+    def chain_sites(self, site: ChainSite) -> Iterator[CallSite]:
+        """The call of a chain as a call site of its callbacks: with the chain's own lock."""
+        plain = self.site(site.func, site.call)
+        spec = self.chains.callers[site.call.callee.id]  # type: ignore[union-attr]
+        hold = None
+        if spec.holds is not None:
+            frame = self.program.frame(site.func)
+            args = tuple(frame.canonical(a, {}) for a in site.call.args)
+            lock = place(spec.holds.lock, args)
+            if lock is not None:
+                suffix = "".join(f".{p}" for p in spec.holds.lock.path)
+                name = f"{site.chain}{suffix}" if spec.holds.lock.base == "arg" else spec.holds.lock.name
+                hold = Hold(lock, name, spec.holds.kind, spec.holds.mode, "lock", "", site.call.at)
+        yield CallSite(plain.caller, plain.call, plain.must, plain.may, site.chain, hold)
+
+    def takers(self, context: Context, name: str) -> list[tuple[CallSite, Hold]]:
+        """The call sites, here or above, at which lock class ``name`` is held, with the hold."""
+        found: list[tuple[CallSite, Hold]] = []
+        todo = [context]
+        seen: set[str] = set()
+        while todo:
+            c = todo.pop(0)
+            if c.func.key in seen:
+                continue
+            seen.add(c.func.key)
+            for site in c.sites:
+                mine = [h for h in site.may if h.name == name]
+                if mine:
+                    found.append((site, mine[0]))
+                elif site.caller.key in c.above:
+                    todo.append(c.above[site.caller.key])
+        return found
