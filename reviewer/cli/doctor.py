@@ -1,0 +1,78 @@
+"""``reviewer doctor``: parse health, store, versions, what is missing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from reviewer.cli.options import Options, options
+from reviewer.errors import MissingContent, ReviewerError
+
+if TYPE_CHECKING:
+    from reviewer.cli import engine
+    from reviewer.cli.output import Progress
+    from reviewer.report.doctor import Diagnosis
+
+DEFAULT_SAMPLE = 200
+
+
+@click.command()
+@options()
+@click.option(
+    "--sample", type=click.IntRange(0), default=DEFAULT_SAMPLE, show_default=True, metavar="N",
+    help="Parse N .c files of TREE, always the same ones; 0 for all files.",
+)  # fmt: skip
+def doctor(options: Options, sample: int) -> int:
+    """Check versions, store and helpers, and how much of TREE can be parsed."""
+    from reviewer.cli.output import check_output, paint_for, write
+    from reviewer.report import json_v1
+    from reviewer.report.doctor import diagnosis_object, diagnosis_text
+
+    check_output(options)
+    diagnosis = _diagnose(options, sample)
+    if options.format == "json":
+        write(options, json_v1.encode({**json_v1.tool(), **diagnosis_object(diagnosis)}))
+    else:
+        write(options, diagnosis_text(diagnosis, paint_for(options)))
+    return 0
+
+
+def _diagnose(options: Options, sample: int) -> Diagnosis:
+    from reviewer.cli import engine
+    from reviewer.cli.installation import checks
+    from reviewer.cli.output import Progress
+    from reviewer.cli.session import store_path
+    from reviewer.report.doctor import Diagnosis
+
+    installed = checks(store_path(options))
+    try:
+        tree = engine.open_tree(options.tree, options.rev)
+    except ReviewerError as error:
+        if options.tree != ".":
+            raise
+        # Nobody asked for this tree; the installation is still worth a look.
+        return Diagnosis(checks=installed, no_tree=str(error))
+    all_paths = tree.paths()
+    with Progress(not options.quiet) as progress:
+        health = engine.health(_contents(tree, sampled(all_paths, sample), progress), len(all_paths))
+    return Diagnosis(checks=installed, tree_path=tree.path, rev=tree.rev, health=health)
+
+
+def sampled(paths: Iterable[str], count: int) -> list[str]:
+    """``count`` of the ``.c`` files, the same for the same tree; every file for 0."""
+    if count == 0:
+        return list(paths)
+    sources = [path for path in paths if path.endswith(".c")]
+    return sorted(random.Random(0).sample(sources, min(count, len(sources))))
+
+
+def _contents(tree: engine.Tree, paths: list[str], progress: Progress) -> Iterator[bytes]:
+    for number, path in enumerate(paths):
+        progress("parsing", number, len(paths))
+        try:
+            yield tree.read(path)
+        except MissingContent:
+            continue  # a scan that needs it lists it as skipped

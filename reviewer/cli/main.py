@@ -1,0 +1,128 @@
+"""The verbs, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from reviewer import __version__
+from reviewer.cli.context import context
+from reviewer.cli.doctor import doctor
+from reviewer.cli.explain import explain
+from reviewer.cli.graph import graph
+from reviewer.cli.options import default_store
+from reviewer.cli.output import close_stdout, say
+from reviewer.cli.relies_on import relies_on
+from reviewer.cli.rules import rules
+from reviewer.cli.scan import scan
+from reviewer.cli.store import store
+from reviewer.errors import ReviewerError
+
+NAME = "reviewer"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Finds concurrency hazards in C kernel source, from a git tree, by call and lock graphs.
+
+    Exit codes: 0 nothing found, 1 findings, 2 wrong input or usage, 3 incomplete result, 130 interrupted.
+    """
+
+
+for verb in (scan, context, relies_on, graph, explain, rules, doctor, store):
+    cli.add_command(verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script: runs a verb and leaves with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; returns the exit code instead of leaving.
+
+    click's own ``main`` is not used: it turns a broken pipe into 1 and prints usage errors on several lines.
+    """
+    if "_REVIEWER_COMPLETE" in os.environ:  # a shell asks for completions
+        cli.main(args=list(arguments), prog_name=NAME)
+    # A tree's file names need not be UTF-8; neither need the locale be.
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        with cli.make_context(NAME, list(arguments)) as ctx:
+            code = cli.invoke(ctx)
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        say_lines(error.format_message())
+        return 2
+    except click.exceptions.Exit as error:
+        return _flushed(error.exit_code)
+    except click.ClickException as error:
+        say(f"{NAME}: {_usage_line(error)}")
+        return 2
+    except ReviewerError as error:
+        say(f"{NAME}: {error}")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say(f"{NAME}: interrupted")
+        return 130
+    except BrokenPipeError:
+        close_stdout()
+        return 0
+    except Exception as error:
+        return _crashed(error, arguments)
+
+
+def say_lines(text: str) -> None:
+    for line in text.split("\n"):
+        say(line)
+
+
+def _flushed(code: int) -> int:
+    """``code``, after ``--help`` or ``--version`` has reached whoever reads it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        close_stdout()
+    except OSError as error:
+        close_stdout()
+        say(f"{NAME}: standard output: {error.strerror}; write to another place")
+        return 2
+    return code
+
+
+def _usage_line(error: click.ClickException) -> str:
+    """click's message on one line, ending with the way out."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    path = ctx.command_path if ctx is not None else NAME
+    verb = path.removeprefix(NAME).strip()
+    return f"{f'{verb}: ' if verb else ''}{message}; see `{path} --help`"
+
+
+def _crashed(error: Exception, arguments: Sequence[str]) -> int:
+    """A bug of ours: one line, and what is needed to mend it in a file."""
+    text = "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    about = f"reviewer {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    log = default_store() / "crash.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        Path(log).write_text(
+            f"{stamp} {about}\narguments: {list(arguments)!r}\n\n{text}", errors="backslashreplace"
+        )
+    except OSError:
+        say_lines(text)
+        say(f"{NAME}: unexpected {what}; please report it with the lines above")
+    else:
+        say(f"{NAME}: unexpected {what}; please report it with {log}")
+    return 2

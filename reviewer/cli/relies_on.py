@@ -1,0 +1,30 @@
+"""``reviewer relies-on``: state and callbacks that only one lock serialises."""
+
+from __future__ import annotations
+
+import click
+
+from reviewer.cli.options import Options, options
+
+
+@click.command("relies-on")
+@click.argument("lock")
+@options()
+def relies_on(options: Options, lock: str) -> int:
+    """Show state and callbacks that only LOCK serialises.
+
+    LOCK is a class as reports write it: oom_lock, mm/oom_kill.c:name, "struct page.lock".
+    """
+    from reviewer.cli import engine
+    from reviewer.cli.output import paint_for, write
+    from reviewer.cli.session import session
+    from reviewer.report import answers, json_v1
+
+    with session(options) as opened:
+        report = engine.relies_on(opened.program(), lock)
+    if opened.options.format == "json":
+        head = json_v1.head(opened.tree.path, opened.tree.rev)
+        write(options, json_v1.encode({**head, **answers.reliance_object(report)}))
+    else:
+        write(options, answers.reliance_text(report, paint_for(opened.options)))
+    return 0

@@ -1,0 +1,134 @@
+"""What a verb works on: the tree, its settings, the fact store and the API models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reviewer.checks.result import ScanRequest
+from reviewer.cli import engine
+from reviewer.cli.options import Options, default_store
+from reviewer.cli.output import Progress, check_output
+from reviewer.errors import InputError, MissingContent
+from reviewer.settings import FILE_NAME, Settings, read_settings
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open tree and what a question about it needs; ``options`` include the tree's settings."""
+
+    options: Options
+    settings: Settings
+    tree: engine.Tree
+    store: engine.Store
+    progress: Progress
+
+    @property
+    def rules_dirs(self) -> tuple[Path, ...]:
+        return rules_dirs(self.options)
+
+    def models(self) -> Any:
+        """:raises RuleError: a model does not fit its schema."""
+        return engine.load_models(self.rules_dirs, store_path(self.options))
+
+    def request(self, chain: str | None = None, everything: bool = False) -> ScanRequest:
+        return ScanRequest(
+            chain=chain,
+            everything=everything,
+            rules=self.options.rules,
+            rules_dirs=tuple(map(str, self.rules_dirs)),
+            config=self.options.config,
+            jobs=self.options.processes,
+        )
+
+    def program(self) -> Any:
+        """The linked program of the tree."""
+        return engine.open_program(self.tree, self.store, self.models(), self.request(), self.progress)
+
+
+@contextmanager
+def session(options: Options) -> Iterator[Session]:
+    """Opens what ``options`` name, cheapest complaint first, and closes it again.
+
+    :raises InputError: an option or the tree is wrong.
+    """
+    check_output(options)
+    tree = engine.open_tree(options.tree, options.rev)
+    try:
+        settings = settings_of(tree)
+        options = options.with_settings(settings)
+        _check_files(options)
+        with opened_store(options) as store, Progress(not options.quiet) as progress:
+            yield Session(options, settings, tree, store, progress)
+    finally:
+        close = getattr(tree, "close", None)
+        if close is not None:
+            close()
+
+
+@contextmanager
+def opened_store(options: Options) -> Iterator[engine.Store]:
+    """The fact store that ``options`` name, or one that keeps nothing."""
+    store = engine.open_store(store_path(options))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def store_path(options: Options) -> Path | None:
+    """Where facts are kept; None with ``--no-store``.
+
+    :raises InputError: both options are given, or the path is empty.
+    """
+    if options.store is None:
+        return None if options.no_store else default_store()
+    if options.no_store:
+        raise InputError("--store and --no-store contradict each other", "give one of them")
+    if not options.store:
+        raise InputError("--store is empty", "name a folder for the facts")
+    return Path(options.store)
+
+
+def rules_dirs(options: Options) -> tuple[Path, ...]:
+    """The user's rule folders.
+
+    :raises InputError: one of them is not a folder.
+    """
+    for folder in options.rules_dir:
+        if not Path(folder).is_dir():
+            raise InputError(
+                f"--rules-dir {folder}: not a folder", "name a folder with ID.yaml and api/*.yaml"
+            )
+    return tuple(map(Path, options.rules_dir))
+
+
+def settings_of(tree: engine.Tree) -> Settings:
+    """The settings that the tree brings; empty where it brings none.
+
+    :raises RuleError: the file is not as it should be.
+    """
+    try:
+        text = tree.read(FILE_NAME)
+    except MissingContent:
+        return Settings()
+    return read_settings(text, FILE_NAME, _root(tree.path))
+
+
+def _root(path: str) -> Path | None:
+    """The tree's folder on disk; None for a bare repository."""
+    folder = Path(path)
+    is_git_dir = (folder / "objects").is_dir() and (folder / "HEAD").is_file()
+    return None if is_git_dir else folder
+
+
+def _check_files(options: Options) -> None:
+    rules_dirs(options)
+    store_path(options)
+    for name, path in (("--config", options.config), ("--baseline", options.baseline)):
+        if path is not None and not (Path(path).is_file() and os.access(path, os.R_OK)):
+            raise InputError(f"{name} {path}: no such file, or not readable", "name a file that can be read")

@@ -1,0 +1,87 @@
+"""What ``doctor`` found, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from reviewer.report.json_v1 import Object
+from reviewer.report.paint import Paint
+from reviewer.report.plain import clip, plural, safe
+
+CAUSES_SHOWN = 12
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One part of the installation. ``missing``: what is wrong and what it costs, empty if all is well."""
+
+    name: str
+    found: str
+    missing: str = ""
+
+
+class ParseHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a tree can be parsed.
+
+    :ivar files: how many were parsed, of ``of_files`` in the tree.
+    :ivar broken: function definitions with an error inside, of ``functions``.
+    :ivar causes: (cause, how often), the commonest first.
+    """
+
+    files: int
+    of_files: int
+    functions: int
+    broken: int
+    causes: tuple[tuple[str, int], ...] = ()
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that ``doctor`` looked at. ``no_tree``: why there is no parse health."""
+
+    checks: tuple[Check, ...]
+    tree_path: str | None = None
+    rev: str | None = None
+    health: ParseHealth | None = None
+    no_tree: str = ""
+
+
+def diagnosis_text(diagnosis: Diagnosis, paint: Paint) -> str:
+    return "\n".join(_lines(diagnosis, paint)) + "\n"
+
+
+def _lines(diagnosis: Diagnosis, paint: Paint) -> Iterator[str]:
+    wide = max(len(check.name) for check in diagnosis.checks)
+    for check in diagnosis.checks:
+        parts = [safe(check.found), paint(safe(check.missing), "yellow") if check.missing else ""]
+        yield f"{check.name.ljust(wide)}  {'  '.join(filter(None, parts))}"
+    yield ""
+    health = diagnosis.health
+    if health is None:
+        yield f"no tree: {safe(diagnosis.no_tree)}"
+        return
+    at = f" at {diagnosis.rev}" if diagnosis.rev else ""
+    yield f"{safe(diagnosis.tree_path or '')}{at}: {plural(health.of_files, 'file')}, {health.files} parsed"
+    share = 100 * (1 - health.broken / health.functions) if health.functions else 100.0
+    yield f"{plural(health.functions, 'function')}, {share:.2f} % without a parse error"
+    for cause, count in health.causes[:CAUSES_SHOWN]:
+        yield f"  {count:6}  {clip(safe(cause), 90)}"
+
+
+def diagnosis_object(diagnosis: Diagnosis) -> Object:
+    health = diagnosis.health
+    return {
+        "tree": None if health is None else {"path": diagnosis.tree_path, "rev": diagnosis.rev},
+        "installation": [
+            {"name": c.name, "found": c.found, "missing": c.missing or None} for c in diagnosis.checks
+        ],
+        "parse": None
+        if health is None
+        else {
+            "files": health.files,
+            "of_files": health.of_files,
+            "functions": health.functions,
+            "functions_with_errors": health.broken,
+            "causes": [{"cause": cause, "count": count} for cause, count in health.causes],
+        },
+    }
