@@ -19,7 +19,7 @@ Taken = Literal["lock", "trylock", "killable", "interruptible", "timeout", "guar
 Irq = Literal["task", "softirq", "hardirq", "nmi", "atomic"]
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of the records below: immutable, by keyword."""
 
 
@@ -27,8 +27,8 @@ class Place(Model):
     """An object as the caller names it.
 
     ``base``: ``arg N`` counted from 0, ``result``, or a lock that exists once (``rcu``).
-    ``path``: what follows, e.g. ``.rwsem`` for ``arg 0`` of a blocking chain. ``address``: the argument is the
-    object's address (``&x`` or a pointer), which is usual; False where a macro takes the object itself.
+    ``path``: what follows, e.g. ``.rwsem`` for ``arg 0`` of a blocking chain. ``address``: the argument is
+    the object's address (``&x`` or a pointer), which is usual; False where a macro takes the object itself.
     """
 
     base: Literal["arg", "result", "global"]
@@ -41,7 +41,10 @@ class Place(Model):
 class Takes(Model):
     """A lock that is held after the call when ``held_when`` holds of its result.
 
-    ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive`` or ``not_error`` (no ERR_PTR).
+    ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive``, ``not_error`` (no ERR_PTR)
+    or ``== X`` with X an integer or an enumerator of the tree (``== MUTEX_TRYLOCK_SUCCESS``).
+    ``already``: in the same words, the result that says that this very task held the lock before the call and
+    still does, so that nothing was taken; "" where there is no such result.
     ``subclass``: index of the argument that is a lockdep subclass, or None. It is an annotation: it does
     not make another mutex. ``recursive``: the same owner may take it again.
     """
@@ -54,6 +57,7 @@ class Takes(Model):
     irq: Literal["", "off", "save", "bh"] = ""
     subclass: int | None = None
     recursive: bool = False
+    already: str = ""
 
 
 class Drops(Model):
@@ -66,10 +70,13 @@ class Drops(Model):
 
 class Allocates(Model):
     """The call allocates memory. ``gfp``: index of the mask argument, or None with ``flags`` as an expression
-    in the tree's own names (``GFP_KERNEL``). ``pages``: straight from the page allocator."""
+    in the tree's own names (``GFP_KERNEL``). ``flags_irqs_off``: the expression that counts instead where
+    interrupts are off (``acpi_os_allocate`` looks at ``irqs_disabled()``); "" where that makes no difference.
+    """
 
     gfp: int | None = None
     flags: str = ""
+    flags_irqs_off: str = ""
 
 
 class GfpScope(Model):
@@ -84,19 +91,30 @@ class Waits(Model):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``. ``on``: the object waited on.
+    ``device``, ``tasklet``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that is
+    dropped while it sleeps and held again afterwards (``wait_event_lock_irq``), so that sleeping under it is
+    no fault.
     """
 
     what: str
     on: Place | None = None
     condition: int | None = None
     gives_up: bool = False  # with a timeout, or on a signal
+    releases: Place | None = None
+
+
+class Signals(Model):
+    """The call wakes whoever waits on ``on``: ``complete`` for a completion, ``wake_up`` for a wait queue."""
+
+    what: Literal["event", "completion"]
+    on: Place
 
 
 class Invokes(Model):
     """The call runs a callback before it returns.
 
-    ``callback``: the argument that is the function, or None with ``table``: ``struct T.field`` whose targets run.
+    ``callback``: the argument that is the function, or None with ``table``: ``struct T.field`` whose targets
+    run.
     ``argument``: index of the argument that becomes the callback's first, if any. ``context``: where it runs.
     ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
@@ -131,8 +149,8 @@ class Accesses(Model):
     """The call reads or writes a shared object by itself.
 
     ``op``: read, set, add, sub, test_set (atomic gate: cmpxchg, test_and_set_bit, xchg, inc_not_zero), clear.
-    ``atomic``: the operation is indivisible. ``value``: index of the argument that is stored or added, or None
-    with ``constant`` (atomic_inc adds 1). ``tests``: the result says what the object was (dec_and_test).
+    ``atomic``: the operation is indivisible. ``value``: index of the argument that is stored or added, or
+    None with ``constant`` (atomic_inc adds 1). ``tests``: the result says what the object was (dec_and_test).
     """
 
     object: Place
@@ -178,7 +196,11 @@ class Function(Model):
     sleeps_if_gfp: int | None = None  # may sleep only with direct reclaim in this argument
     allocates: Allocates | None = None
     gfp_scope: GfpScope | None = None
+    sleeps_if_nonzero: int | None = None  # may sleep only if this argument is not 0 (read_poll_timeout)
+    spared_by: str = ""  # does not sleep on an object that was given to this function (pm_runtime_irq_safe)
+    inside: tuple[Takes, ...] = ()  # locks that it takes and drops again before it returns
     waits: tuple[Waits, ...] = ()
+    signals: tuple[Signals, ...] = ()
     invokes: tuple[Invokes, ...] = ()
     registers: tuple[Registers, ...] = ()
     accesses: tuple[Accesses, ...] = ()
@@ -189,6 +211,7 @@ class Function(Model):
     no_return: bool = False
     frees: int | None = None  # index of the argument that is freed
     fresh: bool = False  # its result is an object that nobody else knows yet
+    per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     alias: str = ""  # behaves as this other function, with the same arguments
     source: str = ""
@@ -231,5 +254,17 @@ class ApiModels(Model):
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}
+    cleanups: dict[str, str] = {}  # __free(NAME) -> the function that it calls with the variable
     constants: dict[str, int] = {}  # values that a tree computes by means we do not follow
+    patterns: tuple[tuple[str, Function], ...] = ()  # (prefix without "*", model), the longest first
     digest: str = ""
+
+    def function(self, name: str) -> Function | None:
+        """The model of ``name``: by its name, else by the longest prefix; None if nothing is known.
+
+        A prefix is a guess (``trace_*``), so ask only for a name that the tree does not define.
+        """
+        found = self.functions.get(name)
+        if found is not None:
+            return found
+        return next((model for prefix, model in self.patterns if name.startswith(prefix)), None)
