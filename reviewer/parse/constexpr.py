@@ -26,7 +26,7 @@ from reviewer.parse.cvalue import (
     truth,
     unary,
 )
-from reviewer.parse.expand import MacroEnv, TooMuch, expand, is_word, tokens
+from reviewer.parse.expand import ANNOTATIONS, MacroEnv, TooMuch, expand, is_word, tokens
 
 __all__ = ["Constants", "FactsEnv", "MacroEnv", "Mask", "evaluate", "evaluate_mask", "fold", "fold_mask"]
 
@@ -42,10 +42,6 @@ NONE_GIVEN: Names = MappingProxyType({})
 _LITERAL = re.compile(r"(0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)([uUlL]{0,3})\Z")
 _ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, "'": 39, '"': 34, "a": 7, "b": 8, "f": 12, "v": 11}
 # fmt: off
-_DROPPED = frozenset((
-    "__force", "__user", "__kernel", "__iomem", "__percpu", "__rcu", "__bitwise", "__nocast", "__private",
-    "__safe", "__extension__", "__maybe_unused",
-))
 _BASIC = frozenset((
     "char", "short", "int", "long", "signed", "unsigned", "void", "_Bool", "bool", "const", "volatile",
     "float", "double",
@@ -282,7 +278,7 @@ class _Scope:
                         i = after
                         continue
                     depth += 1
-                elif token not in _DROPPED:
+                elif token not in ANNOTATIONS:
                     operands.append(token)
                     awaits = False
             elif token == ")":
@@ -320,9 +316,12 @@ class _Scope:
         while end < len(source) and (is_word(source[end]) or (source[end] == "*" and words)):
             words.append(source[end])
             end += 1
-        words = [w for w in words if w not in _DROPPED]
+        annotated = any(w in ANNOTATIONS for w in words)
+        words = [w for w in words if w not in ANNOTATIONS]
         if not words or end + 1 >= len(source) or source[end] != ")":
             return 0
+        if annotated:
+            return end + 1
         follows = source[end + 1]
         if words[0] in _BASIC or words[0] in ("struct", "union", "enum") or words[-1] == "*":
             return end + 1
@@ -341,11 +340,11 @@ class _Scope:
     def _parsed(self, source: tuple[str, ...]) -> Value:
         if len(source) > LONGEST:
             return None
-        plain = [t for t in source if t not in _DROPPED]
+        plain = [t for t in source if t not in ANNOTATIONS]
         types: set[str] = set()
-        for i, token in enumerate(plain):
-            if token == "(" and (after := self._cast_at(plain, i)):
-                words = [w for w in plain[i + 1 : after - 1] if w != "*"]
+        for i, token in enumerate(source):
+            if token == "(" and (after := self._cast_at(source, i)):
+                words = [w for w in source[i + 1 : after - 1] if w != "*" and w not in ANNOTATIONS]
                 if words[0] not in ("struct", "union", "enum"):
                     types.update(w for w in words if w not in _BASIC or w == "bool")  # no keyword before C23
         tree = _parse(" ".join(plain), tuple(sorted(types)))

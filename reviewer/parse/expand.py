@@ -22,6 +22,12 @@ NEVER = frozenset({
 })  # fmt: skip
 """Names left alone: what they stand for is the configuration, or is better known than their expansion."""
 
+ANNOTATIONS = frozenset({
+    "__force", "__user", "__kernel", "__iomem", "__percpu", "__rcu", "__bitwise", "__nocast", "__private",
+    "__safe", "__extension__", "__maybe_unused",
+})  # fmt: skip
+"""Words without a value. Headers define them as attributes, which would only be in the way: not expanded."""
+
 ALWAYS = {
     "_AC": Macro("_AC", ("X", "Y"), "(X##Y)", 0, ""),
     "GENMASK": Macro("GENMASK", ("h", "l"), "((~0UL << (l)) & (~0UL >> (63 - (h))))", 0, ""),
@@ -137,9 +143,11 @@ class _Expansion:
         return out
 
     def _macro(self, token: _Token) -> Macro | None:
-        if not _WORD.match(token) or token in token.hidden or token in self.keep or token in NEVER:
-            return None
         name = str(token)
+        if not _WORD.match(name) or name in NEVER or name in ANNOTATIONS or name in token.hidden:
+            return None
+        if name in self.keep:
+            return None
         return ALWAYS.get(name) or self.env.macro(name) or LACKING.get(name)
 
     def _substitute(

@@ -79,6 +79,7 @@ EMPTY = Env()
         ("(foo_t) ~0", -1), ("(gfp_t)-1", 2**32 - 1), ("(struct foo *)0", 0), ("(void __user *)16", 16),
         ("(enum e)3", 3),
         ("(__force foo_t *)4 == 4", 1),
+        ("((foo_t __force) -1)", -1),
         # unknown, never an exception
         ("", None), ("x", None), ("1 +", None), ("(1", None), ("1)", None), ("sizeof(int)", None),
         ("sizeof(struct x) + 1", None),
@@ -137,6 +138,12 @@ def test_variable_arguments() -> None:
 def test_wrong_number_of_arguments_is_unknown() -> None:
     assert evaluate("F(1, 2)", Env({"F(x)": "(x)"})) is None
     assert evaluate("F(1", Env({"F(x)": "(x)"})) is None
+
+
+def test_an_annotation_that_is_a_macro_still_has_no_value() -> None:
+    env = Env({"__force": "__attribute__((force))", "OK": "((__force status_t)3)"})
+    assert evaluate("OK", env) == 3
+    assert evaluate("(__force gfp_t)OK | 4", env) == 7
 
 
 def test_recursion_ends() -> None:
