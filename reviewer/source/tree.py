@@ -1,0 +1,53 @@
+"""A work tree, a bare repository or a plain directory as one kind of Tree.
+
+Symbolic links and submodules are never followed. In a plain directory everything below a dot folder
+(``.pc``, ``.git``) is left out: it holds copies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reviewer.errors import InputError
+from reviewer.source.base import SUFFIXES, Tree
+from reviewer.source.disk import DirectoryTree, WorkTree, blob_id
+from reviewer.source.revision import RevisionTree
+
+__all__ = ["SUFFIXES", "DirectoryTree", "RevisionTree", "Tree", "WorkTree", "blob_id", "open_tree"]
+
+
+def open_tree(path: str, rev: str | None = None, objects: Path | None = None) -> Tree:
+    """The tree at ``path``.
+
+    :param path: a git work tree's top folder, a bare repository or a plain directory.
+    :param rev: a commit or tree by any name git knows, read from objects only; HEAD in a bare repository.
+    :param objects: a scratch object directory to look in too (a patched tree lives there).
+    :raises InputError: no such folder, no C file in it, no such revision, git refuses the repository
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(f"{path}: no such directory", "give a kernel source tree")
+    if not folder.is_dir():
+        raise InputError(f"{path}: not a directory", "give the top folder of a kernel source tree")
+    bare = _is_bare(folder)
+    tree: Tree
+    if bare or rev is not None:
+        if not bare and not _is_work_tree(folder):
+            raise InputError(f"{path}: no git repository, so no revision '{rev}'", "leave --rev out")
+        tree = RevisionTree(folder, "HEAD" if rev is None else rev, objects)
+    elif _is_work_tree(folder):
+        tree = WorkTree(folder)
+    else:
+        tree = DirectoryTree(folder)
+    if not tree.has_c():
+        where = f"{path} at {rev}" if rev else path
+        raise InputError(f"{where}: no .c file in it", "give the top folder of a kernel source tree")
+    return tree
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def _is_work_tree(folder: Path) -> bool:
+    return (folder / ".git").exists()
