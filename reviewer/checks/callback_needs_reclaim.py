@@ -34,9 +34,9 @@ def callback_needs_reclaim(analysis: Analysis) -> Iterator[Finding]:
 
 def allocations(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
     """One finding per call of the callback, with its most certain allocation."""
-    summary = analysis.summaries.of(callback.func)
+    effects = analysis.summaries.effects(callback.func)
     best: dict[int, Effect] = {}
-    for e in summary.effects:
+    for e in effects:
         if e.kind != "alloc":
             continue
         old = best.get(e.at)
@@ -65,10 +65,10 @@ def weight(e: Effect) -> tuple[int, int]:
 
 def locks(analysis: Analysis, callback: Callback, holders: Holders) -> Iterator[Finding]:
     """Locks that the callback waits for and that others hold over such an allocation."""
-    summary = analysis.summaries.of(callback.func)
+    effects = analysis.summaries.effects(callback.func)
     outer = inside(callback)
     done: set[str] = set()
-    for e in sorted(summary.effects, key=weight):
+    for e in sorted(effects, key=weight):
         lock = e.lock
         if e.kind != "acquire" or lock is None or lock.taken == "trylock" or lock.kind not in SLEEPING:
             continue

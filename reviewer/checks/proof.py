@@ -45,7 +45,7 @@ def effect_steps(analysis: Analysis, func: Func, effect: Effect, held: Sequence[
         kind: StepKind = KINDS[e.kind] if last else "call"
         steps.append(step(analysis, kind, where, e.at, now))
         if e.inner is not None:
-            where = e.inner[0].func
+            where = e.inner[0]
     return steps
 
 

@@ -93,6 +93,10 @@ class Calls:
     def variable_targets(self, frame: Frame, name: str) -> tuple[Target, ...]:
         """A global function pointer: what it is initialised with."""
         file, _, word = name[2:].rpartition(":")
+        if not file:
+            named = self.named(word, frame.func.path)
+            if named:
+                return named
         found = self.program.variable(word, file or frame.func.path)
         if found is None or found[1].value is None:
             return ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -52,7 +53,9 @@ class Names(Protocol):
     def files_defining(self, name: str) -> tuple[str, ...]: ...
     def files_defining_struct(self, name: str) -> tuple[str, ...]: ...
     def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
-    def files_mentioning(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]: ...
+    def files_mentioning(
+        self, names: Iterable[str], under: Sequence[str] = ()
+    ) -> dict[str, tuple[str, ...]]: ...
 
 
 class Outlines(Protocol):
@@ -207,7 +210,9 @@ class Program:
         else:
             assert func.macro is not None
             params = ", ".join("..." if p.endswith("...") else p for p in func.macro.parameters or ())
-            original = f"void {func.name}({params})\n{{ {func.macro.body} ; }}\n".encode()
+            text = func.macro.body
+            keyword = "" if STATEMENT.match(text) else "return "
+            original = f"long {func.name}({params}) {{ {keyword}{text} ; }}\n".encode()
         if not original:
             return None
         key = hashlib.blake2b(original, digest_size=16).hexdigest()
@@ -242,7 +247,7 @@ class Program:
     def _includer(self, path: str) -> str | None:
         """The ``.c`` file of the same folder that includes this header and is meant to: by a quoted include."""
         folder, base = posixpath.split(path)
-        for user in self.names.files_mentioning([base]).get(base, ()):
+        for user in self.names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:
                 for include in self.facts(user).includes:
                     if not include.system and posixpath.normpath(posixpath.join(folder, include.path)) == path:
@@ -380,6 +385,14 @@ class Program:
             if found is not None and not found.static:
                 return file, found
         return declared
+
+    def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
+        """The variable that ``name`` is in the unit of ``path``; nothing outside the unit is read."""
+        for file in self.unit(path):
+            found = self.index(file).variables.get(name)
+            if found is not None and not found.extern:
+                return file, found
+        return None
 
     def enumerator(self, name: str, path: str) -> int | None:
         for file in self.unit(path):
@@ -541,6 +554,9 @@ class FileIndex:
         got = rebuild(expr, leaf)
         return got.value if isinstance(got, facts.Const) else None
 
+
+STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)
+"""A macro body that stands for statements; any other is an expression, and so the value of the macro."""
 
 EMPTY = facts.FileFacts((), (), (), (), (), (), (), (), (), 0, "unread")
 

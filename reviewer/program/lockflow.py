@@ -288,7 +288,7 @@ class Runner:
     def event(self, b: int, i: int, event: facts.Event, state: State) -> Iterable[State]:
         frame = self.frame
         if isinstance(event, facts.Call):
-            callee = frame.canonical(event.callee, state.known)
+            callee = frame.callee(event.callee, state.known)
             args = tuple(frame.canonical(a, state.known) for a in event.args)
             state.forget(f"r{event.number}")
             self.record(b, i, event, state, callee, args)
@@ -312,7 +312,7 @@ class Runner:
                 if event.op != "=":
                     before = state.known.get(target.id, target)
                     value = values.binary(event.op[:-1], before, value)
-                state.learn(target.id, value)
+                state.learn(target.id, self.frame.typed(target, value))
             else:
                 state.forget_path(target)
                 if isinstance(target, Deref) and isinstance(target.base, Name) and target.base.id.startswith("%"):

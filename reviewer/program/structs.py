@@ -68,14 +68,26 @@ class Frame:
             return Name(word)
         if word == "NULL":
             return Const(0)
-        found = self.program.variable(word, path) if not word.isupper() else None
+        if word.upper() == word:
+            constant = self.program.constant(word, path)
+            return Const(constant) if constant is not None else Name(word)
+        found = self.program.own_variable(word, path)
         if found is not None:
             where, variable = found
             return Name(f"::{where}:{word}" if variable.static else f"::{word}")
-        constant = self.program.constant(word, path)
-        if constant is not None:
-            return Const(constant)
-        return Name(word)
+        enumerator = self.program.enumerator(word, path)
+        if enumerator is not None:
+            return Const(enumerator)
+        if self.program.functions(path, word) or self.program.model(word) is not None:
+            return Name(word)
+        # Defined elsewhere: an object or a function, which only a look into that file could tell apart.
+        return Name(f"::{word}")
+
+    def callee(self, expr: Expr, known: dict[str, Expr]) -> Expr:
+        """The canonical form of what is called; a plain function name stays as it is."""
+        if isinstance(expr, Name) and expr.id not in self.parameters and expr.id not in self.locals:
+            return expr
+        return self.canonical(expr, known)
 
     def canonical(self, expr: Expr, known: dict[str, Expr]) -> Expr:
         """The expression in canonical form; ``known`` holds what locals (``$x``), parameters (``%i``) and results
@@ -95,6 +107,16 @@ class Frame:
 
         got = values.rebuild(expr, leaf)
         return got if values.size(got) <= values.MAX_SIZE else values.UNKNOWN
+
+    def typed(self, target: Name, value: Expr) -> Expr:
+        """A value as a pointer variable of declared type holds it: ``void *`` takes the variable's type."""
+        local = self.locals.get(target.id[1:]) if target.id.startswith("$") else None
+        if local is None or not local.type.pointer or isinstance(value, Const) or local.type.name in BASIC:
+            return value
+        type_ = self.type_of(value)
+        if type_ is None or type_.name in ("void", "?", "char", "unsigned char", "u8"):
+            return values.cast(self._declared(local), value)
+        return value
 
     # --- types ----------------------------------------------------------------------------------
 

@@ -27,6 +27,12 @@ MAX_BINDINGS = 6
 MAX_DEPTH = 60
 """Calls below each other; deeper ones count as unresolved."""
 
+LEVELS = 3
+"""Calls below a function in which a net lock effect is looked for."""
+
+THIN = 3
+"""Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
+
 MAX_EFFECTS = 48
 """Effects of one kind that a summary keeps."""
 
@@ -39,8 +45,8 @@ class Effect:
     """Something that happens below a call and matters above it.
 
     ``data``: the gfp mask of an allocation, the lock of an acquisition, what a wait is for; canonical, in terms of
-    the function's parameters. ``name``: a lock's class or the leaf's name. ``inner``: the callee's summary and
-    effect it comes from, None for the leaf itself. ``doubt``: how uncertain the way here is, 0 for not at all.
+    the function's parameters. ``name``: a lock's class or the leaf's name. ``inner``: the callee and its
+    effect that this comes from, None for the leaf itself. ``doubt``: how uncertain the way here is, 0 for not at all.
     ``held``: what this function and those above the leaf held around it, from the leaf outwards.
     """
 
@@ -50,7 +56,7 @@ class Effect:
     at: int
     held: tuple[Hold, ...]
     leaf: str
-    inner: tuple[Summary, Effect] | None = None
+    inner: tuple[Func, Effect] | None = None
     doubt: int = 0
     depth: int = 0
     via: str = ""
@@ -67,12 +73,11 @@ class Effect:
 
 @dataclass(slots=True, eq=False)
 class Summary:
-    """What one function does under one binding."""
+    """What one function does under one binding: how it may end, and the events on the way."""
 
     func: Func
     binding: Binding
     outcomes: tuple[Outcome, ...] = (Outcome(),)
-    effects: tuple[Effect, ...] = ()
     flow: Flow | None = None
     complete: bool = True
 
@@ -87,48 +92,59 @@ class Statistics:
 
 
 class Summaries:
-    """Every summary of one program, made when asked."""
+    """Every summary of one program, made when asked.
+
+    Net lock effects are looked for in callees down to ``LEVELS`` calls below: a lock wrapper is a thin thing, and without
+    a bound the locks of one function would ask for the bodies of the whole kernel. So a summary belongs to a level, the
+    number of levels below it that it may ask; that keeps the answer independent of the order of questions.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.calls = Calls(program)
-        self._made: dict[tuple[str, Binding], Summary] = {}
-        self._open: set[tuple[str, Binding]] = set()
-        self._bindings: dict[str, int] = {}
+        self._made: dict[tuple[str, Binding, int], Summary] = {}
+        self._open: set[tuple[str, Binding, int]] = set()
+        self._effects_made: dict[tuple[str, Binding], tuple[Effect, ...]] = {}
+        self._effects_open: set[tuple[str, Binding]] = set()
+        self._bindings: dict[str, set[Binding]] = {}
         self._used: dict[str, frozenset[int]] = {}
+        self._thin: dict[str, bool] = {}
         self._depth = 0
+        self._level = LEVELS
         self.statistics = Statistics()
-        self.limit: int | None = None
 
-    def of(self, func: Func, binding: Binding = ()) -> Summary:
+    def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
         """The summary of ``func`` for callers who pass what ``binding`` says."""
-        key = (func.key, binding)
+        binding = self._admitted(func, binding)
+        key = (func.key, binding, level)
         got = self._made.get(key)
         if got is not None:
             return got
-        if binding and self._bindings.get(func.key, 0) >= MAX_BINDINGS:
-            return self.of(func, ())
-        if key in self._open or self._depth >= MAX_DEPTH:
-            if key in self._open:
-                self.statistics.recursions += 1
-            else:
-                self.statistics.too_deep += 1
-            return Summary(func, binding, complete=False)
-        if self.limit is not None and self.statistics.summaries >= self.limit:
-            self.statistics.unresolved += 1
+        if key in self._open:
+            self.statistics.recursions += 1
             return Summary(func, binding, complete=False)
         self._open.add(key)
-        self._depth += 1
+        before, self._level = self._level, level
         try:
             made = self._make(func, binding)
         finally:
-            self._depth -= 1
+            self._level = before
             self._open.discard(key)
-        if binding:
-            self._bindings[func.key] = self._bindings.get(func.key, 0) + 1
         self._made[key] = made
         self.statistics.summaries += 1
         return made
+
+    def _admitted(self, func: Func, binding: Binding) -> Binding:
+        """The binding, or none if the function has too many already."""
+        if not binding:
+            return ()
+        known = self._bindings.setdefault(func.key, set())
+        if binding in known:
+            return binding
+        if len(known) >= MAX_BINDINGS:
+            return ()
+        known.add(binding)
+        return binding
 
     def flow(self, func: Func, binding: Binding = ()) -> Flow | None:
         """The events of ``func`` with what is held at each."""
@@ -138,11 +154,49 @@ class Summaries:
         frame = self.program.frame(func)
         if frame.body is None:
             return Summary(func, binding, complete=False)
-        bound = {f"%{i}": v for i, v in binding}
-        flow = lockflow.run(frame, self, bound)
+        flow = lockflow.run(frame, self, {f"%{i}": v for i, v in binding})
         self.statistics.capped += flow.capped
-        effects = self._effects(frame, flow)
-        return Summary(func, binding, endings(frame, flow), effects, flow)
+        return Summary(func, binding, endings(frame, flow), flow)
+
+    def effects(self, func: Func, binding: Binding = ()) -> tuple[Effect, ...]:
+        """Allocations, blocking locks, waits and sleeps at or below ``func``, in terms of its parameters."""
+        binding = self._admitted(func, binding)
+        key = (func.key, binding)
+        got = self._effects_made.get(key)
+        if got is not None:
+            return got
+        if key in self._effects_open:
+            self.statistics.recursions += 1
+            return ()
+        if self._depth >= MAX_DEPTH:
+            self.statistics.too_deep += 1
+            return ()
+        self._effects_open.add(key)
+        self._depth += 1
+        try:
+            flow = self.flow(func, binding)
+            made = self._effects(self.program.frame(func), flow) if flow is not None else ()
+        finally:
+            self._depth -= 1
+            self._effects_open.discard(key)
+        self._effects_made[key] = made
+        return made
+
+    def thin(self, func: Func) -> bool:
+        """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
+        got = self._thin.get(func.key)
+        if got is None:
+            definition = func.definition
+            if definition is None:
+                got = True
+            else:
+                got = len(definition.calls) <= THIN or any(self._touches_locks(c) for c in definition.calls)
+            self._thin[func.key] = got
+        return got
+
+    def _touches_locks(self, name: str) -> bool:
+        model = self.program.models.functions.get(name)
+        return model is not None and bool(model.takes or model.drops or model.gfp_scope)
 
     # --- effects --------------------------------------------------------------------------------
 
@@ -259,10 +313,10 @@ class Summaries:
             if target.model is not None:
                 yield from self.model_effects(frame, call, target, args, held, seen)
             return
-        summary = self.of(target.func, self.binding(target.func, args))
-        doubt = (0 if target.sure else 2) + (0 if summary.complete else 0)
+        binding = self.binding(target.func, args)
+        doubt = 0 if target.sure else 2
         prefix = f"{call.number}"
-        for e in summary.effects:
+        for e in self.effects(target.func, binding):
             data = values.substitute(e.data, args, prefix)
             lock = e.lock
             name = e.name
@@ -273,12 +327,12 @@ class Summaries:
                 for world in unique(seen.scopes):
                     cleared = without(data, self.scope_mask(world, frame))
                     yield Effect(
-                        e.kind, name, cleared, call.at, held, e.leaf, (summary, e), e.doubt + doubt, e.depth + 1,
+                        e.kind, name, cleared, call.at, held, e.leaf, (target.func, e), e.doubt + doubt, e.depth + 1,
                         target.via, lock,
                     )  # fmt: skip
                 continue
             yield Effect(
-                e.kind, name, data, call.at, held, e.leaf, (summary, e), e.doubt + doubt, e.depth + 1,
+                e.kind, name, data, call.at, held, e.leaf, (target.func, e), e.doubt + doubt, e.depth + 1,
                 target.via, lock, context if e.context == "task" else e.context,
             )  # fmt: skip
 
@@ -341,7 +395,9 @@ class Summaries:
         if target.model is not None:
             return model_outcomes(self.program, frame, call, target.model, args)
         assert target.func is not None
-        summary = self.of(target.func, self.binding(target.func, args))
+        if self._level == 0 or not self.thin(target.func):
+            return NOTHING
+        summary = self.of(target.func, self.binding(target.func, args), self._level - 1)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
             return NOTHING
         prefix = f"{call.number}"
