@@ -98,9 +98,9 @@ def _parse(text: bytes, name: str) -> dict[str, object]:
         raise RuleError(f"{name}: not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = f":{at[1]}" if at else ""
+        line = at[1] if at else text.rstrip().count(b"\n") + 1  # "at end of document"
         what = re.sub(r"\s*\(at .*\)", "", str(error))
-        raise RuleError(f"{name}{line}: not TOML: {what}", "write `key = value` lines") from None
+        raise RuleError(f"{name}:{line}: not TOML: {what}", "write `key = value` lines") from None
     except RecursionError:
         raise RuleError(f"{name}: nested too deeply", "write `key = value` lines") from None
 

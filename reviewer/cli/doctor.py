@@ -55,9 +55,12 @@ def _diagnose(options: Options, sample: int) -> Diagnosis:
             raise
         # Nobody asked for this tree; the installation is still worth a look.
         return Diagnosis(checks=installed, no_tree=str(error))
-    all_paths = tree.paths()
-    with Progress(not options.quiet) as progress:
-        health = engine.health(_contents(tree, sampled(all_paths, sample), progress), len(all_paths))
+    try:
+        all_paths = tree.paths()
+        with Progress(not options.quiet) as progress:
+            health = engine.health(_contents(tree, sampled(all_paths, sample), progress), len(all_paths))
+    finally:
+        tree.close()
     return Diagnosis(checks=installed, tree_path=tree.path, rev=tree.rev, health=health)
 
 

@@ -25,7 +25,9 @@ class Tree(Protocol):
     def path(self) -> str: ...
     @property
     def rev(self) -> str | None: ...
+    def exists(self, path: str) -> bool: ...
     def read(self, path: str) -> bytes: ...
+    def close(self) -> None: ...
     def paths(self) -> Sequence[str]: ...
 
 
@@ -37,15 +39,6 @@ class Store(Protocol):
     def stats(self) -> Mapping[str, int]: ...
     def gc(self, max_bytes: int | None) -> int: ...
     def close(self) -> None: ...
-
-
-class Outcome(Protocol):
-    """What running the examples of one tree came to: how many marks it has, and where findings differ."""
-
-    @property
-    def marks(self) -> int: ...
-    @property
-    def problems(self) -> Sequence[str]: ...
 
 
 def _library(module: str, name: str) -> Any:
@@ -113,11 +106,6 @@ def rule(id: str, extra: Sequence[Path]) -> Rule:
     if id in rules:
         return rules[id]
     raise InputError(f"there is no rule {id!r}", f"{_similar(id, rules)}`reviewer rules list` shows all")
-
-
-def run_examples(folder: Path, extra: Sequence[Path], jobs: int) -> Iterable[Outcome]:
-    """The marked trees in ``folder``, one after the other."""
-    return cast("Iterable[Outcome]", _library("checks.examples", "run_examples")(folder, extra, jobs))
 
 
 def health(files: Iterable[bytes], of_files: int) -> ParseHealth:

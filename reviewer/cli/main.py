@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -64,9 +65,9 @@ def run(arguments: Sequence[str]) -> int:
         say_lines(error.format_message())
         return 2
     except click.exceptions.Exit as error:
-        return _flushed(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
-        say(f"{NAME}: {_usage_line(error)}")
+        say(f"{NAME}: {_usage_line(error, arguments)}")
         return 2
     except ReviewerError as error:
         say(f"{NAME}: {error}")
@@ -78,6 +79,11 @@ def run(arguments: Sequence[str]) -> int:
         close_stdout()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            close_stdout()
+            where = error.filename or "standard output"
+            say(f"{NAME}: {where}: {error.strerror}; make room, or write elsewhere")
+            return 2
         return _crashed(error, arguments)
 
 
@@ -86,24 +92,14 @@ def say_lines(text: str) -> None:
         say(line)
 
 
-def _flushed(code: int) -> int:
-    """``code``, after ``--help`` or ``--version`` has reached whoever reads it."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        close_stdout()
-    except OSError as error:
-        close_stdout()
-        say(f"{NAME}: standard output: {error.strerror}; write to another place")
-        return 2
-    return code
-
-
-def _usage_line(error: click.ClickException) -> str:
+def _usage_line(error: click.ClickException, arguments: Sequence[str]) -> str:
     """click's message on one line, ending with the way out."""
     message = " ".join(error.format_message().split()).rstrip(".")
     ctx = error.ctx if isinstance(error, click.UsageError) else None
-    path = ctx.command_path if ctx is not None else NAME
+    if ctx is not None:
+        path = ctx.command_path
+    else:  # an option without its value does not say whose it is
+        path = f"{NAME} {arguments[0]}" if arguments and arguments[0] in cli.commands else NAME
     verb = path.removeprefix(NAME).strip()
     return f"{f'{verb}: ' if verb else ''}{message}; see `{path} --help`"
 

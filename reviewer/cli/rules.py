@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reviewer.cli.options import Options, options
 from reviewer.errors import InputError
+
+if TYPE_CHECKING:
+    from reviewer.checks.examples import Mark
+
+KERNEL_FOLDERS = (
+    "arch",
+    "block",
+    "drivers",
+    "fs",
+    "include",
+    "kernel",
+    "lib",
+    "mm",
+    "net",
+    "security",
+    "sound",
+)
+"""One of them at its top makes a folder a kernel tree."""
 
 
 @click.group()
@@ -53,32 +73,55 @@ def show(options: Options, id: str) -> int:
 
 
 @rules.command()
-@click.argument("path", metavar="PATH")
-@options(tree=False, rules_dir=True, store=False)
-def test(options: Options, path: str) -> int:
+@click.argument("folder", metavar="PATH")
+@options(tree=False, analysis=True, store=False)
+def test(options: Options, folder: str) -> int:
     """Run the examples in PATH: a small kernel tree with marks in its comments, or a folder of such trees.
 
     A mark is a comment on the line of a finding: expect: RULE CONFIDENCE "text", quiet: RULE - why, or
     miss: RULE - why. A line without a mark must be silent. Exits with 1 where the two differ.
     """
-    from reviewer.cli import engine
+    from reviewer.checks.examples import marks
     from reviewer.cli.output import check_output, write
-    from reviewer.cli.session import rules_dirs
+    from reviewer.report import json_v1
     from reviewer.report.plain import plural, safe
 
     check_output(options)
-    if not Path(path).is_dir():
-        raise InputError(f"{path}: not a folder", "name a folder with marked C files, such as fixtures/oom")
-    lines: list[str] = []
-    marks = problems = 0
-    for outcome in engine.run_examples(Path(path), rules_dirs(options), options.processes):
-        marks += outcome.marks
-        problems += len(outcome.problems)
-        lines.extend(f"{safe(line)}\n" for line in outcome.problems)
-    if not marks:
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: not a folder", "name a folder with marked C files, such as fixtures/oom")
+    found = {tree: marks(tree) for tree in example_trees(Path(folder))}
+    count = sum(map(len, found.values()))
+    if not count:
         raise InputError(
-            f"{path}: no marks in it", 'write /* expect: RULE CONFIDENCE "text" */ beside a line'
+            f"{folder}: no marks in it", 'write /* expect: RULE CONFIDENCE "text" */ beside a line'
         )
-    lines.append(f"{plural(marks, 'mark')}, {plural(problems, 'problem')}\n")
-    write(options, "".join(lines))
+    problems = [problem for tree, own in found.items() for problem in _differences(options, tree, own)]
+    if options.format == "json":
+        write(options, json_v1.encode({**json_v1.tool(), "marks": count, "problems": problems}))
+    else:
+        lines = [f"{safe(problem)}\n" for problem in problems]
+        write(options, "".join([*lines, f"{plural(count, 'mark')}, {plural(len(problems), 'problem')}\n"]))
     return 1 if problems else 0
+
+
+def example_trees(path: Path) -> list[Path]:
+    """``path`` itself where it looks like a kernel tree, else the trees below it."""
+    from reviewer.checks.examples import trees
+
+    is_tree = any(path.glob("*.[ch]")) or any((path / name).is_dir() for name in KERNEL_FOLDERS)
+    return [path] if is_tree else trees(path)
+
+
+def _differences(options: Options, tree: Path, marks: Sequence[Mark]) -> Iterator[str]:
+    """How the findings in one tree differ from its marks, as lines."""
+    from dataclasses import replace
+
+    from reviewer.checks.examples import compare
+    from reviewer.cli import engine
+    from reviewer.cli.session import session
+
+    with session(replace(options, tree=str(tree), no_store=True)) as opened:
+        request = opened.request(everything=True)
+        result = engine.scan(opened.tree, opened.store, opened.models(), request, opened.progress)
+    yield from (f"{tree}/{problem}" for problem in compare(marks, result.findings))
+    yield from (f"{tree}/{file}: skipped: {reason}" for file, reason in result.skipped)

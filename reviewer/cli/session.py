@@ -65,9 +65,7 @@ def session(options: Options) -> Iterator[Session]:
         with opened_store(options) as store, Progress(not options.quiet) as progress:
             yield Session(options, settings, tree, store, progress)
     finally:
-        close = getattr(tree, "close", None)
-        if close is not None:
-            close()
+        tree.close()
 
 
 @contextmanager
@@ -110,12 +108,15 @@ def rules_dirs(options: Options) -> tuple[Path, ...]:
 def settings_of(tree: engine.Tree) -> Settings:
     """The settings that the tree brings; empty where it brings none.
 
-    :raises RuleError: the file is not as it should be.
+    :raises InputError: the file is not as it should be, or cannot be read: going on without it would quietly
+        use other options than the user thinks.
     """
+    if not tree.exists(FILE_NAME):
+        return Settings()
     try:
         text = tree.read(FILE_NAME)
-    except MissingContent:
-        return Settings()
+    except MissingContent as error:
+        raise InputError(str(error), f"make {FILE_NAME} readable or remove it") from None
     return read_settings(text, FILE_NAME, _root(tree.path))
 
 

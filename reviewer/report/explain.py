@@ -59,17 +59,20 @@ def _rule_lines(rule: Rule, paint: Paint) -> Iterator[str]:
 def paragraphs(text: str) -> Iterator[str]:
     """``text`` wrapped and indented; blank lines and lines that are indented already stay as they are."""
     block: list[str] = []
-    for line in [*text.rstrip("\n").split("\n"), ""]:
+
+    def wrapped() -> Iterator[str]:
+        if block:
+            yield from textwrap.wrap(" ".join(block), WIDTH, initial_indent="  ", subsequent_indent="  ")
+            block.clear()
+
+    for line in text.rstrip().split("\n"):
         if line.strip() and not line.startswith((" ", "\t")):
             block.append(safe(line))
             continue
-        if block:
-            yield from textwrap.wrap(" ".join(block), WIDTH, initial_indent="  ", subsequent_indent="  ")
-            block = []
-        if line.strip():
-            yield "  " + " " * (len(line) - len(line.lstrip())) + safe(line.strip())
-        else:
-            yield ""
+        yield from wrapped()
+        stripped = line.strip()
+        yield f"  {' ' * (len(line) - len(line.lstrip()))}{safe(stripped)}" if stripped else ""
+    yield from wrapped()
 
 
 def rule_object(rule: Rule) -> Object:

@@ -47,7 +47,7 @@ def graph_bytes(report: GraphReport, format: str) -> bytes:
         return (json.dumps(data, indent=1, ensure_ascii=True) + "\n").encode("ascii")
     out = io.BytesIO()
     networkx.write_graphml_xml(graph, out)
-    return out.getvalue() + b"\n"
+    return out.getvalue()
 
 
 def directed(report: GraphReport) -> networkx.DiGraph[str]:

@@ -1,10 +1,12 @@
 """The findings of earlier scans, kept in the fact store for ``explain FINGERPRINT``.
 
-One memo of kind ``findings`` per fingerprint, the newest scan's: a msgpack array of :class:`SavedFinding`.
+One memo of kind ``findings`` per fingerprint, the newest scan's: :class:`SavedFinding` as JSON in ASCII. The
+standard library's JSON, because a file name that is no UTF-8 has lone surrogates, which msgspec does not write.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Protocol
 
 import msgspec
@@ -22,7 +24,7 @@ class Memos(Protocol):
     def memo_put(self, kind: str, key: str, value: bytes) -> None: ...
 
 
-class SavedFinding(msgspec.Struct, frozen=True, array_like=True):
+class SavedFinding(msgspec.Struct, frozen=True):
     """A finding and where it was found."""
 
     tree_path: str
@@ -34,7 +36,7 @@ def save(store: Memos, result: ScanResult) -> None:
     """Keeps every finding of a scan, those of low confidence included."""
     for finding in result.findings:
         value = SavedFinding(result.tree_path, result.rev, finding)
-        store.memo_put(KIND, finding.fingerprint, msgspec.msgpack.encode(value))
+        store.memo_put(KIND, finding.fingerprint, json.dumps(msgspec.to_builtins(value)).encode("ascii"))
 
 
 def load(store: Memos, fingerprint: str) -> SavedFinding | None:
@@ -43,6 +45,6 @@ def load(store: Memos, fingerprint: str) -> SavedFinding | None:
     if value is None:
         return None
     try:
-        return msgspec.msgpack.decode(value, type=SavedFinding)
-    except msgspec.DecodeError:  # ValidationError is one
+        return msgspec.convert(json.loads(value), SavedFinding)
+    except (ValueError, msgspec.ValidationError):
         return None
