@@ -1,7 +1,7 @@
 """The findings of earlier scans, kept in the fact store for ``explain FINGERPRINT``.
 
-One memo of kind ``findings`` per fingerprint, the newest scan's: :class:`SavedFinding` as JSON in ASCII. The
-standard library's JSON, because a file name that is no UTF-8 has lone surrogates, which msgspec does not write.
+One memo of kind ``findings`` per fingerprint, the newest scan's: :class:`SavedFinding` as JSON in ASCII. It is
+written by the standard library: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
 """
 
 from __future__ import annotations

@@ -229,9 +229,7 @@ def test_one_set_of_options_fits_every_verb(
     verb: list[str], reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "health", healthy([]))
-    common = (
-        "-C . --rev v1 --format json --min-confidence low --fail-on never --rules a-b --path mm --jobs 2 "
-        "--store s -q --color never"
-    ).split()
+    common = ["-C", ".", "--rev", "v1", "--format", "json", "--min-confidence", "low", "--fail-on", "never"]
+    common += ["--rules", "a-b", "--path", "mm", "--jobs", "2", "--store", "s", "-q", "--color", "never"]
     assert reviewer(*verb, *common).code == 0
     assert "--fail-on" not in reviewer(*verb, "--help").out
