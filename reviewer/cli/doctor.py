@@ -12,9 +12,9 @@ from reviewer.cli.options import Options, options
 from reviewer.errors import MissingContent, ReviewerError
 
 if TYPE_CHECKING:
-    from reviewer.cli import engine
     from reviewer.cli.output import Progress
     from reviewer.report.doctor import Diagnosis
+    from reviewer.source.tree import Tree
 
 DEFAULT_SAMPLE = 200
 
@@ -72,7 +72,7 @@ def sampled(paths: Iterable[str], count: int) -> list[str]:
     return sorted(random.Random(0).sample(sources, min(count, len(sources))))
 
 
-def _contents(tree: engine.Tree, paths: list[str], progress: Progress) -> Iterator[bytes]:
+def _contents(tree: Tree, paths: list[str], progress: Progress) -> Iterator[bytes]:
     for number, path in enumerate(paths):
         progress("parsing", number, len(paths))
         try:

@@ -7,9 +7,9 @@ place of the analysis.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
 from reviewer.errors import InputError
@@ -17,62 +17,68 @@ from reviewer.report.doctor import ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 
-
-class Tree(Protocol):
-    """What a verb needs of :class:`reviewer.source.tree.Tree`."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def rev(self) -> str | None: ...
-    def exists(self, path: str) -> bool: ...
-    def read(self, path: str) -> bytes: ...
-    def close(self) -> None: ...
-    def paths(self) -> Sequence[str]: ...
+if TYPE_CHECKING:
+    from reviewer.program.link import Program
+    from reviewer.program.models import ApiModels
+    from reviewer.source.tree import Tree
+    from reviewer.store.factstore import Store
 
 
-class Store(Protocol):
-    """What a verb needs of :class:`reviewer.store.factstore.FactStore`."""
+def open_tree(path: str, rev: str | None) -> Tree:
+    """:raises InputError: no such tree or revision, no C file in it, git refuses."""
+    from reviewer.source import tree
 
-    def memo_get(self, kind: str, key: str) -> bytes | None: ...
-    def memo_put(self, kind: str, key: str, value: bytes) -> None: ...
-    def stats(self) -> Mapping[str, int]: ...
-    def gc(self, max_bytes: int | None) -> int: ...
-    def close(self) -> None: ...
+    return tree.open_tree(path, rev)
+
+
+def open_store(path: Path | None) -> Store:
+    """The store at ``path``; None for one that keeps nothing.
+
+    :raises StoreError: ``path`` is something else than a folder.
+    """
+    from reviewer.store.factstore import FactStore, NullStore
+
+    return NullStore() if path is None else FactStore.open(path)
+
+
+def collect(store: Store, max_bytes: int | None) -> int:
+    """Drops what other versions wrote, then the oldest; gives the bytes that were freed."""
+    from reviewer.store.codec import extractor_version
+
+    return store.gc(max_bytes, extractor_version())
+
+
+def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
+    """:raises RuleError: a model of the package or of the user does not fit its schema."""
+    from reviewer.program import api
+
+    return api.load_models(extra, cache)
+
+
+def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
+    """Runs the rules.
+
+    :raises InputError: the request names a chain or a rule that is not there.
+    """
+    from reviewer.checks import run
+
+    return run.scan(tree, store, models, request, progress)
+
+
+def open_program(
+    tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress
+) -> Program:
+    """The linked program of a tree, read as it is asked."""
+    from reviewer.checks import run
+
+    return run.open_program(tree, store, models, request, progress)
 
 
 def _library(module: str, name: str) -> Any:
     return getattr(importlib.import_module(f"reviewer.{module}"), name)
 
 
-def open_tree(path: str, rev: str | None) -> Tree:
-    """:raises InputError: no such tree or revision, no C file in it, git refuses."""
-    return cast("Tree", _library("source.tree", "open_tree")(path, rev))
-
-
-def open_store(path: Path | None) -> Store:
-    """The store at ``path``; None for one that keeps nothing."""
-    if path is None:
-        return cast("Store", _library("store.factstore", "NullStore")())
-    return cast("Store", _library("store.factstore", "FactStore").open(path))
-
-
-def load_models(extra: Sequence[Path], cache: Path | None) -> Any:
-    """:raises RuleError: a model of the package or of the user does not fit its schema."""
-    return _library("program.api", "load_models")(extra, cache)
-
-
-def scan(tree: Tree, store: Store, models: Any, request: ScanRequest, progress: Progress) -> ScanResult:
-    """Runs the rules; see :mod:`reviewer.checks.run`."""
-    return cast("ScanResult", _library("checks.run", "scan")(tree, store, models, request, progress))
-
-
-def open_program(tree: Tree, store: Store, models: Any, request: ScanRequest, progress: Progress) -> Any:
-    """The linked program of a tree, read as it is asked."""
-    return _library("checks.run", "open_program")(tree, store, models, request, progress)
-
-
-def describe(program: Any, function: str) -> tuple[ContextReport, ...]:
+def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
     """One report per definition of that name.
 
     :raises InputError: the tree does not define it.
@@ -80,17 +86,17 @@ def describe(program: Any, function: str) -> tuple[ContextReport, ...]:
     return cast("tuple[ContextReport, ...]", _library("program.contexts", "describe")(program, function))
 
 
-def relies_on(program: Any, lock: str) -> RelianceReport:
+def relies_on(program: Program, lock: str) -> RelianceReport:
     """:raises InputError: no such lock class in the tree."""
     return cast("RelianceReport", _library("program.contexts", "relies_on")(program, lock))
 
 
-def call_graph(program: Any, start: str | None) -> GraphReport:
+def call_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
     return cast("GraphReport", _library("program.calls", "graph")(program, start))
 
 
-def lock_graph(program: Any, start: str | None) -> GraphReport:
+def lock_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
     return cast("GraphReport", _library("program.lockgraph", "graph")(program, start))
 

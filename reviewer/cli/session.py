@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reviewer.checks.result import ScanRequest
 from reviewer.cli import engine
@@ -16,6 +16,12 @@ from reviewer.cli.output import Progress, check_output
 from reviewer.errors import InputError, MissingContent
 from reviewer.settings import FILE_NAME, Settings, read_settings
 
+if TYPE_CHECKING:
+    from reviewer.program.link import Program
+    from reviewer.program.models import ApiModels
+    from reviewer.source.tree import Tree
+    from reviewer.store.factstore import Store
+
 
 @dataclass(frozen=True)
 class Session:
@@ -23,15 +29,15 @@ class Session:
 
     options: Options
     settings: Settings
-    tree: engine.Tree
-    store: engine.Store
+    tree: Tree
+    store: Store
     progress: Progress
 
     @property
     def rules_dirs(self) -> tuple[Path, ...]:
         return rules_dirs(self.options)
 
-    def models(self) -> Any:
+    def models(self) -> ApiModels:
         """:raises RuleError: a model does not fit its schema."""
         return engine.load_models(self.rules_dirs, store_path(self.options))
 
@@ -45,7 +51,7 @@ class Session:
             jobs=self.options.processes,
         )
 
-    def program(self) -> Any:
+    def program(self) -> Program:
         """The linked program of the tree."""
         return engine.open_program(self.tree, self.store, self.models(), self.request(), self.progress)
 
@@ -69,7 +75,7 @@ def session(options: Options) -> Iterator[Session]:
 
 
 @contextmanager
-def opened_store(options: Options) -> Iterator[engine.Store]:
+def opened_store(options: Options) -> Iterator[Store]:
     """The fact store that ``options`` name, or one that keeps nothing."""
     store = engine.open_store(store_path(options))
     try:
@@ -105,7 +111,7 @@ def rules_dirs(options: Options) -> tuple[Path, ...]:
     return tuple(map(Path, options.rules_dir))
 
 
-def settings_of(tree: engine.Tree) -> Settings:
+def settings_of(tree: Tree) -> Settings:
     """The settings that the tree brings; empty where it brings none.
 
     :raises InputError: the file is not as it should be, or cannot be read: going on without it would quietly

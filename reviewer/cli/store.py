@@ -40,12 +40,13 @@ def stats(options: Options) -> int:
 @click.option("--max-mb", type=click.IntRange(0), metavar="N", help="Drop the oldest until N MB are left.")
 def gc(options: Options, max_mb: int | None) -> int:
     """Drop what another version wrote, and with --max-mb the oldest facts; give the space back."""
+    from reviewer.cli import engine
     from reviewer.cli.output import write
     from reviewer.cli.session import opened_store
     from reviewer.report import json_v1
 
     with opened_store(options) as opened:
-        freed = opened.gc(None if max_mb is None else max_mb * 1_000_000)
+        freed = engine.collect(opened, None if max_mb is None else max_mb * 1_000_000)
     if options.format == "json":
         write(options, json_v1.encode({**json_v1.tool(), "freed_bytes": freed}))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,13 +49,14 @@ class FakeStore:
     def memo_get(self, kind: str, key: str) -> bytes | None:
         return self.rows.get((kind, key))
 
-    def memo_put(self, kind: str, key: str, value: bytes) -> None:
-        self.rows[kind, key] = value
+    def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None:
+        self.rows.update(((kind, key), value) for key, value in items)
 
     def stats(self) -> Mapping[str, int]:
         return {"outlines": 3, "bytes": 1024}
 
-    def gc(self, max_bytes: int | None) -> int:
+    def gc(self, max_bytes: int | None, version: str = "") -> int:
+        assert version, "another version's facts are to go"
         return 5_000_000 if max_bytes is None else max_bytes
 
     def close(self) -> None:

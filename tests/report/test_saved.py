@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.result import ScanResult
 from reviewer.report import saved
+from reviewer.store.factstore import FactStore
 
 
-class Memory:
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], bytes] = {}
-
-    def memo_get(self, kind: str, key: str) -> bytes | None:
-        return self.rows.get((kind, key))
-
-    def memo_put(self, kind: str, key: str, value: bytes) -> None:
-        self.rows[kind, key] = value
-
-
-def test_a_finding_comes_back_as_it_was(result: ScanResult, make_finding: Callable[..., Finding]) -> None:
+def test_a_finding_comes_back_as_it_was(
+    result: ScanResult, make_finding: Callable[..., Finding], tmp_path: Path
+) -> None:
     odd = make_finding(
         fingerprint="f" * 16, confidence="low", message=b"\xff".decode("utf-8", "surrogateescape")
     )
-    store = Memory()
+    store = FactStore.open(tmp_path)
     saved.save(store, msgspec.structs.replace(result, findings=(*result.findings, odd)))
     assert saved.load(store, "0123456789abcdef") == saved.SavedFinding("linux", "f" * 40, result.findings[0])
     assert saved.load(store, "f" * 16) == saved.SavedFinding("linux", "f" * 40, odd)
 
 
-def test_what_is_not_there_or_not_readable_is_none(result: ScanResult) -> None:
-    store = Memory()
+def test_what_is_not_there_or_not_readable_is_none(tmp_path: Path) -> None:
+    store = FactStore.open(tmp_path)
     assert saved.load(store, "0" * 16) is None
     store.memo_put(saved.KIND, "0" * 16, b"\x93garbage")
     assert saved.load(store, "0" * 16) is None
