@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
-from reviewer.errors import InputError
+from reviewer.errors import InputError, ReviewerError
 from reviewer.report.doctor import ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
@@ -75,7 +75,17 @@ def open_program(
 
 
 def _library(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"reviewer.{module}"), name)
+    """A part that not every build has.
+
+    :raises ReviewerError: this one has it not.
+    """
+    path = f"reviewer.{module}"
+    try:
+        return getattr(importlib.import_module(path), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if getattr(error, "name", None) not in (path, name):
+            raise  # something else is missing, inside of that part
+        raise ReviewerError(f"this version cannot answer that: it has no {path}.{name}") from None
 
 
 def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
@@ -104,6 +114,12 @@ def lock_graph(program: Program, start: str | None) -> GraphReport:
 def all_rules(extra: Sequence[Path]) -> Sequence[Rule]:
     """Every rule, the user's included, sorted by id."""
     return sorted(_library("checks.registry", "all_rules")(extra), key=lambda rule: str(rule.id))
+
+
+def check_rules(ids: Sequence[str], extra: Sequence[Path]) -> None:
+    """:raises InputError: one of ``ids`` is no rule."""
+    for id in ids:
+        rule(id, extra)
 
 
 def rule(id: str, extra: Sequence[Path]) -> Rule:

@@ -54,12 +54,11 @@ def run(arguments: Sequence[str]) -> int:
     """
     if "_REVIEWER_COMPLETE" in os.environ:  # a shell asks for completions
         cli.main(args=list(arguments), prog_name=NAME)
-    # A tree's file names need not be UTF-8; neither need the locale be.
-    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if sys.stderr is None:  # closed by whoever started us (2>&-)
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
     try:
         with cli.make_context(NAME, list(arguments)) as ctx:
             code = cli.invoke(ctx)
-        sys.stdout.flush()
         return int(code or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         say_lines(error.format_message())

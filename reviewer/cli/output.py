@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -33,7 +32,7 @@ def check_output(options: Options) -> None:
 
 def paint_for(options: Options) -> Paint:
     """Colours as ``--color`` and the terminal want them; a file gets none unless asked for."""
-    terminal = options.output is None and sys.stdout.isatty()
+    terminal = options.output is None and sys.stdout is not None and sys.stdout.isatty()
     return Paint(wants_color(options.color or "auto", terminal, os.environ))
 
 
@@ -43,6 +42,8 @@ def write(options: Options, report: str | bytes) -> None:
     :raises InputError: the disk is full, the file cannot be written.
     """
     data = report if isinstance(report, bytes) else report.encode("utf-8", "surrogateescape")
+    if options.output is None and sys.stdout is None:
+        raise InputError("standard output is closed", "give -o FILE")
     try:
         if options.output is None:
             sys.stdout.flush()
@@ -53,8 +54,6 @@ def write(options: Options, report: str | bytes) -> None:
     except BrokenPipeError:
         close_stdout()
     except OSError as error:
-        if error.errno == errno.EBADF:
-            raise InputError("standard output is closed", "give -o FILE") from None
         where = "standard output" if options.output is None else f"-o {options.output}"
         close_stdout()
         raise InputError(f"{where}: {error.strerror}", "write to another place") from None
@@ -62,6 +61,8 @@ def write(options: Options, report: str | bytes) -> None:
 
 def close_stdout() -> None:
     """Sends what is still buffered nowhere, so that the interpreter does not complain when it ends."""
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -70,7 +71,9 @@ def close_stdout() -> None:
 def say(line: str) -> None:
     """One line on standard error; never fails."""
     try:
-        sys.stderr.write(f"{safe(line)}\n")
+        encoding = sys.stderr.encoding or "utf-8"
+        text = safe(line).encode(encoding, "backslashreplace").decode(encoding)
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         pass  # nobody listens

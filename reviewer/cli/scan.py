@@ -30,16 +30,18 @@ def scan(options: Options, chain: str | None, everything: bool) -> int:
         known = select.read_baseline(chosen.baseline) if chosen.baseline else frozenset()
         if chain is None and not everything:
             chain = opened.settings.chain
+        engine.check_rules(chosen.rules, opened.rules_dirs)
         request = opened.request(chain, everything)
         if chosen.verbose:
             say(f"tree {opened.tree.path} at {opened.tree.rev or 'the files on disk'}")
             say(f"store {store_path(chosen) or 'off'}, {request.jobs} processes")
         result = engine.scan(opened.tree, opened.store, opened.models(), request, opened.progress)
+        unmatched = select.unmatched(opened.tree.paths(), chosen.path)
         saved.save(opened.store, result)
     relevant = select.unknown(select.on_paths(result.findings, chosen.path), known)
     shown = select.confident(relevant, chosen.floor)
     if not chosen.quiet:
-        for message in result.messages:
+        for message in (*result.messages, *unmatched):
             say(f"reviewer: {message}")
     if chosen.format == "json":
         write(chosen, json_v1.encode(json_v1.scan_report(result, shown)))

@@ -25,6 +25,18 @@ def on_paths(findings: Iterable[Finding], globs: Sequence[str]) -> tuple[Finding
     )
 
 
+def unmatched(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
+    """One line for each glob that names no file at all: most likely a slip of the pen."""
+    if not globs:
+        return []
+    known = list(paths)
+    return [
+        f"no .c or .h file of this tree matches --path {glob}"
+        for glob in globs
+        if not any(map(path_pattern([glob]).match, known))
+    ]
+
+
 def path_pattern(globs: Sequence[str]) -> re.Pattern[str]:
     """One expression for all globs.
 

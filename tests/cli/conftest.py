@@ -26,7 +26,7 @@ class FakeTree:
     closed: bool = False
 
     def paths(self) -> Sequence[str]:
-        return [f"file{n}.c" for n in range(20)]
+        return [*(f"file{n}.c" for n in range(18)), "mm/a.c", "fs/c.c"]
 
     def exists(self, path: str) -> bool:
         return (Path(self.path) / path).is_file()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reviewer import __version__
-from reviewer.errors import InputError, MissingContent, StoreError
+from reviewer.cli import engine
+from reviewer.errors import InputError, MissingContent, ReviewerError, StoreError
 
 if TYPE_CHECKING:
     from conftest import Library, Outcome
@@ -66,6 +67,13 @@ def test_a_bug_without_a_place_for_the_log(
     assert outcome.code == 2
     assert "Traceback" in outcome.err
     assert outcome.err.endswith("please report it with the lines above\n")
+
+
+def test_a_part_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (("nowhere", "ask"), ("errors", "ask")):
+        with pytest.raises(ReviewerError, match=f"cannot answer that: it has no reviewer.{module}.ask"):
+            engine._library(module, name)
+    assert engine._library("errors", "ReviewerError") is ReviewerError
 
 
 def test_help_and_version(reviewer: Reviewer) -> None:
@@ -126,3 +134,31 @@ def test_verbs_are_found_without_importing_the_analysis() -> None:
     loaded = set(done.stdout.rpartition("|")[2].split())
     assert "reviewer.cli.scan" in loaded
     assert not loaded & {"networkx", "tree_sitter", "pydantic", "yaml", "msgspec", "git", "sqlite3"}
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "code"),
+    [
+        ("store stats --store {} >&-", b"reviewer: standard output is closed; give -o FILE\n", 2),
+        ("store stats --store {} >/dev/full", b"reviewer: standard output: No space left on device", 2),
+        ("store stats --store {} --frob 2>&-", b"", 2),
+        ("scan /no/such/tree 2>/dev/full", b"", 2),
+        ("store stats --store {} -o {}/out >&- 2>&-", b"", 0),
+    ],
+)
+def test_streams_that_are_closed_or_full(command: str, error: bytes, code: int, tmp_path: Path) -> None:
+    line = f'exec "$0" -c "{MAIN}" {command.replace("{}", str(tmp_path))}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, timeout=30)
+    assert done.stderr.startswith(error)
+    assert done.stderr.count(b"\n") == bool(error)
+    assert done.returncode == code
+
+
+def test_a_name_that_the_terminal_cannot_show() -> None:
+    settings = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "scan", "/no/caf\u00e9".encode() + b"\xff"],
+        capture_output=True, timeout=30, env=settings,
+    )  # fmt: skip
+    assert done.stderr.startswith(b"reviewer: /no/caf\\xe9\\xff: no such directory")
+    assert done.returncode == 2

@@ -41,12 +41,16 @@ def test_the_request_says_what_the_command_line_said(
     (tree / "mine").mkdir()
     (tree / ".config").write_text("")
     reviewer(
-        "scan", "--chain", "pump_list", "--rules", "a-b", "--rules", "c-d", "--rules-dir", "mine",
-        "--config", ".config", "--jobs", "3",
+        "scan", "--chain", "pump_list", "--rules", "lock-imbalance", "--rules", "sleep-in-atomic",
+        "--rules-dir", "mine", "--config", ".config", "--jobs", "3",
     )  # fmt: skip
     request = library.request
     assert request is not None
-    assert (request.chain, request.everything, request.rules) == ("pump_list", False, ("a-b", "c-d"))
+    assert (request.chain, request.everything, request.rules) == (
+        "pump_list",
+        False,
+        ("lock-imbalance", "sleep-in-atomic"),
+    )
     assert (request.rules_dirs, request.config, request.jobs) == (("mine",), ".config", 3)
     reviewer("scan", "--all")
     assert library.request is not None
@@ -124,6 +128,26 @@ def test_messages_go_to_standard_error(reviewer: Reviewer, library: Library) -> 
     assert reviewer("scan", "-q") == (0, "", "")
 
 
+def test_a_path_that_names_no_file_is_told(reviewer: Reviewer) -> None:
+    line = "reviewer: no .c or .h file of this tree matches --path drivers/vritio\n"
+    assert reviewer("scan", "--path", "mm", "--path", "drivers/vritio").err == line
+
+
+def test_an_unreadable_settings_file_is_not_passed_over(
+    reviewer: Reviewer, library: Library, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / ".reviewer.toml").write_text("")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    outcome = reviewer("scan")
+    assert outcome.code == 2
+    assert outcome.err.startswith("reviewer: .reviewer.toml: Permission denied; make .reviewer.toml readable")
+    assert library.request is None
+
+
 def test_no_progress_without_a_terminal(reviewer: Reviewer) -> None:
     assert reviewer("scan").err == ""
 
@@ -182,6 +206,10 @@ def test_settings_of_the_tree(
         ([".", ".", "."], "reviewer: scan: Got unexpected extra argument"),
         (["--chain", "a", "--all"], "reviewer: --chain and --all contradict each other"),
         (["--baseline", "none.json"], "reviewer: --baseline none.json: no such file"),
+        (
+            ["--rules", "lock-balance"],
+            "reviewer: there is no rule 'lock-balance'; did you mean lock-imbalance?",
+        ),
         (["--config", "none"], "reviewer: --config none: no such file"),
         (["--rules-dir", "none"], "reviewer: --rules-dir none: not a folder"),
         (["--store", "a", "--no-store"], "reviewer: --store and --no-store contradict each other"),

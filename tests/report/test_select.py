@@ -10,7 +10,7 @@ import pytest
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.errors import InputError
-from reviewer.report.select import confident, on_paths, path_pattern, read_baseline, unknown
+from reviewer.report.select import confident, on_paths, path_pattern, read_baseline, unknown, unmatched
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,12 @@ def test_a_finding_stays_for_its_place_or_its_proof(make_finding: Callable[..., 
     assert on_paths([finding], ["nowhere", "kernel/t.c"]) == (finding,)
     assert on_paths([finding], ["mm"]) == ()
     assert on_paths([finding], []) == (finding,)
+
+
+def test_a_glob_that_names_nothing_is_told() -> None:
+    assert unmatched(["mm/a.c", "fs/b.c"], ["mm", "f*"]) == []
+    assert unmatched(["mm/a.c"], ["mm", "nn"]) == ["no .c or .h file of this tree matches --path nn"]
+    assert unmatched([], []) == []
 
 
 def test_confidence(make_finding: Callable[..., Finding]) -> None:
