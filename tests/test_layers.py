@@ -40,7 +40,8 @@ def imports(source: str, module: str, is_package: bool) -> Iterator[tuple[str, i
             argument = node.args[0]
             assert isinstance(argument, ast.Constant)
             names = [str(argument.value)]
-        yield from ((name, node.lineno) for name in names if name.split(".")[0] == "reviewer")
+        line = getattr(node, "lineno", 0)
+        yield from ((name, line) for name in names if name.split(".")[0] == "reviewer")
 
 
 def _imports_by_text(node: ast.Call) -> bool:

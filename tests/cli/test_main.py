@@ -40,7 +40,8 @@ def test_errors_become_a_line_and_a_code(
 ) -> None:
     library.error = error
     assert reviewer("scan") == (code, "", line)
-    assert all(opened.closed for opened in (*library.trees, *library.stores))
+    assert library.trees[0].closed
+    assert library.stores[0].closed
 
 
 def test_a_bug_leaves_a_log(reviewer: Reviewer, library: Library, tmp_path: Path) -> None:
