@@ -12,6 +12,7 @@ from reviewer.program.contexts import Context, Contexts
 from reviewer.program.link import Func, Program
 from reviewer.program.locks import Hold
 from reviewer.program.models import Obligation
+from reviewer.program.reach import Reach
 from reviewer.program.shared import Shared
 from reviewer.program.summaries import Summaries
 
@@ -46,6 +47,7 @@ class Analysis:
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)
+        self.reach = Reach(self.summaries)
         self.selected: list[NotifierChain] = []
 
     @cached_property

@@ -13,14 +13,20 @@ from collections.abc import Iterator
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.holders import Holders
-from reviewer.checks.proof import confidence_of, effect_steps, entry_steps, inside, place
+from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside, leaf_steps, place
 from reviewer.checks.registry import check
 from reviewer.parse.facts import Const
-from reviewer.program.locks import SLEEPING
+from reviewer.program.reach import Leaf, Search
 from reviewer.program.shared import short
-from reviewer.program.summaries import Effect
 
 RULE = "callback-needs-reclaim"
+
+
+DISTANCE, NODES = 20, 1500
+"""How far below a callback is searched, and how many functions at most (the nearest first)."""
+
+MAX_WAYS = 6
+"""Allocations of one call that a finding shows; the first is the most certain."""
 
 
 @check(RULE)
@@ -28,67 +34,81 @@ def callback_needs_reclaim(analysis: Analysis) -> Iterator[Finding]:
     holders = Holders(analysis)
     for callback in analysis.callbacks:
         if callback.in_reclaim:
-            yield from allocations(analysis, callback)
-            yield from locks(analysis, callback, holders)
+            search = analysis.reach.below(callback.func, DISTANCE, NODES)
+            yield from allocations(analysis, callback, search)
+            yield from locks(analysis, callback, search, holders)
 
 
-def allocations(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
-    """One finding per call of the callback, with its most certain allocation."""
-    effects = analysis.summaries.effects(callback.func)
-    best: dict[int, Effect] = {}
-    for e in effects:
-        if e.kind != "alloc":
-            continue
-        old = best.get(e.at)
-        if old is None or weight(e) < weight(old):
-            best[e.at] = e
-    for e in best.values():
-        doubt = weight(e)[0]
-        mask = analysis.program.gfp.text(e.data.value) if isinstance(e.data, Const) else "a mask that cannot be told"
-        file, line, column, function = place(callback.func, e.at)
+def allocations(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
+    """One finding per call of the callback: its most certain allocation, and the other ways down."""
+    calls: dict[int, list[Leaf]] = {}
+    for leaf in search.leaves:
+        if leaf.kind == "alloc":
+            calls.setdefault(first_call(leaf), []).append(leaf)
+    outer = inside(callback)
+    for at, leaves in calls.items():
+        ways = branches(sorted(leaves, key=weight))
+        best = ways[0]
+        file, line, column, function = place(callback.func, at)
         steps: list[Step] = entry_steps(analysis, callback)
-        steps += effect_steps(analysis, callback.func, e, inside(callback))
+        message = (
+            f"{function} runs inside the OOM killer and reaches {best.name}() with {mask_text(analysis, best)} in"
+            f" {best.node.func.name}: the allocation may wait for the OOM killer itself"
+        )
+        certain = [w for w in ways if weight(w)[0] == weight(best)[0]][:MAX_WAYS]
+        if len(certain) > 1:
+            message += "; also by " + ", ".join(f"{w.name}() in {w.node.func.name}" for w in certain[1:])
+        for way in certain:
+            steps += leaf_steps(analysis, way, outer)
         yield Finding(
-            rule=RULE, severity="error", confidence=confidence_of(doubt), file=file, line=line, column=column,
-            function=function,
-            message=f"{function} runs inside the OOM killer and reaches {e.leaf}() with {mask} in {steps[-1].function}:"
-            " the allocation may wait for the OOM killer itself",
-            involves=(callback.chain.short, e.leaf), proof=tuple(steps),
+            rule=RULE, severity="error", confidence=confidence_of(weight(best)[0]), file=file, line=line,
+            column=column, function=function, message=message,
+            involves=tuple(sorted((callback.chain.short, best.name))), proof=tuple(steps),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
 
 
-def weight(e: Effect) -> tuple[int, int]:
+def branches(leaves: list[Leaf]) -> list[Leaf]:
+    """Leaves that differ early: one per second call of the way, in the given order."""
+    found: dict[tuple[str, ...], Leaf] = {}
+    for leaf in leaves:
+        found.setdefault(tuple(n.func.name for n in leaf.node.path()[1:4]), leaf)
+    return list(found.values())
+
+
+def weight(leaf: Leaf) -> tuple[int, int, str]:
     """How uncertain an allocation is, then how far away."""
-    return e.doubt + (0 if isinstance(e.data, Const) else 2), e.depth
+    return leaf.doubt + (0 if isinstance(leaf.data, Const) else 2), leaf.node.distance, leaf.name
 
 
-def locks(analysis: Analysis, callback: Callback, holders: Holders) -> Iterator[Finding]:
+def mask_text(analysis: Analysis, leaf: Leaf) -> str:
+    return analysis.program.gfp.text(leaf.data.value) if isinstance(leaf.data, Const) else "a mask that cannot be told"
+
+
+def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holders) -> Iterator[Finding]:
     """Locks that the callback waits for and that others hold over such an allocation."""
-    effects = analysis.summaries.effects(callback.func)
     outer = inside(callback)
     done: set[str] = set()
-    for e in sorted(effects, key=weight):
-        lock = e.lock
-        if e.kind != "acquire" or lock is None or lock.taken == "trylock" or lock.kind not in SLEEPING:
+    for leaf in sorted((x for x in search.leaves if x.kind == "acquire"), key=lambda x: x.rank):
+        lock = leaf.lock
+        if lock is None or lock.taken == "trylock" or not lock.name or lock.name in done:
             continue
-        if not lock.name or lock.name in done or any(h.name == lock.name for h in outer):
+        if any(h.name == lock.name for h in outer):
             continue
         done.add(lock.name)
-        found = holders.allocating(lock.name, callback.func.path)
+        found = holders.allocating(lock.name, callback.func.path, frozenset(search.functions))
         if found is None:
             continue
         holder, inner = found
         steps = entry_steps(analysis, callback)
-        steps += effect_steps(analysis, callback.func, e, outer)
-        steps += effect_steps(analysis, holder, inner)
-        mask = analysis.program.gfp.text(inner.data.value) if isinstance(inner.data, Const) else "a reclaiming mask"
-        file, line, column, function = place(callback.func, e.at)
+        steps += leaf_steps(analysis, leaf, outer)
+        steps += leaf_steps(analysis, inner)
+        file, line, column, function = place(callback.func, first_call(leaf))
         yield Finding(
-            rule=RULE, severity="error", confidence=confidence_of(e.doubt + inner.doubt), file=file, line=line,
+            rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt), file=file, line=line,
             column=column, function=function,
             message=f"{function} runs inside the OOM killer and waits for {short(lock.name)}, which {holder.name} holds"
-            f" while {inner.leaf}() allocates with {mask}: each waits for the other",
+            f" while {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other",
             involves=tuple(sorted((callback.chain.short, short(lock.name)))), proof=tuple(steps),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
 from reviewer.program.link import Func
+from reviewer.program.reach import Leaf
 from reviewer.program.shared import short
-from reviewer.program.summaries import Effect
 
 MAX_FILES = 80
 """Files that name a lock's struct and are searched; the nearest to the lock's user first."""
+
+DISTANCE, NODES = 7, 150
+"""How far below a holder's calls an allocation is looked for, and in how many functions at most."""
 
 MAX_WRAPPERS = 12
 """Functions that return with the lock held whose callers are searched too."""
@@ -23,21 +26,30 @@ class Holders:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._found: dict[str, tuple[Func, Effect] | None] = {}
+        self._found: dict[str, tuple[Func, Leaf] | None] = {}
 
-    def allocating(self, name: str, near: str) -> tuple[Func, Effect] | None:
-        """A function that holds lock class ``name`` over a reclaiming allocation, and the allocation as an effect of
-        one of its calls; the most certain one. ``near``: a file of the lock's user."""
+    def allocating(self, name: str, near: str, waiter: frozenset[str]) -> tuple[Func, Leaf] | None:
+        """A function that holds lock class ``name`` over a reclaiming allocation, and that allocation; the most
+        certain one.
+
+        :param near: a file of the lock's user.
+        :param waiter: keys of the functions that the waiting callback runs through itself: a holder among them
+            counts only where there is no other.
+        """
         if name not in self._found:
-            best: tuple[Func, Effect] | None = None
+            best: tuple[Func, Leaf] | None = None
             for func in self._candidates(name, near):
-                for e in self._under(func, name):
-                    if best is None or (e.doubt, e.depth) < (best[1].doubt, best[1].depth):
-                        best = (func, e)
-                if best is not None and best[1].doubt == 0 and best[1].depth <= 3:
+                for leaf in self._under(func, name):
+                    if best is None or self._rank(func, leaf, waiter) < self._rank(*best, waiter):
+                        best = (func, leaf)
+                if best is not None and self._rank(*best, waiter)[:2] == (False, 0):
                     break
             self._found[name] = best
         return self._found[name]
+
+    @staticmethod
+    def _rank(func: Func, leaf: Leaf, waiter: frozenset[str]) -> tuple[bool, int, int, str]:
+        return func.key in waiter, *leaf.rank
 
     def _candidates(self, name: str, near: str) -> Iterator[Func]:
         program = self.analysis.program
@@ -80,12 +92,19 @@ class Holders:
         found = tuple(f for f in found if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
         return sorted(found, key=lambda f: (not f.startswith(folder), f))[:MAX_FILES]
 
-    def _under(self, func: Func, name: str) -> Iterator[Effect]:
+    def _under(self, func: Func, name: str) -> list[Leaf]:
         flow = self.analysis.summaries.flow(func)
-        frame = self.analysis.program.frame(func)
-        for seen in flow.seen if flow is not None else ():
-            if not isinstance(seen.event, Call) or not any(h.name == name for h in seen.may()):
-                continue
-            for e in self.analysis.summaries.call_effects(frame, seen):
-                if e.kind == "alloc" and isinstance(e.data, Const) and self.analysis.program.gfp.retries(e.data.value):
-                    yield e
+        calls = [
+            seen
+            for seen in (flow.seen if flow is not None else ())
+            if isinstance(seen.event, Call) and any(h.name == name for h in seen.may())
+        ]
+        if not calls:
+            return []
+        search = self.analysis.reach.under(func, calls, DISTANCE, NODES)
+        retries = self.analysis.program.gfp.retries
+        return [
+            leaf
+            for leaf in search.leaves
+            if leaf.kind == "alloc" and isinstance(leaf.data, Const) and retries(leaf.data.value)
+        ]

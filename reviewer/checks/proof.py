@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Step, StepKind
@@ -11,11 +12,8 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Call
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
+from reviewer.program.reach import Leaf
 from reviewer.program.shared import Access, Visit
-from reviewer.program.summaries import Effect
-
-KINDS: dict[str, StepKind] = {"alloc": "alloc", "acquire": "acquire", "wait": "wait", "sleep": "sleep"}
-
 
 def shown(held: Iterable[Hold]) -> tuple[str, ...]:
     """Lock classes for a step, each once, in the order in which they were taken."""
@@ -34,19 +32,23 @@ def place(func: Func, at: int) -> tuple[str, int, int, str]:
     return func.path, func.line_of(at), facts.column_of(at) + 1, func.name
 
 
-def effect_steps(analysis: Analysis, func: Func, effect: Effect, held: Sequence[Hold] = ()) -> list[Step]:
-    """From a call in ``func`` down to the leaf of its effect, with the locks held at every step."""
+def leaf_steps(analysis: Analysis, leaf: Leaf, held: Sequence[Hold] = ()) -> list[Step]:
+    """From the root of a search down to a leaf, with the locks held at every step."""
     steps: list[Step] = []
-    now: list[Hold] = list(held)
-    where: Func = func
-    for e in effect.chain():
-        now = [*now, *e.held]
-        last = e.inner is None
-        kind: StepKind = KINDS[e.kind] if last else "call"
-        steps.append(step(analysis, kind, where, e.at, now))
-        if e.inner is not None:
-            where = e.inner[0]
+    path = leaf.node.path()
+    for above, node in pairwise(path):
+        assert node.call is not None
+        steps.append(step(analysis, "call", above.func, node.call.at, (*held, *node.held)))
+    steps.append(step(analysis, leaf.kind, leaf.node.func, leaf.at, (*held, *leaf.node.held, *leaf.held)))
     return steps
+
+
+def first_call(leaf: Leaf) -> int:
+    """The position, in the root of the search, of the call that leads to a leaf."""
+    path = leaf.node.path()
+    if len(path) > 1 and path[1].call is not None:
+        return path[1].call.at
+    return leaf.at
 
 
 def entry_steps(analysis: Analysis, callback: Callback) -> list[Step]:

@@ -298,10 +298,12 @@ class Program:
         found = [f for p in files for f in self.functions(p, name) if not f.static or p.endswith(".h")]
         if found:
             outside = [f for f in found if f.path.endswith(".c")]
-            return real_bodies(tuple(outside or found))
+            if outside or any(f.definition is not None and f.definition.calls for f in found):
+                return real_bodies(tuple(outside or found))
+        stubs = tuple(found)  # nothing but configuration's stubs: a macro elsewhere may be the real thing
         files = closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path)
         macro = self.macro_function(name, path, files)
-        return (macro,) if macro is not None else ()
+        return (macro,) if macro is not None else stubs
 
     def macro_function(self, name: str, path: str, files: Sequence[str]) -> Func | None:
         self.load(files)
@@ -380,10 +382,12 @@ class Program:
                 if not found.extern:
                     return file, found
                 declared = (file, found)
-        for file in closest([f for f in self.names.files_defining(name) if reachable(f, path)], path):
+        for file in by_distance([f for f in self.names.files_defining(name) if reachable(f, path)], path):
             found = self.index(file).variables.get(name)
             if found is not None and not found.static:
-                return file, found
+                if not found.extern:
+                    return file, found
+                declared = declared or (file, found)
         return declared
 
     def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
@@ -473,10 +477,21 @@ class Program:
             if designator == f".{field}" and table.type.name == struct and isinstance(value, facts.Name):
                 yield value.id
             pointed = value.base if isinstance(value, facts.AddressOf) else value
+            if isinstance(pointed, facts.Name):
+                pointed = facts.Name(self.meant(pointed.id, path))
             if isinstance(pointed, facts.Name) and table.type.name != struct:
                 inner = self.variable(pointed.id, path)
                 if inner is not None and inner[1].type.name == struct:
                     yield from self.table_entry(inner[0], inner[1], struct, field)
+
+    def meant(self, name: str, path: str) -> str:
+        """The object that an object-like macro such as ``PCI_PM_OPS_PTR`` stands for; ``name`` itself otherwise."""
+        for file in self.unit(path):
+            for macro in self.index(file).macros.get(name, ()):
+                m = OBJECT.fullmatch(macro.body)
+                if macro.parameters is None and m is not None and m[1] != "NULL":
+                    return m[1]
+        return name
 
     # --- models ---------------------------------------------------------------------------------
 
@@ -558,6 +573,9 @@ class FileIndex:
 STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)
 """A macro body that stands for statements; any other is an expression, and so the value of the macro."""
 
+OBJECT = re.compile(r"[\s(&]*([A-Za-z_]\w*)[\s)]*")
+"""A macro body that names one object or its address."""
+
 EMPTY = facts.FileFacts((), (), (), (), (), (), (), (), (), 0, "unread")
 
 
@@ -599,26 +617,30 @@ def closest(files: Sequence[str], user: str, limit: int = MAX_CANDIDATES) -> lis
     """The candidates that are nearest to ``user``: its own file, its folder, headers, the core, the rest."""
     if len(files) <= 1:
         return list(files)
+    best = min(distance(f, user) for f in files)
+    return by_distance([f for f in files if distance(f, user) == best], user)[:limit]
+
+
+def by_distance(files: Sequence[str], user: str) -> list[str]:
+    """The candidates, the nearest to ``user`` first."""
+    return sorted(files, key=lambda f: (distance(f, user), -common_depth(f, user), f))
+
+
+def distance(file: str, user: str) -> int:
+    """How far a definition in ``file`` is from ``user``: the same file, folder, driver, headers, architecture, core."""
     folder = posixpath.dirname(user)
-    arch = architecture(user)
-
-    def rank(file: str) -> int:
-        if file == user:
-            return 0
-        if posixpath.dirname(file) == folder:
-            return 1
-        if file.startswith("include/"):
-            return 3
-        if folder and common_depth(file, user) >= 3:
-            return 2
-        there = architecture(file)
-        if there is not None:
-            return 4 if there == arch else 6
-        return 5
-
-    best = min(map(rank, files))
-    chosen = [f for f in files if rank(f) == best]
-    return sorted(chosen, key=lambda f: -common_depth(f, user))[:limit]
+    if file == user:
+        return 0
+    if posixpath.dirname(file) == folder:
+        return 1
+    if file.startswith("include/"):
+        return 3
+    if folder and common_depth(file, user) >= 3:
+        return 2
+    there = architecture(file)
+    if there is not None:
+        return 4 if there == architecture(user) else 6
+    return 5
 
 
 def common_depth(a: str, b: str) -> int:

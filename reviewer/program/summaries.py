@@ -1,7 +1,6 @@
-"""Bottom-up: what a call of a function does, for what its caller passes.
+"""Bottom-up: how a call of a function may end, for what its caller passes: net locks, result, out parameters.
 
-A summary is made per function and per binding (the constant arguments), on demand. Its effects are rooted at
-parameters and carry a witness: the event in this function and, below it, the effect of the callee that it comes from.
+A summary is made per function and per binding (the constant arguments), on demand.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Accesses, Invokes, Irq, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
@@ -24,53 +23,13 @@ from reviewer.program.structs import Frame
 MAX_BINDINGS = 6
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary."""
 
-MAX_DEPTH = 60
-"""Calls below each other; deeper ones count as unresolved."""
-
 LEVELS = 3
 """Calls below a function in which a net lock effect is looked for."""
 
 THIN = 3
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
-MAX_EFFECTS = 48
-"""Effects of one kind that a summary keeps."""
-
 Binding = tuple[tuple[int, Expr], ...]
-EffectKind = Literal["alloc", "acquire", "wait", "sleep"]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Something that happens below a call and matters above it.
-
-    ``data``: the gfp mask of an allocation, the lock of an acquisition, what a wait is for; canonical, in terms of
-    the function's parameters. ``name``: a lock's class or the leaf's name. ``inner``: the callee and its
-    effect that this comes from, None for the leaf itself. ``doubt``: how uncertain the way here is, 0 for not at all.
-    ``held``: what this function and those above the leaf held around it, from the leaf outwards.
-    """
-
-    kind: EffectKind
-    name: str
-    data: Expr
-    at: int
-    held: tuple[Hold, ...]
-    leaf: str
-    inner: tuple[Func, Effect] | None = None
-    doubt: int = 0
-    depth: int = 0
-    via: str = ""
-    lock: Hold | None = None
-    context: Irq = "task"
-
-    def chain(self) -> Iterator[Effect]:
-        """This effect, and those it comes from, down to the leaf."""
-        e: Effect | None = self
-        while e is not None:
-            yield e
-            e = e.inner[1] if e.inner is not None else None
-
-
 @dataclass(slots=True, eq=False)
 class Summary:
     """What one function does under one binding: how it may end, and the events on the way."""
@@ -87,8 +46,6 @@ class Statistics:
     summaries: int = 0
     capped: int = 0
     recursions: int = 0
-    too_deep: int = 0
-    unresolved: int = 0
 
 
 class Summaries:
@@ -104,12 +61,9 @@ class Summaries:
         self.calls = Calls(program)
         self._made: dict[tuple[str, Binding, int], Summary] = {}
         self._open: set[tuple[str, Binding, int]] = set()
-        self._effects_made: dict[tuple[str, Binding], tuple[Effect, ...]] = {}
-        self._effects_open: set[tuple[str, Binding]] = set()
         self._bindings: dict[str, set[Binding]] = {}
         self._used: dict[str, frozenset[int]] = {}
         self._thin: dict[str, bool] = {}
-        self._depth = 0
         self._level = LEVELS
         self.statistics = Statistics()
 
@@ -158,30 +112,6 @@ class Summaries:
         self.statistics.capped += flow.capped
         return Summary(func, binding, endings(frame, flow), flow)
 
-    def effects(self, func: Func, binding: Binding = ()) -> tuple[Effect, ...]:
-        """Allocations, blocking locks, waits and sleeps at or below ``func``, in terms of its parameters."""
-        binding = self._admitted(func, binding)
-        key = (func.key, binding)
-        got = self._effects_made.get(key)
-        if got is not None:
-            return got
-        if key in self._effects_open:
-            self.statistics.recursions += 1
-            return ()
-        if self._depth >= MAX_DEPTH:
-            self.statistics.too_deep += 1
-            return ()
-        self._effects_open.add(key)
-        self._depth += 1
-        try:
-            flow = self.flow(func, binding)
-            made = self._effects(self.program.frame(func), flow) if flow is not None else ()
-        finally:
-            self._depth -= 1
-            self._effects_open.discard(key)
-        self._effects_made[key] = made
-        return made
-
     def thin(self, func: Func) -> bool:
         """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
         got = self._thin.get(func.key)
@@ -197,71 +127,6 @@ class Summaries:
     def _touches_locks(self, name: str) -> bool:
         model = self.program.models.functions.get(name)
         return model is not None and bool(model.takes or model.drops or model.gfp_scope)
-
-    # --- effects --------------------------------------------------------------------------------
-
-    def _effects(self, frame: Frame, flow: Flow) -> tuple[Effect, ...]:
-        best: dict[tuple[str, str, Expr], Effect] = {}
-        for seen in flow.seen:
-            if not isinstance(seen.event, facts.Call):
-                continue
-            for e in self.call_effects(frame, seen):
-                if e.kind == "alloc" and isinstance(e.data, Const) and not self.retries(e.data.value, frame):
-                    continue
-                key = (e.kind, e.name if e.kind != "alloc" else "", e.data)
-                old = best.get(key)
-                if old is None or (e.doubt, e.depth) < (old.doubt, old.depth):
-                    best[key] = e
-        kept: dict[str, int] = {}
-        result = []
-        for e in sorted(best.values(), key=lambda e: (e.doubt, e.depth)):
-            kept[e.kind] = kept.get(e.kind, 0) + 1
-            if kept[e.kind] <= MAX_EFFECTS:
-                result.append(e)
-        return tuple(result)
-
-    def call_effects(self, frame: Frame, seen: Seen) -> Iterator[Effect]:
-        """The effects of one call, in terms of the function that makes it."""
-        call = seen.event
-        assert isinstance(call, facts.Call)
-        held = seen.must()
-        for args in unique(seen.args):
-            for target in self.reached(frame, call, seen.callee or call.callee, args):
-                if target.model is not None:
-                    yield from self.model_effects(frame, call, target, args, held, seen)
-                elif target.func is not None:
-                    yield from self.callee_effects(frame, call, target, args, held, seen)
-
-    def reached(self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...]) -> Iterator[Target]:
-        """Targets of the call itself, then those that a modelled callee invokes before it returns."""
-        for target in self.calls.targets(frame, callee):
-            yield target
-
-    def model_effects(
-        self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...], seen: Seen
-    ) -> Iterator[Effect]:
-        model = target.model
-        assert model is not None
-        doubt = 0 if target.sure else 2
-        if model.allocates is not None:
-            gfp = self.mask(frame, model, args)
-            for world in unique(seen.scopes):
-                cleared = without(gfp, self.scope_mask(world, frame))
-                yield Effect("alloc", target.name, cleared, call.at, held, target.name, doubt=doubt, via=target.via)
-        for takes in model.takes:
-            lock = place(takes.lock, args)
-            if lock is None:
-                continue
-            hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
-            yield Effect("acquire", hold.name, lock, call.at, held, target.name, doubt=doubt, lock=hold)
-        for wait in model.waits:
-            on = place(wait.on, args) if wait.on is not None else Text(wait.what)
-            yield Effect("wait", wait.what, on or Text(wait.what), call.at, held, target.name, doubt=doubt)
-        if model.may_sleep:
-            yield Effect("sleep", target.name, Text("sleep"), call.at, held, target.name, doubt=doubt)
-        for invokes in model.invokes:
-            for t, inner_args in self.invoked(frame, call, invokes, args):
-                yield from self.callee_effects(frame, call, t, inner_args, held, seen, invokes.context)
 
     def invoked(
         self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]
@@ -299,48 +164,8 @@ class Summaries:
         for function in self.program.table_entry(found[0], found[1], struct, name):
             yield from self.calls.named(function, found[0])
 
-    def callee_effects(
-        self,
-        frame: Frame,
-        call: facts.Call,
-        target: Target,
-        args: tuple[Expr, ...],
-        held: tuple[Hold, ...],
-        seen: Seen,
-        context: Irq = "task",
-    ) -> Iterator[Effect]:
-        if target.func is None:
-            if target.model is not None:
-                yield from self.model_effects(frame, call, target, args, held, seen)
-            return
-        binding = self.binding(target.func, args)
-        doubt = 0 if target.sure else 2
-        prefix = f"{call.number}"
-        for e in self.effects(target.func, binding):
-            data = values.substitute(e.data, args, prefix)
-            lock = e.lock
-            name = e.name
-            if lock is not None:
-                name = lock.name or lock_class(frame, data)
-                lock = Hold(data, name, lock.kind, lock.mode, lock.taken, lock.irq, call.at, target.func.key)
-            if e.kind == "alloc":
-                for world in unique(seen.scopes):
-                    cleared = without(data, self.scope_mask(world, frame))
-                    yield Effect(
-                        e.kind, name, cleared, call.at, held, e.leaf, (target.func, e), e.doubt + doubt, e.depth + 1,
-                        target.via, lock,
-                    )  # fmt: skip
-                continue
-            yield Effect(
-                e.kind, name, data, call.at, held, e.leaf, (target.func, e), e.doubt + doubt, e.depth + 1,
-                target.via, lock, context if e.context == "task" else e.context,
-            )  # fmt: skip
-
-    def retries(self, mask: int, frame: Frame) -> bool:
-        """Whether an allocation with this mask may reclaim directly and go on for ever."""
-        return self.program.gfp.retries(mask)
-
-    def mask(self, frame: Frame, model: Model, args: tuple[Expr, ...]) -> Expr:
+    def mask(self, model: Model, args: tuple[Expr, ...]) -> Expr:
+        """The mask of a modelled allocation, in terms of its caller."""
         allocates = model.allocates
         assert allocates is not None
         if allocates.gfp is not None:
@@ -348,14 +173,7 @@ class Summaries:
         value = self.program.gfp_value(allocates.flags)
         return Const(value) if value is not None else values.UNKNOWN
 
-    def scope_mask(self, scopes: tuple[tuple[str, ...], ...], frame: Frame) -> int:
-        mask = 0
-        for names in scopes:
-            for n in names:
-                mask |= self.program.gfp_value(n) or 0
-        return mask
-
-    def binding(self, func: Func, args: tuple[Expr, ...]) -> Binding:
+    def bind(self, func: Func, args: tuple[Expr, ...]) -> Binding:
         """What of the arguments is fixed and may decide something in the callee."""
         used = self._used.get(func.key)
         if used is None:
@@ -397,7 +215,7 @@ class Summaries:
         assert target.func is not None
         if self._level == 0 or not self.thin(target.func):
             return NOTHING
-        summary = self.of(target.func, self.binding(target.func, args), self._level - 1)
+        summary = self.of(target.func, self.bind(target.func, args), self._level - 1)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
             return NOTHING
         prefix = f"{call.number}"
@@ -429,10 +247,6 @@ def result_locks(summary: Summary) -> list[tuple[Hold, ...]]:
     return [o.takes for o in summary.outcomes]
 
 
-def unique(items: list[tuple]) -> list[tuple]:  # type: ignore[type-arg]
-    return list(dict.fromkeys(items))
-
-
 def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
     """The object that a model's place means in a call with these arguments, as a canonical lvalue."""
     if where.base == "global":
@@ -462,10 +276,6 @@ def container(frame: Frame, pointer: Expr) -> str | None:
             return owner.name
         target = target.base
     return None
-
-
-def without(mask: Expr, cleared: int) -> Expr:
-    return values.binary("&", mask, Const(~cleared)) if cleared else mask
 
 
 def decisive(frame: Frame) -> frozenset[int]:

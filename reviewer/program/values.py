@@ -108,9 +108,15 @@ ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 }
 
 
+ORDER = frozenset({"<", ">", "<=", ">="})
+
+
 def binary(op: str, left: Expr, right: Expr) -> Expr:
     """``left op right``, folded."""
     if isinstance(left, Const) and isinstance(right, Const):
+        if op in ORDER and (right.value < 0 or (left.value < 0 and right.value != 0)):
+            # -1UL is the largest of all, -1 is not, and which of the two this is the operands do not say.
+            return Binary(op, left, right)
         return Const(signed(ARITHMETIC[op](left.value, right.value))) if op in ARITHMETIC else UNKNOWN
     if op == "&":
         result = Binary(op, left, right)

@@ -1,0 +1,252 @@
+"""What a call reaches: allocations, locks and waits at or below it, the nearest first, within a visible budget.
+
+Nodes are functions under a binding (the constant arguments), so that a branch which the caller's constants rule out is
+never walked. Every node keeps the call by which it was first reached; that chain is the witness.
+"""
+
+from __future__ import annotations
+
+import heapq
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reviewer.parse.facts import Call, Const, Expr, Text
+from reviewer.program import values
+from reviewer.program.calls import Target
+from reviewer.program.link import Func
+from reviewer.program.locks import SLEEPING, Hold, lock_class
+from reviewer.program.lockflow import Seen
+from reviewer.program.models import Function as Model
+from reviewer.program.models import Irq
+from reviewer.program.summaries import Binding, Summaries, place
+
+SAME_FOLDER, OTHER_FOLDER, TABLE = 1, 2, 1
+"""What a call adds to the distance: leaving the folder costs more, and so does a function table."""
+
+LeafKind = Literal["alloc", "acquire", "wait"]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A function as it was reached.
+
+    ``args``: the arguments in terms of ``parent``'s function. ``held``: locks of the functions above, outermost first.
+    ``cleared``: allocation flags that memalloc scopes above take away. ``doubt``: 0 while every call on the way is
+    direct or has few targets.
+    """
+
+    func: Func
+    binding: Binding
+    parent: Node | None
+    call: Call | None
+    args: tuple[Expr, ...]
+    held: tuple[Hold, ...]
+    distance: int
+    doubt: int
+    cleared: int
+    via: str = ""
+    context: Irq = "task"
+
+    def path(self) -> list[Node]:
+        """From the root to this node."""
+        found: list[Node] = []
+        node: Node | None = self
+        while node is not None:
+            found.append(node)
+            node = node.parent
+        return found[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Something that matters at a call of ``node``'s function.
+
+    ``data``: the gfp mask, or what is waited on, in terms of the outermost function that knows it. ``name``: the API
+    function. ``lock``: what is acquired. ``held``: the node's own locks at the call.
+    """
+
+    kind: LeafKind
+    node: Node
+    name: str
+    at: int
+    data: Expr
+    held: tuple[Hold, ...]
+    doubt: int
+    lock: Hold | None = None
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """The most certain first, then the nearest."""
+        return self.doubt, self.node.distance, self.name
+
+
+@dataclass(slots=True)
+class Search:
+    """The result of one search. ``functions``: keys of those walked; ``cut``: how many the budget left out."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
+    nodes: int = 0
+    cut: int = 0
+
+
+class Reach:
+    """Searches over one program."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+
+    def below(self, func: Func, distance: int, nodes: int) -> Search:
+        """Everything at or below ``func`` up to that distance and that many functions."""
+        root = Node(func, (), None, None, (), (), 0, 0, 0)
+        return self._search([root], distance, nodes, stop=False)
+
+    def under(self, func: Func, calls: list[Seen], distance: int, nodes: int) -> Search:
+        """What some calls of ``func`` reach, until the first certain reclaiming allocation is found."""
+        root = Node(func, (), None, None, (), (), 0, 0, 0)
+        search = Search()
+        start: list[Node] = []
+        for seen in calls:
+            start.extend(self._expand(root, seen, search, 1))
+        if any(self._certain(leaf) for leaf in search.leaves):
+            return search
+        return self._search(start, distance, nodes, stop=True, search=search)
+
+    def _certain(self, leaf: Leaf) -> bool:
+        return (
+            leaf.kind == "alloc" and not leaf.doubt and isinstance(leaf.data, Const)
+            and self.program.gfp.retries(leaf.data.value)
+        )  # fmt: skip
+
+    def _search(
+        self, start: list[Node], distance: int, nodes: int, stop: bool, search: Search | None = None
+    ) -> Search:
+        search = search or Search()
+        queue: list[tuple[int, int, int, Node]] = []
+        counter = 0
+        for node in start:
+            heapq.heappush(queue, (node.doubt, node.distance, counter, node))
+            counter += 1
+        done: set[tuple[str, Binding]] = set()
+        while queue:
+            _, _, _, node = heapq.heappop(queue)
+            key = (node.func.key, node.binding)
+            if key in done:
+                continue
+            done.add(key)
+            if search.nodes >= nodes:
+                search.cut += 1
+                continue
+            search.nodes += 1
+            search.functions.add(node.func.key)
+            flow = self.summaries.flow(node.func, node.binding)
+            for seen in flow.seen if flow is not None else ():
+                if not isinstance(seen.event, Call):
+                    continue
+                for child in self._expand(node, seen, search, 0):
+                    if (child.func.key, child.binding) in done:
+                        continue
+                    if child.distance > distance:
+                        search.cut += 1
+                        continue
+                    heapq.heappush(queue, (child.doubt, child.distance, counter, child))
+                    counter += 1
+            if stop and any(self._certain(leaf) for leaf in search.leaves):
+                break
+        return search
+
+    # --- one call -------------------------------------------------------------------------------
+
+    def _expand(self, node: Node, seen: Seen, search: Search, extra: int) -> Iterator[Node]:
+        """Leaves of one call go to ``search``; functions that it reaches are returned."""
+        call = seen.event
+        assert isinstance(call, Call)
+        frame = self.program.frame(node.func)
+        for args in dict.fromkeys(seen.args):
+            for target in self.summaries.calls.targets(frame, seen.callee or call.callee):
+                yield from self._target(node, seen, call, target, args, search, "task", extra)
+
+    def _target(
+        self, node: Node, seen: Seen, call: Call, target: Target, args: tuple[Expr, ...], search: Search, context: Irq,
+        extra: int,
+    ) -> Iterator[Node]:  # fmt: skip
+        frame = self.program.frame(node.func)
+        doubt = node.doubt + (0 if target.sure else 2)
+        if target.model is not None:
+            self._leaves(node, seen, call, target, target.model, args, search, doubt)
+            for invokes in target.model.invokes:
+                for t, inner in self.summaries.invoked(frame, call, invokes, args):
+                    yield from self._target(node, seen, call, t, inner, search, invokes.context, extra)
+            return
+        if target.func is None or not target.sure:
+            return
+        cost = SAME_FOLDER if posixpath.dirname(target.func.path) == posixpath.dirname(node.func.path) else OTHER_FOLDER
+        if target.func.path.endswith(".h") or target.func.macro is not None:
+            cost = SAME_FOLDER
+        cost += TABLE if target.via else 0
+        yield Node(
+            target.func, self.summaries.bind(target.func, args), node, call, args, (*node.held, *seen.must()),
+            node.distance + cost + extra, doubt, node.cleared | self._cleared(seen), target.via,
+            context if context != "task" else node.context,
+        )  # fmt: skip
+
+    def _leaves(
+        self, node: Node, seen: Seen, call: Call, target: Target, model: Model, args: tuple[Expr, ...], search: Search,
+        doubt: int,
+    ) -> None:  # fmt: skip
+        held = seen.must()
+        if model.allocates is not None:
+            mask = self.outer(node, self.summaries.mask(model, args))
+            cleared = node.cleared | self._cleared(seen)
+            if cleared:
+                mask = values.binary("&", mask, Const(~cleared))
+            if not isinstance(mask, Const) or self.program.gfp.retries(mask.value):
+                search.leaves.append(Leaf("alloc", node, target.name, call.at, mask, held, doubt))
+        for takes in model.takes:
+            lock = place(takes.lock, args)
+            if lock is None or takes.kind not in SLEEPING:
+                continue
+            name = self.class_at(node, lock)
+            hold = Hold(lock, name, takes.kind, takes.mode, takes.taken, takes.irq, call.at)
+            search.leaves.append(Leaf("acquire", node, target.name, call.at, lock, held, doubt, hold))
+        for wait in model.waits:
+            on = place(wait.on, args) if wait.on is not None else None
+            search.leaves.append(Leaf("wait", node, target.name, call.at, on or Text(wait.what), held, doubt))
+
+    def outer(self, node: Node, expr: Expr) -> Expr:
+        """The expression in terms of the outermost function on the way that still knows it."""
+        at: Node | None = node
+        while at is not None and at.parent is not None and not isinstance(expr, Const):
+            if not any(isinstance(e, values.Name) and e.id.startswith("%") for e in values.walk(expr)):
+                break
+            expr = values.substitute(expr, at.args, at.func.name)
+            at = at.parent
+        return expr
+
+    def class_at(self, node: Node, lock: Expr) -> str:
+        """The class of a lock, looked for in the callers while it is known only as a parameter."""
+        at: Node | None = node
+        while at is not None:
+            name = lock_class(self.program.frame(at.func), lock)
+            if name or at.parent is None:
+                return name
+            lock = values.substitute(lock, at.args, at.func.name)
+            at = at.parent
+        return ""
+
+    def _cleared(self, seen: Seen) -> int:
+        """Flags that memalloc scopes take away in every world that reaches the event."""
+        masks = []
+        for world in seen.scopes:
+            mask = 0
+            for names in world:
+                for name in names:
+                    mask |= self.program.gfp_value(name) or 0
+            masks.append(mask)
+        result = masks[0] if masks else 0
+        for mask in masks[1:]:
+            result &= mask
+        return result
