@@ -41,7 +41,7 @@ class Place(Model):
 class Takes(Model):
     """A lock that is held after the call when ``held_when`` holds of its result.
 
-    ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive``, ``not_error`` (no ERR_PTR)
+    ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive``, ``not_error`` (ERR_PTR)
     or ``== X`` with X an integer or an enumerator of the tree (``== MUTEX_TRYLOCK_SUCCESS``).
     ``already``: in the same words, the result that says that this very task held the lock before the call and
     still does, so that nothing was taken; "" where there is no such result.
@@ -91,8 +91,8 @@ class Waits(Model):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that is
-    dropped while it sleeps and held again afterwards (``wait_event_lock_irq``), so that sleeping under it is
+    ``device``, ``tasklet``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
+    is dropped while it sleeps and held again afterwards (``wait_event_lock_irq``): sleeping under it is
     no fault.
     """
 
