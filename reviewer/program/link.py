@@ -293,13 +293,15 @@ class Program:
         if macro is not None:
             return (macro,)
         files = [f for f in self.names.files_defining(name) if reachable(f, path)]
-        files = closest(files, path)
+        files = by_distance(files, path)[:MAX_CANDIDATES]
         self.load(files)
         found = [f for p in files for f in self.functions(p, name) if not f.static or p.endswith(".h")]
         if found:
             outside = [f for f in found if f.path.endswith(".c")]
             if outside or any(f.definition is not None and f.definition.calls for f in found):
-                return real_bodies(tuple(outside or found))
+                best = outside or found
+                nearest = min(distance(f.path, path) for f in best)
+                return real_bodies(tuple(f for f in best if distance(f.path, path) == nearest))
         stubs = tuple(found)  # nothing but configuration's stubs: a macro elsewhere may be the real thing
         files = closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path)
         macro = self.macro_function(name, path, files)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from reviewer.parse import facts
@@ -81,16 +82,31 @@ class State:
     def forget_path(self, path: Expr) -> None:
         """An object in memory was written: conditions on it say nothing any more."""
         if self.truths:
-            for c in [c for c in self.truths if any(e == path for e in values.walk(c))]:
+            for c in [c for c in self.truths if path in parts_of(c)]:
                 del self.truths[c]
 
 
 def mentions(expr: Expr, name: str) -> bool:
     """Whether a canonical name, or result ``rN``, occurs in the expression."""
+    return name in names_in(expr)
+
+
+@lru_cache(maxsize=1 << 16)
+def names_in(expr: Expr) -> frozenset[str]:
+    """The canonical names and results (``rN``) of an expression."""
+    found = set()
     for e in values.walk(expr):
-        if (isinstance(e, Name) and e.id == name) or (isinstance(e, Result) and f"r{e.call}" == name):
-            return True
-    return False
+        if isinstance(e, Name):
+            found.add(e.id)
+        elif isinstance(e, Result):
+            found.add(f"r{e.call}")
+    return frozenset(found)
+
+
+@lru_cache(maxsize=1 << 16)
+def parts_of(expr: Expr) -> frozenset[Expr]:
+    """Every subexpression."""
+    return frozenset(values.walk(expr))
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,7 @@ def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
 
 def container(frame: Frame, pointer: Expr) -> str | None:
     """The struct that a device is a member of: ``struct pci_dev`` for ``&pdev->dev``; looks through locals."""
-    target = values.deref(pointer)
+    target = pointer.base if isinstance(pointer, AddressOf | Deref) else pointer
     while isinstance(target, Member):
         owner = frame.type_of(target.base)
         if owner is None:

@@ -8,6 +8,7 @@ local ``x`` whose value is not known, ``::x`` the object ``x`` at file scope (``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from reviewer.parse.facts import (
     AddressOf,
@@ -190,6 +191,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     return ()
 
 
+@lru_cache(maxsize=1 << 16)
 def size(expr: Expr) -> int:
     n = 0
     for _ in walk(expr):

@@ -1,0 +1,435 @@
+"""Bytes by kind and key in one SQLite file; losing it costs time, never a result.
+
+Several processes may use one store at once. The write-ahead log lets them read while one of them writes;
+``synchronous=NORMAL`` keeps the file whole over a kill or a crash, at the price that the last facts may be
+lost. Every trouble (another process holds the lock, disk full, read-only folder, garbage in the file) is said
+once in a warning and then the work goes on without the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from reviewer.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+"""Stands in the file's name too, so that two releases with different schemas live side by side."""
+
+FILE_NAME = f"facts-{SCHEMA}.sqlite3"
+
+LOCK_SECONDS = 3.0
+"""How long a write waits for another process. Longer than any of our own transactions takes."""
+
+_COMPRESS_FROM = 256
+"""Bytes from which on a value is compressed: below, the header eats the gain."""
+
+_CHUNK = 400
+"""Keys per SELECT. SQLite before 3.32 takes at most 999 parameters."""
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS kind (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS fact (
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, day INTEGER NOT NULL, value BLOB NOT NULL,
+    UNIQUE (kind, key)
+);
+"""
+
+
+class Store(Protocol):
+    """What everybody else sees of a store.
+
+    ``kind`` names what a value is and, behind an ``@``, the version that made it: another version's values are
+    simply other rows. ``key`` is a blob id (with a function's number) or the digest of whatever went in.
+    """
+
+    def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """Values of those keys that are stored."""
+
+    def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None:
+        """Store values, all or none; what is there already is replaced."""
+
+    def memo_get(self, kind: str, key: str) -> bytes | None:
+        """One value, or None."""
+
+    def memo_put(self, kind: str, key: str, value: bytes) -> None:
+        """Store one value."""
+
+    def forget(self, kind: str, keep: int) -> None:
+        """Drop all but the ``keep`` values of ``kind`` that were stored last."""
+
+    def stats(self) -> Mapping[str, int]:
+        """Numbers for people: rows by kind, bytes on disk."""
+
+    def gc(self, max_bytes: int | None, version: str = "") -> int:
+        """Drop what versions other than ``version`` made, then the oldest until ``max_bytes`` are left.
+
+        :return: bytes freed on disk
+        """
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class NullStore:
+    """Keeps nothing (``--no-store``)."""
+
+    path: Path | None = None
+
+    def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
+        return {}
+
+    def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None:
+        return None
+
+    def memo_get(self, kind: str, key: str) -> bytes | None:
+        return None
+
+    def memo_put(self, kind: str, key: str, value: bytes) -> None:
+        return None
+
+    def forget(self, kind: str, keep: int) -> None:
+        return None
+
+    def stats(self) -> Mapping[str, int]:
+        return {}
+
+    def gc(self, max_bytes: int | None, version: str = "") -> int:
+        return 0
+
+    def close(self) -> None:
+        return None
+
+
+class FactStore:
+    """A store in a folder. Use :meth:`open`.
+
+    :ivar path: the SQLite file. :ivar trouble: why the store is no longer written to or read, "" for no trouble.
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection | None, readonly: bool = False) -> None:
+        self.path = path
+        self.trouble = ""
+        self._db = db
+        self._readonly = readonly
+        self._kinds: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, folder: Path | str, lock_seconds: float = LOCK_SECONDS) -> FactStore:
+        """The store in ``folder``, which is made if need be.
+
+        :raises StoreError: ``folder`` is something else than a folder
+        """
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"--store {folder}: not a folder", "name a folder for the facts")
+        store = cls(folder / FILE_NAME, None)
+        try:
+            # 0700 is what the XDG Base Directory Specification asks for.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            store._give_up(f"cannot be made ({error.strerror})")
+            return store
+        store._connect(lock_seconds)
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- reading
+
+    def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        try:
+            number = self._kind(kind)
+            if self._db is None or number is None:
+                return found
+            for start in range(0, len(keys), _CHUNK):
+                part = keys[start : start + _CHUNK]
+                marks = ",".join("?" * len(part))
+                rows = self._db.execute(
+                    f"SELECT key, value FROM fact WHERE kind = ? AND key IN ({marks})", (number, *part)
+                )
+                for key, value in rows:
+                    found[key] = _unpack(value)
+        except (sqlite3.Error, zlib.error) as error:
+            self._trouble(error)
+        return found
+
+    def memo_get(self, kind: str, key: str) -> bytes | None:
+        return self.get_many(kind, [key]).get(key)
+
+    # --- writing
+
+    def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None:
+        if not self._writable():
+            return
+        today = int(time.time() // 86_400)
+        # Values are made before the lock is taken: parsing may stand behind the iterator.
+        rows = [(key, today, _pack(value)) for key, value in items]
+        with self._transaction() as db:
+            if db is not None:
+                number = self._kind(kind, db)
+                db.executemany(
+                    "INSERT OR REPLACE INTO fact (kind, key, day, value) VALUES (?, ?, ?, ?)",
+                    [(number, *row) for row in rows],
+                )
+
+    def memo_put(self, kind: str, key: str, value: bytes) -> None:
+        self.put_many(kind, [(key, value)])
+
+    def forget(self, kind: str, keep: int) -> None:
+        with self._transaction() as db:
+            if db is not None:
+                number = self._kind(kind)
+                db.execute(
+                    "DELETE FROM fact WHERE kind = ?1 AND id NOT IN"
+                    " (SELECT id FROM fact WHERE kind = ?1 ORDER BY id DESC LIMIT ?2)",
+                    (number, keep),
+                )
+
+    # --- upkeep
+
+    def stats(self) -> Mapping[str, int]:
+        result: dict[str, int] = {"bytes": _size(self.path)}
+        try:
+            if self._db is not None:
+                rows = self._db.execute(
+                    "SELECT name, count(*) FROM fact JOIN kind ON kind.id = fact.kind GROUP BY name ORDER BY name"
+                )
+                for name, count in rows:
+                    result[name.partition("@")[0]] = result.get(name.partition("@")[0], 0) + count
+        except sqlite3.Error as error:
+            self._trouble(error)
+        return result
+
+    def gc(self, max_bytes: int | None, version: str = "") -> int:
+        before = _size(self.path)
+        freed = 0
+        for other in self.path.parent.glob("facts-*.sqlite3*"):
+            if not other.name.startswith(FILE_NAME) or other.name.endswith(".broken"):
+                freed += _remove(other)
+        with self._transaction() as db:
+            if db is not None:
+                self._drop_versions(db, version)
+                if max_bytes is not None:
+                    _drop_oldest(db, max_bytes)
+        try:
+            if self._db is not None and not self._readonly:
+                self._db.execute("VACUUM")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            self._trouble(error)
+        return freed + max(0, before - _size(self.path))
+
+    def _drop_versions(self, db: sqlite3.Connection, version: str) -> None:
+        for number, name in db.execute("SELECT id, name FROM kind").fetchall():
+            made_by = name.partition("@")[2]
+            if version and made_by and made_by.partition("-")[0] != version:
+                db.execute("DELETE FROM fact WHERE kind = ?", (number,))
+                db.execute("DELETE FROM kind WHERE id = ?", (number,))
+                self._kinds.pop(name, None)
+
+    def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    # --- inside
+
+    def _connect(self, lock_seconds: float) -> None:
+        self._lock_seconds = lock_seconds
+        for _ in range(2):  # a broken file is moved aside once; a second failure is not about the file
+            try:
+                self._db = self._opened(lock_seconds)
+                return
+            except sqlite3.Error as error:
+                if not self._move_aside_if_broken(error):
+                    self._connect_readonly(error)
+                    return
+        self._give_up("cannot be opened")
+
+    def _opened(self, lock_seconds: float) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=lock_seconds, isolation_level=None)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                _set_up(db)
+            elif version != SCHEMA:
+                raise sqlite3.DatabaseError(f"schema {version}, not {SCHEMA}")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA mmap_size = 268435456")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _connect_readonly(self, error: sqlite3.Error) -> None:
+        """A store that we may only read is still worth reading."""
+        if os.access(self.path, os.R_OK) and not os.access(self.path.parent, os.W_OK):
+            with contextlib.suppress(sqlite3.Error):
+                # immutable: with a log that cannot be written, SQLite would not even read.
+                self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)
+                self._db.execute("SELECT count(*) FROM kind").fetchone()
+                self._readonly = True
+                self._warn("is read-only, so nothing new is kept")
+                return
+        self._db = None
+        self._give_up(_reason(error))
+
+    def _kind(self, name: str, create: sqlite3.Connection | None = None) -> int | None:
+        if name not in self._kinds and self._db is not None:
+            if create is not None:
+                create.execute("INSERT OR IGNORE INTO kind (name) VALUES (?)", (name,))
+            row = self._db.execute("SELECT id FROM kind WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return None
+            self._kinds[name] = row[0]
+        return self._kinds.get(name)
+
+    def _writable(self) -> bool:
+        return self._db is not None and not self._readonly and not self.trouble
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection | None]:
+        """All or nothing, also on Ctrl-C; gives None when the store cannot be written to."""
+        if not self._writable():
+            yield None
+            return
+        assert self._db is not None
+        db = self._db
+        known = dict(self._kinds)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._trouble(error)
+            yield None
+            return
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException as error:
+            self._kinds = known
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            self._trouble(error)
+
+    def _trouble(self, error: Exception) -> None:
+        if self._move_aside_if_broken(error):
+            self._connect(self._lock_seconds)
+        elif not self.trouble:
+            self._give_up(_reason(error))
+
+    def _give_up(self, reason: str) -> None:
+        self.trouble = reason
+        self._warn(f"{reason}, so nothing new is kept")
+
+    def _warn(self, what: str) -> None:
+        log.warning("reviewer: fact store %s %s", self.path.parent, what)
+
+    def _move_aside_if_broken(self, error: Exception) -> bool:
+        if not _is_broken(error) or self._readonly or not os.access(self.path.parent, os.W_OK):
+            return False
+        self.close()
+        self._kinds = {}
+        aside = self.path.with_name(self.path.name + ".broken")
+        try:
+            self.path.replace(aside)
+        except OSError:
+            return False
+        for suffix in ("-wal", "-shm", "-journal"):  # left behind, they would be applied to the fresh file
+            _remove(self.path.with_name(self.path.name + suffix))
+        self._warn(f"was damaged ({error}); moved to {aside.name}, starting a fresh one")
+        return True
+
+
+def _set_up(db: sqlite3.Connection) -> None:
+    # The change to a write-ahead log does not wait for others; whoever comes second finds it done.
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _CREATE.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def _drop_oldest(db: sqlite3.Connection, max_bytes: int) -> None:
+    (total,) = db.execute("SELECT coalesce(sum(length(value)), 0) FROM fact").fetchone()
+    for number, size in db.execute("SELECT id, length(value) FROM fact ORDER BY day, id").fetchall():
+        if total <= max_bytes:
+            return
+        db.execute("DELETE FROM fact WHERE id = ?", (number,))
+        total -= size
+
+
+def _pack(value: bytes) -> bytes:
+    if len(value) >= _COMPRESS_FROM:
+        packed = zlib.compress(value, 1)
+        if len(packed) < len(value) * 0.8:
+            return b"z" + packed
+    return b"r" + value
+
+
+def _unpack(value: bytes) -> bytes:
+    return zlib.decompress(value[1:]) if value[:1] == b"z" else value[1:]
+
+
+def _is_broken(error: Exception) -> bool:
+    if isinstance(error, zlib.error):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # raised by ourselves: another schema
+        return type(error) is sqlite3.DatabaseError
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def _reason(error: Exception) -> str:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "is locked by another process"
+    if code == sqlite3.SQLITE_FULL:
+        return "has no room left on its disk"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return "cannot be written to"
+    return f"cannot be used ({error})"
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for name in (path, path.with_name(path.name + "-wal")):
+        with contextlib.suppress(OSError):
+            total += name.stat().st_size
+    return total
+
+
+def _remove(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except OSError:
+        return 0
+    return size
