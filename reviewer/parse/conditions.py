@@ -1,0 +1,68 @@
+"""The ``#if`` condition over each line, as normalised text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif|else|endif)\b((?:[^\n\\]|\\\n|\\.)*)", re.M)
+COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+GUARD = re.compile(rb"\s*+(?:(?>/\*.*?\*/)\s*+)*+#[ \t]*define[ \t]+(\w+)[ \t]*(?=\n|\Z|/)", re.S)
+MAX_TEXT = 300
+"""Characters of one condition that are kept."""
+
+
+class Conditions:
+    """Conditions by byte offset of one file. Include guards do not count."""
+
+    def __init__(self, text: bytes) -> None:
+        self.offsets: list[int] = [0]
+        self.texts: list[str] = [""]
+        stack: list[tuple[str, str]] = []  # (this arm, arms before it negated)
+        for m in DIRECTIVE.finditer(text):
+            kind = m[1]
+            condition = " ".join(COMMENT.sub(b" ", m[2]).replace(b"\\\n", b" ").decode("utf-8", "replace").split())
+            if kind in (b"ifdef", b"ifndef"):
+                word = f"defined({condition.split(' ')[0]})" if condition else "1"
+                arm = word if kind == b"ifdef" else f"!{word}"
+                if kind == b"ifndef" and is_guard(text, m.end(), condition):
+                    arm = ""
+                stack.append((arm, negated(arm)))
+            elif kind == b"if":
+                stack.append((condition, negated(condition)))
+            elif kind == b"elif" and stack:
+                before = stack[-1][1]
+                stack[-1] = (both(before, condition), both(before, negated(condition)))
+            elif kind == b"else" and stack:
+                stack[-1] = (stack[-1][1], stack[-1][1])
+            elif kind == b"endif" and stack:
+                stack.pop()
+            now = ""
+            for arm, _ in stack:
+                now = both(now, arm)
+            self.offsets.append(m.end())
+            self.texts.append(now[:MAX_TEXT])
+
+    def at(self, offset: int) -> str:
+        """The condition under which the byte at ``offset`` stands, "" for none."""
+        return self.texts[bisect_right(self.offsets, offset) - 1]
+
+
+def is_guard(text: bytes, at: int, name: str) -> bool:
+    """Whether ``#ifndef NAME`` is followed at once by ``#define NAME``: an include guard."""
+    m = GUARD.match(text, at)
+    return m is not None and m[1].decode("ascii", "replace") == name.split(" ")[0]
+
+
+def both(a: str, b: str) -> str:
+    return f"{a} && {b}" if a and b else a or b
+
+
+def negated(condition: str) -> str:
+    if not condition:
+        return ""
+    if condition.startswith("!defined(") and condition.endswith(")") and condition.count("(") == 1:
+        return condition[1:]
+    if re.fullmatch(r"\w+\([\w, ]*\)|\w+", condition):
+        return f"!{condition}"
+    return f"!({condition})"
