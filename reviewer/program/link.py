@@ -136,6 +136,9 @@ class Program:
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
+        self._seen_typedefs: dict[str, facts.CType] = {}
+        self._seen_enumerators: dict[str, int] = {}
+        self._seen_returns: dict[str, facts.CType] = {}
         self._parser: tree_sitter.Parser | None = None
 
     # --- files ----------------------------------------------------------------------------------
@@ -149,6 +152,13 @@ class Program:
             self._facts[path] = got
         for path in missing:
             self._facts.setdefault(path, EMPTY)
+            index = self.index(path)
+            for known, new in (
+                (self._seen_typedefs, index.typedefs), (self._seen_enumerators, index.enumerators),
+                (self._seen_returns, {n: p.type for n, p in index.prototypes.items()}),
+            ):  # fmt: skip
+                for name, value in new.items():
+                    known.setdefault(name, value)  # type: ignore[attr-defined]
 
     def facts(self, path: str) -> facts.FileFacts:
         got = self._facts.get(path)
@@ -363,11 +373,7 @@ class Program:
             found = self.index(file).typedefs.get(name)
             if found is not None:
                 return found
-        for file in self._facts:
-            found = self.index(file).typedefs.get(name)
-            if found is not None:
-                return found
-        return None
+        return self._seen_typedefs.get(name)
 
     def variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The file-scope variable that ``name`` is in ``path``, with the file that defines it."""
@@ -405,11 +411,7 @@ class Program:
             got = self.index(file).enumerators.get(name)
             if got is not None:
                 return got
-        for file in self._facts:
-            got = self.index(file).enumerators.get(name)
-            if got is not None:
-                return got
-        return None
+        return self._seen_enumerators.get(name)
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""
@@ -430,11 +432,11 @@ class Program:
 
     def return_type(self, name: str, path: str) -> facts.CType | None:
         """What a function that is only declared returns, by the prototypes read so far."""
-        for file in (*self.unit(path), *self._facts):
+        for file in self.unit(path):
             found = self.index(file).prototypes.get(name)
             if found is not None:
                 return found.type
-        return None
+        return self._seen_returns.get(name)
 
     # --- masks ----------------------------------------------------------------------------------
 

@@ -18,8 +18,11 @@ from reviewer.program.summaries import accesses as model_accesses
 
 Op = Literal["read", "set", "add", "sub", "rmw", "test_set", "clear"]
 
-MAX_CLOSURE = 400
+MAX_CLOSURE = 200
 """Functions of a callback's own module that are walked."""
+
+MAX_DEPTH = 3
+"""Calls below a callback at which functions outside its own unit still count as its module's."""
 
 CHANGES: frozenset[Op] = frozenset({"set", "add", "sub", "rmw", "test_set", "clear"})
 COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
@@ -167,7 +170,9 @@ class Shared:
             for a in self.of(visit.func):
                 closure.accesses.append(self._seen_from(closure.root, visit, a))
             for target, args, held, call, later in self._callees(visit):
-                near = target.path in unit or (posixpath.dirname(target.path) == folder)
+                near = target.path in unit or (
+                    posixpath.dirname(target.path) == folder and len(visit.path) < MAX_DEPTH
+                )
                 if near and target.key not in done:
                     todo.append(Visit(target, args, held, (*visit.path, (visit.func, call)), visit.later or later))
         return closure
@@ -226,9 +231,7 @@ class Shared:
         if "/" in name:
             files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0])
         elif name.startswith(("struct ", "union ")):
-            tag = name.split(" ", 1)[1].partition(".")[0]
-            files = self.program.names.files_mentioning([tag]).get(tag, ())
-            files = tuple(f for f in files if posixpath.dirname(f) == posixpath.dirname(home))[:60]
+            files = self.program.unit(home)
         else:
             files = self.program.names.files_mentioning([word]).get(word, ())
         self.program.load(files)

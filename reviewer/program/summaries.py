@@ -23,10 +23,10 @@ from reviewer.program.structs import Frame
 MAX_BINDINGS = 6
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary."""
 
-LEVELS = 3
+LEVELS = 2
 """Calls below a function in which a net lock effect is looked for."""
 
-THIN = 3
+THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
 Binding = tuple[tuple[int, Expr], ...]
