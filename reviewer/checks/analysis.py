@@ -94,7 +94,7 @@ class Analysis:
                 if path.endswith(".c") or path == callback.func.path:
                     files[path] = None
         for path in files:
-            for definition in self.program.facts(path).functions:
+            for definition in self.program.outline(path).functions:
                 for func in self.program.functions(path, definition.name):
                     if func.definition is definition:
                         yield func

@@ -151,7 +151,7 @@ def amount(arg: Expr) -> str:
 def fixed(arg: Expr) -> bool:
     """A constant (not 0, 1 or all ones) or an expression of file-scope variables and constants alone."""
     if isinstance(arg, Const):
-        return arg.value > 1 and (arg.value + 1) & arg.value != 0 or 1 < arg.value < 1 << 24
+        return (arg.value > 1 and (arg.value + 1) & arg.value != 0) or 1 < arg.value < 1 << 24
     some = False
     for e in values.walk(arg):
         if isinstance(e, facts.AddressOf | facts.Member | facts.Deref | facts.Index | facts.Result | facts.Text):

@@ -58,7 +58,7 @@ class Holders:
         program.load(files)
         takers: list[Func] = []
         for file in files:
-            for definition in program.facts(file).functions:
+            for definition in program.outline(file).functions:
                 if word not in definition.mentions:
                     continue
                 if not any(self._takes(c) for c in definition.calls):
@@ -77,12 +77,12 @@ class Holders:
 
     def _takes(self, callee: str) -> bool:
         model = self.analysis.program.models.functions.get(callee)
-        return model is not None and bool(model.takes) or callee in ("guard", "scoped_guard")
+        return (model is not None and bool(model.takes)) or callee in ("guard", "scoped_guard")
 
     def _files(self, name: str, word: str, near: str) -> list[str]:
         names = self.analysis.program.names
         if "/" in name:
-            return [f for f in self.analysis.program.unit(name.rpartition(":")[0])]
+            return list(self.analysis.program.unit(name.rpartition(":")[0]))
         if name.startswith(("struct ", "union ")):
             tag = name.split(" ", 1)[1].partition(".")[0]
             found = names.files_mentioning([tag]).get(tag, ())

@@ -15,6 +15,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.reach import Leaf
 from reviewer.program.shared import Access, Visit
 
+
 def shown(held: Iterable[Hold]) -> tuple[str, ...]:
     """Lock classes for a step, each once, in the order in which they were taken."""
     return tuple(dict.fromkeys(h.shown() for h in held if h.name))

@@ -13,7 +13,7 @@ from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Sit
 from reviewer.errors import InputError
 from reviewer.parse import facts
 from reviewer.parse.dialect import load_dialect
-from reviewer.program.chains import NotifierChain
+from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.link import Program
 from reviewer.program.models import ApiModels
 
@@ -62,7 +62,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
             found.extend(c.run(analysis))
     program.bodies.flush()
     loaded = program.loaded()
-    functions = [f for p in loaded for f in program.facts(p).functions]
+    functions = [f for p in loaded for f in program.outline(p).functions]
     skipped = {**dict(tree.skipped), **program.skipped}
     stats = Stats(
         files=len(loaded), functions=len(functions), functions_with_errors=sum(f.broken for f in functions),
@@ -101,7 +101,7 @@ def program_path(program: Program) -> str:
 
 def chain_record(chain: NotifierChain) -> Chain:
     calls = {(s.func.path, s.func.name, s.func.line_of(s.call.at)): s for s in chain.calls}
-    users = {}
+    users: dict[tuple[str, str], ChainUser] = {}
     for u in chain.users:
         users.setdefault((u.callback.path, u.callback.name), u)
     return Chain(

@@ -85,7 +85,9 @@ def in_function(analysis: Analysis, callback: Callback, visit: Visit) -> Iterato
     silent = [e for e in flow.endings if e.state.extra is not None and (void or root or is_zero(e))]
     if not silent or (not void and not root and all(is_zero(e) for e in flow.endings)):
         return
-    name, number, at = silent[0].state.extra  # type: ignore[misc]
+    lost = silent[0].state.extra
+    assert isinstance(lost, tuple)
+    name, number, at = str(lost[0]), int(lost[1]), int(lost[2])
     call = frame.call(number)
     leaf = call.callee.id if call is not None and isinstance(call.callee, Name) else "the trylock"
     outer = inside(callback)

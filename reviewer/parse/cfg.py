@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-
 import tree_sitter
 
 from reviewer.parse import facts
@@ -231,6 +230,10 @@ class Lowering:
     def clean_down_to(self, depth: int, at: int) -> None:
         for scope in reversed(self.scopes[depth:]):
             self.clean(scope, at)
+
+    def attributed(self, node: tree_sitter.Node) -> None:
+        for child in node.named_children:
+            self.statement(child)
 
     def expression_statement(self, node: tree_sitter.Node) -> None:
         for child in node.named_children:
@@ -884,7 +887,7 @@ STATEMENTS: dict[str, Callable[[Lowering, tree_sitter.Node], None]] = {
     "preproc_ifdef": Lowering.preproc,
     "preproc_elif": Lowering.preproc,
     "preproc_elifdef": Lowering.preproc,
-    "attributed_statement": lambda self, node: [self.statement(c) for c in node.named_children] and None,
+    "attributed_statement": Lowering.attributed,
 }
 
 EXPRESSIONS: dict[str, Callable[[Lowering, tree_sitter.Node], Expr]] = {

@@ -95,7 +95,7 @@ def _dialect(data: Any) -> Dialect:
     variables = _table(data, "variables", Declares)
     if data:
         raise ValueError(f"unknown key '{next(iter(data))}'")
-    made = {
+    made: dict[str, Any] = {
         **words,
         "header_macros": tuple(sorted(headers.items(), key=lambda item: (-len(item[0]), item[0]))),
         "members": {name.encode(): value for name, value in members.items()},

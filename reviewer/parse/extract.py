@@ -34,7 +34,7 @@ COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 ANNOTATION = re.compile(rb"\b(__(?:init|exit|meminit|init_or_module|sched|cpuinit)\b|__(?:must_hold|acquires|releases|acquire|release|cond_acquires)\s*\([^()]*\))")
 CODE = re.compile(rb"[{};]")
 GUARDED = re.compile(rb"protect|guard|serializ|serialis|under |lock", re.I)
-KEYWORDS = frozenset("if for while switch return sizeof do else case goto default break continue struct union enum const static inline void int char short long unsigned signed volatile extern typeof __typeof__ defined".split())  # fmt: skip
+KEYWORDS = frozenset(["if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "goto", "default", "break", "continue", "struct", "union", "enum", "const", "static", "inline", "void", "int", "char", "short", "long", "unsigned", "signed", "volatile", "extern", "typeof", "__typeof__", "defined"])  # fmt: skip
 
 
 @cache

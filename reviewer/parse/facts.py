@@ -41,7 +41,7 @@ def column_of(at: int) -> int:
 # --- types ----------------------------------------------------------------------------------------
 
 
-class CType(Record, tag="t"):
+class CType(Record, frozen=True, tag="t"):
     """A declared type, with qualifiers, attributes and storage class left out.
 
     ``name`` is ``struct T``, ``union T``, ``enum T``, a typedef's name or a basic type (``unsigned long``).
@@ -55,7 +55,7 @@ class CType(Record, tag="t"):
     function: bool = False  # (pointer to) a function returning `name`
 
 
-class FieldDef(Record, tag="m"):
+class FieldDef(Record, frozen=True, tag="m"):
     """A member of a struct or union. ``name`` is empty for an anonymous struct or union member."""
 
     name: str
@@ -65,7 +65,7 @@ class FieldDef(Record, tag="m"):
     comment: str = ""  # a trailing or preceding comment that says "protected by" or "guarded by"
 
 
-class StructDef(Record, tag="s"):
+class StructDef(Record, frozen=True, tag="s"):
     """``struct``, ``union`` or ``enum``-less aggregate with its members in order."""
 
     name: str  # "struct T", "union T" or "struct <anon:N>"
@@ -74,7 +74,7 @@ class StructDef(Record, tag="s"):
     condition: str = ""
 
 
-class Typedef(Record, tag="y"):
+class Typedef(Record, frozen=True, tag="y"):
     name: str
     type: CType
 
@@ -82,31 +82,31 @@ class Typedef(Record, tag="y"):
 # --- expressions ----------------------------------------------------------------------------------
 
 
-class Name(Record, tag="n"):
+class Name(Record, frozen=True, tag="n"):
     """An identifier: local, parameter, global, enumerator, function or object-like macro."""
 
     id: str
 
 
-class Const(Record, tag="k"):
+class Const(Record, frozen=True, tag="k"):
     """An integer (or character) constant."""
 
     value: int
 
 
-class Text(Record, tag="x"):
+class Text(Record, frozen=True, tag="x"):
     """Something whose value no question needs (string, float, asm, ...), by its source text, clipped."""
 
     text: str
 
 
-class Result(Record, tag="r"):
+class Result(Record, frozen=True, tag="r"):
     """The value of call number ``call`` of this body (see :class:`Call`)."""
 
     call: int
 
 
-class Member(Record, tag="f"):
+class Member(Record, frozen=True, tag="f"):
     """``base.name`` or ``base->name``."""
 
     base: Expr
@@ -114,36 +114,36 @@ class Member(Record, tag="f"):
     arrow: bool
 
 
-class Index(Record, tag="i"):
+class Index(Record, frozen=True, tag="i"):
     base: Expr
     index: Expr
 
 
-class Deref(Record, tag="d"):
+class Deref(Record, frozen=True, tag="d"):
     base: Expr
 
 
-class AddressOf(Record, tag="a"):
+class AddressOf(Record, frozen=True, tag="a"):
     base: Expr
 
 
-class Unary(Record, tag="u"):
+class Unary(Record, frozen=True, tag="u"):
     op: str  # one of - + ~ !
     operand: Expr
 
 
-class Binary(Record, tag="b"):
+class Binary(Record, frozen=True, tag="b"):
     op: str  # C's binary operator; && and || only where both sides are without calls and writes
     left: Expr
     right: Expr
 
 
-class Cast(Record, tag="c"):
+class Cast(Record, frozen=True, tag="c"):
     type: CType
     operand: Expr
 
 
-class Choice(Record, tag="q"):
+class Choice(Record, frozen=True, tag="q"):
     """``condition ? then : other`` with no call or write inside (others become branches)."""
 
     condition: Expr
@@ -151,7 +151,7 @@ class Choice(Record, tag="q"):
     other: Expr
 
 
-class Items(Record, tag="l"):
+class Items(Record, frozen=True, tag="l"):
     """A braced initialiser or compound literal: (designator, value) pairs, in order.
 
     The designator is ``.a.b`` for a field, ``[n]`` for an index expression's text, ``""`` where there is none.
@@ -161,7 +161,7 @@ class Items(Record, tag="l"):
     items: tuple[tuple[str, Expr], ...]
 
 
-class Config(Record, tag="g"):
+class Config(Record, frozen=True, tag="g"):
     """The condition of an ``#if`` group inside a body, as normalised text (``defined(CONFIG_SMP)``)."""
 
     condition: str
@@ -188,7 +188,7 @@ Expr = (
 # --- bodies ---------------------------------------------------------------------------------------
 
 
-class Call(Record, tag="C"):
+class Call(Record, frozen=True, tag="C"):
     """A call of a function or function-like macro.
 
     ``number`` counts the calls of the body in order of appearance; ``Result(number)`` is its value.
@@ -206,7 +206,7 @@ class Call(Record, tag="C"):
     loop: bool = False
 
 
-class Write(Record, tag="W"):
+class Write(Record, frozen=True, tag="W"):
     """An assignment. ``op`` is ``=``, ``+=``, ...; ``++``/``--`` are ``+=``/``-=`` of ``Const(1)``.
 
     ``declares``: the initialiser of a local variable rather than an assignment statement.
@@ -219,7 +219,7 @@ class Write(Record, tag="W"):
     declares: bool = False
 
 
-class Read(Record, tag="R"):
+class Read(Record, frozen=True, tag="R"):
     """An expression evaluated for nothing but its reads (an expression statement without effect)."""
 
     value: Expr
@@ -229,11 +229,11 @@ class Read(Record, tag="R"):
 Event = Call | Write | Read
 
 
-class Jump(Record, tag="J"):
+class Jump(Record, frozen=True, tag="J"):
     to: int
 
 
-class Branch(Record, tag="B"):
+class Branch(Record, frozen=True, tag="B"):
     """Two-way branch; ``condition`` has no ``&&``/``||``/``!`` at its top: those are lowered to branches."""
 
     condition: Expr
@@ -242,7 +242,7 @@ class Branch(Record, tag="B"):
     at: int
 
 
-class Switch(Record, tag="S"):
+class Switch(Record, frozen=True, tag="S"):
     """Multi-way branch: (case values, block) pairs; ``default`` is the block where none fits."""
 
     value: Expr
@@ -251,26 +251,26 @@ class Switch(Record, tag="S"):
     at: int
 
 
-class Return(Record, tag="E"):
+class Return(Record, frozen=True, tag="E"):
     value: Expr | None
     at: int
 
 
-class Stop(Record, tag="Z"):
+class Stop(Record, frozen=True, tag="Z"):
     """Control does not go on (after ``BUG()`` and the like, by shape: an unreachable end)."""
 
 
 Exit = Jump | Branch | Switch | Return | Stop
 
 
-class Block(Record, tag="K"):
+class Block(Record, frozen=True, tag="K"):
     """Straight-line events, then one exit. Block 0 is the entry."""
 
     events: tuple[Event, ...]
     exit: Exit
 
 
-class Variable(Record, tag="V"):
+class Variable(Record, frozen=True, tag="V"):
     """A variable at file scope, or a local of a body."""
 
     name: str
@@ -283,7 +283,7 @@ class Variable(Record, tag="V"):
     macro: str = ""  # the macro that declares it: DEFINE_MUTEX in DEFINE_MUTEX(x)
 
 
-class Body(Record, tag="Y"):
+class Body(Record, frozen=True, tag="Y"):
     """The control-flow graph of one function."""
 
     blocks: tuple[Block, ...]
@@ -295,7 +295,7 @@ class Body(Record, tag="Y"):
 # --- outlines -------------------------------------------------------------------------------------
 
 
-class Function(Record, tag="F"):
+class Function(Record, frozen=True, tag="F"):
     """A function definition. ``start`` to ``end`` are byte offsets of its whole text in the file."""
 
     name: str
@@ -315,7 +315,7 @@ class Function(Record, tag="F"):
     macro: str = ""  # SYSCALL_DEFINE3 and the like when a macro makes the header
 
 
-class Prototype(Record, tag="P"):
+class Prototype(Record, frozen=True, tag="P"):
     name: str
     type: CType
     parameters: tuple[Variable, ...]
@@ -324,7 +324,7 @@ class Prototype(Record, tag="P"):
     annotations: tuple[str, ...]
 
 
-class Macro(Record, tag="D"):
+class Macro(Record, frozen=True, tag="D"):
     """``#define``. ``parameters`` is None for an object-like macro. ``body`` has its continuations joined."""
 
     name: str
@@ -334,13 +334,13 @@ class Macro(Record, tag="D"):
     condition: str
 
 
-class Enumerator(Record, tag="e"):
+class Enumerator(Record, frozen=True, tag="e"):
     name: str
     value: Expr | None  # None: the one before plus one
     condition: str = ""
 
 
-class Use(Record, tag="U"):
+class Use(Record, frozen=True, tag="U"):
     """A macro used at file scope: ``EXPORT_SYMBOL(f)``, ``early_initcall(f)``, ``DEFINE_MUTEX(x)``."""
 
     name: str
@@ -350,13 +350,13 @@ class Use(Record, tag="U"):
     static: bool = False
 
 
-class Include(Record, tag="I"):
+class Include(Record, frozen=True, tag="I"):
     path: str
     system: bool  # <...> rather than "..."
     condition: str
 
 
-class FileFacts(Record, tag="o"):
+class FileFacts(Record, frozen=True, tag="o"):
     """The outline of one file."""
 
     functions: tuple[Function, ...]

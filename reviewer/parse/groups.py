@@ -8,6 +8,7 @@ is reduced to one arm: the first with something in it, but the ``#else`` of ``#i
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -130,7 +131,7 @@ def resolve_group(split: Split, code: bytearray, group: Group, brackets: Bracket
     lines = group.lines
     start = lines[0].start
     stack = list(brackets.before(start))
-    arms = [(a.end, b.start) for a, b in zip(lines, lines[1:], strict=False)]
+    arms = [(a.end, b.start) for a, b in itertools.pairwise(lines)]
     if not group.closed:
         arms.append((lines[-1].end, len(code)))
     if not arms or depth > MAX_DEPTH:
@@ -206,7 +207,7 @@ def is_list(code: bytearray, brace: int) -> bool:
     """Whether the brace opens an initialiser or an enum: items that commas part, not statements."""
     before = bytes(code[max(0, brace - 200) : brace]).rstrip()
     if before[-1:] in (b"=", b",", b"]", b"{", b"("):
-        return before[-1:] != b"{" and before[-1:] != b"(" or not _statement_follows(code, brace)
+        return (before[-1:] != b"{" and before[-1:] != b"(") or not _statement_follows(code, brace)
     return bool(re.search(rb"\benum(?:\s+\w+)?(?:\s*:\s*\w+)?\Z", before)) or (
         before.endswith(b")") and bool(re.search(rb"[=(,{]\s*\([\w\s*\[\]]+\)\Z", before))
     )

@@ -450,9 +450,7 @@ class _Rewriting:
             if not m[2] and self.last(m.start()) not in _STATEMENT_BOUNDARY and not self.after_keyword(m.start()):
                 continue
             known = name in iterators or LOOP_NAME.search(name) is not None
-            if char == 0x7B:
-                self.loop(start, opening, closing)
-            elif known and char != 0x7D:
+            if char == 0x7B or (known and char != 0x7D):
                 self.loop(start, opening, closing)
             else:
                 self.macro_statement(m, name, start, closing, follower, char)

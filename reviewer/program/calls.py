@@ -179,7 +179,7 @@ class Calls:
         for v in self.program.variables_with_values(file):
             if v.value is not None:
                 yield from self._in_value(v.value, v.type, file, struct, field, 0)
-        for func in self.program.facts(file).functions:
+        for func in self.program.outline(file).functions:
             if struct.partition("@")[0].split(" ", 1)[1] in func.mentions and field in func.mentions:
                 for f in self.program.functions(file, func.name):
                     body = self.program.body(f)
@@ -214,9 +214,7 @@ class Calls:
                 elif position < len(definition[1].fields):
                     member = at_home(definition[1].fields[position], definition[0])
             position += 1
-            if same and (names[:1] == [field] if names else member is not None and member.name == field):
-                yield from function_names(item)
-            elif len(names) > 1 and names[-1] == field:
+            if (same and (names[:1] == [field] if names else member is not None and member.name == field)) or (len(names) > 1 and names[-1] == field):
                 yield from function_names(item)
             elif isinstance(item, Items) and member is not None:
                 yield from self._in_value(item, member.type, file, struct, field, depth + 1)
@@ -228,7 +226,7 @@ class Calls:
         offsets = [m.start() for m in pattern.finditer(text)]
         if not offsets:
             return
-        for definition in self.program.facts(file).functions:
+        for definition in self.program.outline(file).functions:
             if not any(definition.start <= o < definition.end for o in offsets):
                 continue
             for func in self.program.functions(file, definition.name):

@@ -88,18 +88,19 @@ class Chains:
         return list(found.values())
 
     def _heads_in(self, file: str) -> Iterator[NotifierChain]:
-        for use in self.program.facts(file).uses:
+        for use in self.program.outline(file).uses:
             maker = self.makers.get(use.name)
-            if maker is not None and maker.head < len(use.args) and isinstance(use.args[maker.head], Name):
-                word = use.args[maker.head].id
+            given = use.args[maker.head] if maker is not None and maker.head < len(use.args) else None
+            if maker is not None and isinstance(given, Name):
+                word = given.id
                 yield NotifierChain(f"{file}:{word}" if use.static else word, maker.kind, file, use.line)
-        for v in self.program.facts(file).variables:
+        for v in self.program.outline(file).variables:
             maker = self.makers.get(v.macro)
             if maker is not None:
                 yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, maker.kind, file, v.line)
             elif v.type.name in HEAD_TYPES and not v.type.pointer and not v.extern:
                 yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, HEAD_TYPES[v.type.name], file, v.line)
-        for s in self.program.facts(file).structs:
+        for s in self.program.outline(file).structs:
             for f in s.fields:
                 if f.type.name in HEAD_TYPES and not f.type.pointer and not s.name.startswith("struct <anon"):
                     yield NotifierChain(f"{s.name}.{f.name}", HEAD_TYPES[f.type.name], file, s.line)
@@ -128,7 +129,7 @@ class Chains:
         files = self._files_of(chain)
         self.program.load(files)
         for file in files:
-            for definition in self.program.facts(file).functions:
+            for definition in self.program.outline(file).functions:
                 if not any(c in api for c in definition.calls) or (
                     word not in definition.mentions and word not in definition.calls
                 ):
@@ -198,7 +199,7 @@ class Chains:
         files = tuple(f for f in files if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
         self.program.load(files)
         for file in files:
-            for definition in self.program.facts(file).functions:
+            for definition in self.program.outline(file).functions:
                 if func.name not in definition.calls:
                     continue
                 for caller in self.program.functions(file, definition.name):
@@ -245,7 +246,7 @@ class Chains:
         """``x->nb.notifier_call = f`` anywhere in the unit, ``nb`` being the same field or variable."""
         wanted = lock_class(frame, block)
         for file in self.program.unit(frame.func.path):
-            for definition in self.program.facts(file).functions:
+            for definition in self.program.outline(file).functions:
                 if "notifier_call" not in definition.mentions:
                     continue
                 for func in self.program.functions(file, definition.name):
@@ -260,9 +261,7 @@ class Chains:
                                 continue
                             owner = inner.canonical(e.target.base, {})
                             owner = values.deref(owner) if e.target.arrow else owner
-                            if wanted and lock_class(inner, owner) == wanted:
-                                yield from function_names(e.value)
-                            elif func.key == frame.func.key and owner == block:
+                            if (wanted and lock_class(inner, owner) == wanted) or (func.key == frame.func.key and owner == block):
                                 yield from function_names(e.value)
 
 

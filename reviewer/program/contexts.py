@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse.facts import Call
-from reviewer.program.chains import ChainSite, Chains
+from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
-from reviewer.program.locks import Hold
 from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold
 from reviewer.program.summaries import Summaries, place
 
 MAX_UP = 3

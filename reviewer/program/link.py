@@ -69,6 +69,7 @@ class Bodies(Protocol):
 
     def get(self, key: str) -> facts.Body | None: ...
     def put(self, key: str, body: facts.Body) -> None: ...
+    def flush(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Program:
 
     def load(self, paths: Iterable[str]) -> None:
         """Bring the outlines of ``paths`` in, together: cheaper than one by one."""
-        missing = [p for p in dict.fromkeys(paths) if p not in self._facts]
+        missing = [p for p in dict.fromkeys(paths) if p and p not in self._facts]
         if not missing:
             return
         for path, got in self.outlines(missing):
@@ -153,25 +154,25 @@ class Program:
         for path in missing:
             self._facts.setdefault(path, EMPTY)
             index = self.index(path)
-            for known, new in (
-                (self._seen_typedefs, index.typedefs), (self._seen_enumerators, index.enumerators),
-                (self._seen_returns, {n: p.type for n, p in index.prototypes.items()}),
-            ):  # fmt: skip
-                for name, value in new.items():
-                    known.setdefault(name, value)  # type: ignore[attr-defined]
+            for name, type_ in index.typedefs.items():
+                self._seen_typedefs.setdefault(name, type_)
+            for name, number in index.enumerators.items():
+                self._seen_enumerators.setdefault(name, number)
+            for name, prototype in index.prototypes.items():
+                self._seen_returns.setdefault(name, prototype.type)
 
-    def facts(self, path: str) -> facts.FileFacts:
+    def outline(self, path: str) -> facts.FileFacts:
         got = self._facts.get(path)
         if got is None:
             self.load([path])
-            got = self._facts[path]
+            got = self._facts.get(path, EMPTY)
         return got
 
     def index(self, path: str) -> FileIndex:
         """Look-up tables of one file's outline, with what its file-scope macro uses expand to."""
         got = self._index.get(path)
         if got is None:
-            got = self._index[path] = FileIndex(path, self.facts(path))
+            got = self._index[path] = FileIndex(path, self.outline(path))
         return got
 
     def loaded(self) -> list[str]:
@@ -259,7 +260,7 @@ class Program:
         folder, base = posixpath.split(path)
         for user in self.names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:
-                for include in self.facts(user).includes:
+                for include in self.outline(user).includes:
                     if not include.system and posixpath.normpath(posixpath.join(folder, include.path)) == path:
                         return user
         return None
@@ -267,7 +268,7 @@ class Program:
     def _included(self, path: str, depth: int = 3) -> list[str]:
         found: list[str] = []
         folder = posixpath.dirname(path)
-        for include in self.facts(path).includes:
+        for include in self.outline(path).includes:
             if include.system:
                 continue
             target = posixpath.normpath(posixpath.join(folder, include.path))
@@ -443,7 +444,7 @@ class Program:
     @cached_property
     def gfp(self) -> GfpFlags:
         """The allocation flags of this tree, from its own headers."""
-        home = next((p for p in GFP_HEADERS if self.content.exists(p)), GFP_HEADERS[0])
+        home = next((p for p in GFP_HEADERS if self.content.exists(p)), "")
         return GfpFlags(FileMacros(self, home))
 
     @cache  # noqa: B019 - one program lives as long as its answers
@@ -469,7 +470,7 @@ class Program:
 
     def variables_with_values(self, path: str) -> Iterator[facts.Variable]:
         """File-scope variables that have an initialiser."""
-        for v in self.facts(path).variables:
+        for v in self.outline(path).variables:
             if v.value is not None:
                 yield v
 

@@ -23,7 +23,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of the records below: immutable, by keyword."""
 
 
-class Place(Model):
+class Place(Model, frozen=True):
     """An object as the caller names it.
 
     ``base``: ``arg N`` counted from 0, ``result``, or a lock that exists once (``rcu``).
@@ -38,7 +38,7 @@ class Place(Model):
     address: bool = True
 
 
-class Takes(Model):
+class Takes(Model, frozen=True):
     """A lock that is held after the call when ``held_when`` holds of its result.
 
     ``held_when``: ``always``, ``zero``, ``nonzero``, ``nonnegative``, ``positive``, ``not_error`` (ERR_PTR)
@@ -60,7 +60,7 @@ class Takes(Model):
     already: str = ""
 
 
-class Drops(Model):
+class Drops(Model, frozen=True):
     lock: Place
     kind: Kind
     mode: Mode = "exclusive"
@@ -68,7 +68,7 @@ class Drops(Model):
     when: str = "always"  # the vocabulary of held_when
 
 
-class Allocates(Model):
+class Allocates(Model, frozen=True):
     """The call allocates memory. ``gfp``: index of the mask argument, or None with ``flags`` as an expression
     in the tree's own names (``GFP_KERNEL``). ``flags_irqs_off``: the expression that counts instead where
     interrupts are off (``acpi_os_allocate`` looks at ``irqs_disabled()``); "" where that makes no difference.
@@ -79,14 +79,14 @@ class Allocates(Model):
     flags_irqs_off: str = ""
 
 
-class GfpScope(Model):
+class GfpScope(Model, frozen=True):
     """memalloc_*_save/restore: allocations in between lose ``clears`` (flag names) from their mask."""
 
     clears: tuple[str, ...]
     enter: bool
 
 
-class Waits(Model):
+class Waits(Model, frozen=True):
     """The call blocks until somebody else has done something.
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
@@ -103,14 +103,14 @@ class Waits(Model):
     releases: Place | None = None
 
 
-class Signals(Model):
+class Signals(Model, frozen=True):
     """The call wakes whoever waits on ``on``: ``complete`` for a completion, ``wake_up`` for a wait queue."""
 
     what: Literal["event", "completion"]
     on: Place
 
 
-class Invokes(Model):
+class Invokes(Model, frozen=True):
     """The call runs a callback before it returns.
 
     ``callback``: the argument that is the function, or None with ``table``: ``struct T.field`` whose targets
@@ -128,7 +128,7 @@ class Invokes(Model):
     object: Place | None = None
 
 
-class Registers(Model):
+class Registers(Model, frozen=True):
     """The call (or the macro) makes a callback run later, or on an event.
 
     ``callback``: index of the function argument; or ``block``: a Place whose field ``field`` holds it.
@@ -145,7 +145,7 @@ class Registers(Model):
     starts: bool = False
 
 
-class Accesses(Model):
+class Accesses(Model, frozen=True):
     """The call reads or writes a shared object by itself.
 
     ``op``: read, set, add, sub, test_set (atomic gate: cmpxchg, test_and_set_bit, xchg, inc_not_zero), clear.
@@ -161,7 +161,7 @@ class Accesses(Model):
     tests: bool = False
 
 
-class ChainCall(Model):
+class ChainCall(Model, frozen=True):
     """Calls every callback of a notifier chain. ``holds``: the chain's own lock around them, as a Place
     relative to the arguments, with its mode."""
 
@@ -172,21 +172,21 @@ class ChainCall(Model):
     holds: Takes | None = None
 
 
-class ChainRegister(Model):
+class ChainRegister(Model, frozen=True):
     chain: Place
     block: int = 1
     kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
     remove: bool = False
 
 
-class ChainHead(Model):
+class ChainHead(Model, frozen=True):
     """A file-scope macro or an initialiser call that makes a chain head (``BLOCKING_NOTIFIER_HEAD``)."""
 
     head: int = 0
     kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
 
 
-class Function(Model):
+class Function(Model, frozen=True):
     """All that the models say of one callee. Empty but for its name: it does nothing a rule cares for."""
 
     name: str
@@ -217,7 +217,7 @@ class Function(Model):
     source: str = ""
 
 
-class Gate(Model):
+class Gate(Model, frozen=True):
     """A function whose callers are let in by something that the models know better than a graph search."""
 
     function: str
@@ -225,7 +225,7 @@ class Gate(Model):
     note: str = ""
 
 
-class Scope(Model):
+class Scope(Model, frozen=True):
     """Where an analysis starts: the functions and chains that a named question is about."""
 
     name: str
@@ -234,7 +234,7 @@ class Scope(Model):
     chains: tuple[str, ...] = ()
 
 
-class Obligation(Model):
+class Obligation(Model, frozen=True):
     """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set."""
 
     chain: str  # a name, or "*" with `scope`
@@ -245,7 +245,7 @@ class Obligation(Model):
     source: str = ""
 
 
-class ApiModels(Model):
+class ApiModels(Model, frozen=True):
     """Every model of ``rules/api`` and of the user's ``--rules-dir``, later files over earlier ones."""
 
     functions: dict[str, Function]

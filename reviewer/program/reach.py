@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reviewer.parse.facts import Call, Const, Expr, Text
+from reviewer.parse.facts import Call, Const, Expr, Name, Text
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.lockflow import Seen
+from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Irq
 from reviewer.program.summaries import Binding, Summaries, place
@@ -220,7 +220,7 @@ class Reach:
         """The expression in terms of the outermost function on the way that still knows it."""
         at: Node | None = node
         while at is not None and at.parent is not None and not isinstance(expr, Const):
-            if not any(isinstance(e, values.Name) and e.id.startswith("%") for e in values.walk(expr)):
+            if not any(isinstance(e, Name) and e.id.startswith("%") for e in values.walk(expr)):
                 break
             expr = values.substitute(expr, at.args, at.func.name)
             at = at.parent

@@ -11,8 +11,8 @@ from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Inde
 from reviewer.program import values
 from reviewer.program.contexts import Contexts
 from reviewer.program.link import Func
-from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold, lock_class
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import accesses as model_accesses
 
@@ -236,7 +236,7 @@ class Shared:
             files = self.program.names.files_mentioning([word]).get(word, ())
         self.program.load(files)
         for file in files:
-            for definition in self.program.facts(file).functions:
+            for definition in self.program.outline(file).functions:
                 if word not in definition.mentions:
                     continue
                 for func in self.program.functions(file, definition.name):

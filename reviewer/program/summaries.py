@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Member, Name, Text
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
-from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
-from reviewer.program.locks import SLEEPING, Hold, lock_class
-from reviewer.program.models import Accesses, Invokes, Irq, Place
+from reviewer.program.lockflow import ERROR, Flow, Outcome, State
+from reviewer.program.locks import Hold, lock_class
+from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
 
@@ -295,7 +294,7 @@ def decisive(frame: Frame) -> frozenset[int]:
     for block in body.blocks:
         if isinstance(block.exit, facts.Branch):
             take(block.exit.condition)
-        elif isinstance(block.exit, facts.Switch) or (isinstance(block.exit, facts.Return) and block.exit.value):
+        elif isinstance(block.exit, facts.Switch | facts.Return) and block.exit.value is not None:
             take(block.exit.value)
         for e in block.events:
             if isinstance(e, facts.Call):
@@ -402,8 +401,7 @@ def model_outcomes(
 def constant_of(program: Program, frame: Frame, word: str) -> Expr:
     if word.lstrip("-").isdigit():
         return Const(int(word))
-    got = frame.name(word)
-    return got
+    return frame.name(word)
 
 
 def accesses(model: Model, args: tuple[Expr, ...]) -> Iterator[tuple[Accesses, Expr]]:

@@ -137,16 +137,16 @@ def binary(op: str, left: Expr, right: Expr) -> Expr:
                     if (value ^ b.value) & mask & WORD:
                         return Const(int(op == "!="))
     if op == "&&":
-        a, b2 = truth(left), truth(right)
-        if a is False or b2 is False:
+        one, two = truth(left), truth(right)
+        if one is False or two is False:
             return Const(0)
-        if a and b2:
+        if one and two:
             return Const(1)
     if op == "||":
-        a, b2 = truth(left), truth(right)
-        if a or b2:
+        one, two = truth(left), truth(right)
+        if one or two:
             return Const(1)
-        if a is False and b2 is False:
+        if one is False and two is False:
             return Const(0)
     if op in ("+", "-", "|", "<<", ">>") and isinstance(right, Const) and right.value == 0:
         return left
