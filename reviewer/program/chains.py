@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse import facts
-from reviewer.parse.facts import Call, Expr, Items, Member, Name
+from reviewer.parse.facts import Call, Expr, Index, Items, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -189,7 +189,9 @@ class Chains:
         for seen in flow.seen if flow is not None else ():
             if seen.event is site.call or (isinstance(seen.event, Call) and seen.event.number == site.call.number):
                 return list(dict.fromkeys(seen.args))
-        return []
+        # A configuration's constant may rule the call out on every path; it is a registration all the same.
+        frame = self.program.frame(site.func)
+        return [tuple(frame.canonical(a, {}) for a in site.call.args)]
 
     def callers_of(self, func: Func) -> Iterator[tuple[Func, Call]]:
         """Every direct call of ``func``."""
@@ -218,6 +220,8 @@ class Chains:
         target = values.deref(block)
         path = frame.func.path
         names: list[str] = []
+        while isinstance(target, Index):
+            target = target.base
         if isinstance(target, Name) and target.id.startswith("::"):
             file, _, word = target.id[2:].rpartition(":")
             if file and "." in word:
@@ -239,7 +243,9 @@ class Chains:
     def _in_block(self, value: Expr) -> Iterator[str]:
         if isinstance(value, Items):
             for i, (designator, item) in enumerate(value.items):
-                if designator == ".notifier_call" or (not designator and i == 0):
+                if isinstance(item, Items):  # an array of blocks
+                    yield from self._in_block(item)
+                elif designator == ".notifier_call" or (not designator and i == 0):
                     yield from function_names(item)
 
     def _assigned(self, frame: Frame, block: Expr) -> Iterator[str]:

@@ -428,8 +428,18 @@ class Program:
             return known
         macro = self.macro(name, path)
         if macro is not None:
+            if self.ambiguous(name, path):
+                return None
             return evaluate(macro.body, FileMacros(self, path)) if macro.parameters is None else None
         return self.enumerator(name, path)
+
+    def ambiguous(self, name: str, path: str) -> bool:
+        """Whether a macro has several values, one per configuration: then it decides nothing."""
+        key = (name, posixpath.dirname(path))
+        found = self._macros.get(key)
+        if found is None:
+            return False
+        return len({m.body for m in self.index(found[0]).macros.get(name, ())}) > 1
 
     def return_type(self, name: str, path: str) -> facts.CType | None:
         """What a function that is only declared returns, by the prototypes read so far."""
@@ -553,6 +563,7 @@ class FileIndex:
                 self.variables[v.name] = v
         self.prototypes = {p.name: p for p in file.prototypes}
         self.enumerators: dict[str, int] = {}
+        several: set[str] = set()
         for group in file.enumerators:
             last: int | None = -1
             for e in group:
@@ -561,7 +572,12 @@ class FileIndex:
                 else:
                     last = self._enumerator_value(e.value)
                 if last is not None:
+                    if self.enumerators.get(e.name, last) != last:
+                        several.add(e.name)  # one value per configuration: it decides nothing
                     self.enumerators[e.name] = last
+
+        for name in several:
+            del self.enumerators[name]
 
     def _enumerator_value(self, expr: facts.Expr) -> int | None:
         from reviewer.program.values import rebuild
