@@ -1,193 +1,161 @@
-"""Which files a question needs: where names are defined, from one pass of ``git grep`` over the whole tree.
+"""Which files a question needs: who defines a name, who mentions it.
 
-Kernel style puts definitions at column 0, so the lines that can define something are found without parsing. The index is
-kept in the store by the tree's identity, in shards, so that a look-up reads a few kilobytes.
+One search over the whole tree answers every "who defines" (see :mod:`reviewer.program.symbols`); it is kept
+in the store by the tree's identity, in pages, so that a look-up in a stored tree reads some kilobytes. Each
+"who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
 """
 
 from __future__ import annotations
 
-import re
-import zlib
+import hashlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
-import msgspec
+from reviewer.parse.dialect import Dialect, load_dialect
+from reviewer.program.symbols import PAGES, PATTERN, Pages, lookup, page_of, read_symbols
+from reviewer.source.tree import SUFFIXES, Tree
+from reviewer.store import codec
+from reviewer.store.factstore import Store
 
-SHARDS = 128
-"""Parts of the stored index; one look-up reads one of them."""
+_KEPT_TREES = 6
+"""Trees whose names stay in the store: some 8 MB each, and every edit of a work tree makes another."""
 
-VERSION = "2"
-"""Changes when the index says something else for the same tree."""
+_KEPT_MENTIONS = 20_000
 
-HEADERS = r"^[A-Za-z_][\w \t*]*\b\w+[ \t]*\([^;]*$"
-DECLARED = r"^(?:static |const |extern )*\w*(?:DEFINE|DECLARE|NOTIFIER_HEAD|LIST_HEAD)\w*\("
-AGGREGATES = r"^(?:typedef )?(?:struct|union) \w+[ \t]*(?:\w+[ \t]*)?\{"
-VARIABLES = r"^(?!extern|typedef|return|goto|else|case|default)(?:\w+[ \t]+)+\**\w+(?:\[[^]]*\])*[ \t]*(?:=|;)"
-FUNCTION_MACROS = r"^[ \t]*#[ \t]*define[ \t]+\w+\("
-OBJECT_MACROS = r"^[ \t]*#[ \t]*define[ \t]+\w+[ \t]"
-OBJECT_FOLDERS = ("include", "arch/x86/include", "arch/s390/include", "arch/powerpc/include", "arch/arm64/include")
-"""Object-like macros are looked up here and in the user's own unit: register maps elsewhere have millions."""
-
-LINE = re.compile(rb"^([^\n:]+(?::[^\n:]+)?\.[ch]):([^\n]*)$", re.M)
-MACRO = re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)")
-STRUCT = re.compile(rb"(?:typedef[ \t]+)?((?:struct|union)[ \t]+\w+)[^(=;]*\{")
-MADE = re.compile(rb"(?:(?:static|const|extern)[ \t]+)*(\w*(?:DEFINE|DECLARE|NOTIFIER_HEAD|LIST_HEAD)\w*)\(([^)]*)")
-CALLED = re.compile(rb"(\w+)[ \t]*\(")
-ASSIGNED = re.compile(rb"(\w+)(?:\[[^]]*\])*[ \t]*(?:=|;)")
-WORD = re.compile(rb"\w+")
-
-Index = dict[str, tuple[str, ...]]
-
-
-class Searched(Protocol):
-    """What the index needs of a tree."""
-
-    def identity(self) -> str: ...
-    def grep_text(self, options: Sequence[str], patterns: Sequence[str]) -> bytes: ...
-    def grep_raw(
-        self, options: Sequence[str], patterns: Sequence[str], under: Sequence[str], suffixes: Sequence[str]
-    ) -> Iterable[tuple[str, bytes]]: ...
-    def grep_files(self, patterns: Sequence[str], *, under: Sequence[str] = ()) -> list[str]: ...
-
-
-class Memo(Protocol):
-    """What the index needs of a store."""
-
-    def memo_get(self, kind: str, key: str) -> bytes | None: ...
-    def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None: ...
+_WORDS_AT_ONCE = 200
+"""``git grep`` looks for each fixed word by itself: 10 cost as much as one, 100 three times as much."""
 
 
 class Definitions:
-    """Where names are defined and mentioned; made at the first question, or read from the store."""
+    """Names of one tree.
 
-    def __init__(self, tree: Searched, store: Memo) -> None:
+    :param store: what has been found is kept there by :meth:`Tree.identity`.
+    """
+
+    def __init__(self, tree: Tree, store: Store, dialect: Dialect | None = None) -> None:
         self.tree = tree
-        self.store = store
-        self._identity: str | None = None
-        self._index: Index | None = None
-        self._shards: dict[int, Index] = {}
-        self._stored: bool | None = None
-        self._mentioned: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._store = store
+        self._dialect = dialect
+        self._paths: list[str] | None = None
+        self._pages: Pages = {}
+        self._whole = False
+        self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
-    @property
-    def identity(self) -> str:
-        if self._identity is None:
-            self._identity = self.tree.identity()
-        return self._identity
+    # --- who defines
 
     def files_defining(self, name: str) -> tuple[str, ...]:
-        """Files with a definition of a function or variable of that name, as far as a line shows it."""
-        return self._look_up(f"d {name}")
+        """Files that define a function or file-scope variable ``name`` (or a type by that name), sorted."""
+        word = _bytes(name)
+        return self._files([word + b"(", word])
+
+    def files_defining_function(self, name: str) -> tuple[str, ...]:
+        """Files that define a function ``name``, sorted."""
+        return self._files([_bytes(name) + b"("])
 
     def files_defining_struct(self, name: str) -> tuple[str, ...]:
-        """Files that define ``struct T`` or ``union T``."""
-        return self._look_up(f"s {name}")
+        """Files that define ``struct x`` or ``union x``, sorted."""
+        word = _bytes(name)
+        # Where the brace is on the next line, a function's return type looks the same: second best.
+        return self._files([word + b"{"]) or self._files([word])
 
     def files_defining_macro(self, name: str) -> tuple[str, ...]:
-        return self._look_up(f"m {name}")
+        """Files with a ``#define`` of ``name``, sorted; not those that define it as a mere number."""
+        word = b"define " + _bytes(name)
+        return self._files([word + b"(", word])
+
+    def _files(self, keys: Iterable[bytes]) -> tuple[str, ...]:
+        numbers = {number for key in keys for number in lookup(self._page(page_of(key)), key)}
+        if not numbers:
+            return ()
+        paths = self._all_paths()
+        return tuple(sorted(paths[number] for number in numbers))
+
+    def _page(self, number: int) -> bytes:
+        page = self._pages.get(number)
+        if page is None:
+            if not self._whole:
+                page = self._store.memo_get(self._kind("symbols"), f"{self.tree.identity()}/{number}")
+            if page is None:
+                self._build()
+                page = self._pages.get(number, b"")
+            self._pages[number] = page
+        return page
+
+    def _all_paths(self) -> list[str]:
+        if self._paths is None:
+            stored = self._store.memo_get(self._kind("symbols"), f"{self.tree.identity()}/paths")
+            if stored is None:
+                self._build()
+                assert self._paths is not None
+            else:
+                self._paths = stored.decode("utf-8", "surrogateescape").split("\0")
+        return self._paths
+
+    def _build(self) -> None:
+        """Search the tree, keep all pages."""
+        if self._whole:
+            return
+        self._paths, self._pages = read_symbols(self.tree, self._known_dialect())
+        self._whole = True
+        identity = self.tree.identity()
+        kind = self._kind("symbols")
+        rows = [(f"{identity}/{number}", page) for number, page in self._pages.items()]
+        paths = "\0".join(self._paths).encode("utf-8", "surrogateescape")
+        # All in one transaction: a reader sees a tree's pages and paths of one search, or none.
+        self._store.put_many(kind, [*rows, (f"{identity}/paths", paths)])
+        self._store.forget(kind, _KEPT_TREES * (PAGES + 1))
+
+    def _kind(self, what: str) -> str:
+        return codec.kind(what, f"{_PATTERN_DIGEST}{self._known_dialect().digest}")
+
+    def _known_dialect(self) -> Dialect:
+        if self._dialect is None:
+            self._dialect = load_dialect()
+        return self._dialect
+
+    # --- who mentions
 
     def files_mentioning(self, names: Iterable[str], under: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-        """Files in which each of the words stands."""
-        wanted = list(dict.fromkeys(names))
+        """For each of ``names`` the sorted files in which it stands as a word; each name is a key.
+
+        :param under: folders or files to stay in; none means the whole tree.
+        """
         where = tuple(under)
-        missing = [n for n in wanted if (n, where) not in self._mentioned]
-        if missing and not where:
-            for n in list(missing):
-                kept = self.store.memo_get(f"mentioned@{VERSION}", f"{self.identity} {n}")
-                if kept is not None:
-                    self._mentioned[n, where] = msgspec.msgpack.decode(kept, type=tuple[str, ...])
-                    missing.remove(n)
-        if missing:
-            self._search(missing, where)
-        return {n: self._mentioned[n, where] for n in wanted}
-
-    def _search(self, names: list[str], where: tuple[str, ...]) -> None:
-        found: dict[str, dict[str, None]] = {n: {} for n in names}
-        if len(names) == 1:
-            found[names[0]] = dict.fromkeys(self.tree.grep_files(names, under=where))
-        else:
-            words = {n.encode(): n for n in names}
-            for path, text in self.tree.grep_raw(["-F", "-w"], names, where, (".c", ".h")):
-                for word in WORD.findall(text):
-                    name = words.get(word)
-                    if name is not None:
-                        found[name][path] = None
-        items = []
-        for name, paths in found.items():
-            self._mentioned[name, where] = tuple(sorted(paths))
-            items.append((f"{self.identity} {name}", msgspec.msgpack.encode(self._mentioned[name, where])))
+        wanted = list(dict.fromkeys(names))
+        missing = [name for name in wanted if (name, where) not in self._mentions]
         if not where:
-            self.store.put_many(f"mentioned@{VERSION}", items)
+            missing = self._stored_mentions(missing)
+        for start in range(0, len(missing), _WORDS_AT_ONCE):
+            self._search(missing[start : start + _WORDS_AT_ONCE], where)
+        return {name: self._mentions[name, where] for name in wanted}
 
-    # --- the index --------------------------------------------------------------------------------
+    def _stored_mentions(self, names: list[str]) -> list[str]:
+        """Takes what the store knows; returns the rest."""
+        identity = self.tree.identity()
+        keys = {f"{identity}/{name}": name for name in names}
+        for key, value in self._store.get_many(_MENTIONS, list(keys)).items():
+            text = value.decode("utf-8", "surrogateescape")
+            self._mentions[keys[key], ()] = tuple(text.split("\0")) if text else ()
+        return [name for name in names if (name, ()) not in self._mentions]
 
-    def _look_up(self, key: str) -> tuple[str, ...]:
-        if self._index is not None:
-            return self._index.get(key, ())
-        number = zlib.crc32(key.encode("utf-8", "surrogateescape")) % SHARDS
-        shard = self._shards.get(number)
-        if shard is None:
-            kept = self.store.memo_get(f"defined@{VERSION}", f"{self.identity} {number}")
-            if kept is None:
-                self._index = self._build()
-                self._keep(self._index)
-                return self._index.get(key, ())
-            shard = self._shards[number] = msgspec.msgpack.decode(kept, type=Index)
-        return shard.get(key, ())
+    def _search(self, names: list[str], under: tuple[str, ...]) -> None:
+        found: dict[bytes, dict[str, None]] = {_bytes(name): {} for name in names}
+        usable = [name for name in names if name and "\n" not in name]
+        for path, word in self.tree.grep_raw(["-o", "-F", "-w"], usable, under, SUFFIXES):
+            found[word][path] = None
+        rows: list[tuple[str, bytes]] = []
+        for name in names:
+            files = tuple(sorted(found[_bytes(name)]))
+            self._mentions[name, under] = files
+            rows.append((f"{self.tree.identity()}/{name}", "\0".join(files).encode("utf-8", "surrogateescape")))
+        if not under:
+            self._store.put_many(_MENTIONS, rows)
+            self._store.forget(_MENTIONS, _KEPT_MENTIONS)
 
-    def _keep(self, index: Index) -> None:
-        shards: list[Index] = [{} for _ in range(SHARDS)]
-        for key, paths in index.items():
-            shards[zlib.crc32(key.encode("utf-8", "surrogateescape")) % SHARDS][key] = paths
-        self.store.put_many(
-            f"defined@{VERSION}",
-            [(f"{self.identity} {i}", msgspec.msgpack.encode(s)) for i, s in enumerate(shards)],
-        )
 
-    def _build(self) -> Index:
-        found: dict[str, dict[str, None]] = {}
-        with ThreadPoolExecutor(2) as pool:
-            macros = pool.submit(self._macros)
-            code = self.tree.grep_text(["-P"], ["|".join((HEADERS, DECLARED, AGGREGATES, VARIABLES))])
-            self._take_code(code, found)
-            for name, paths in macros.result().items():
-                found[f"m {name}"] = paths
-        return {key: tuple(sorted(paths)) for key, paths in found.items()}
+_MENTIONS = "mentions"
 
-    def _macros(self) -> dict[str, dict[str, None]]:
-        found: dict[str, dict[str, None]] = {}
-        for pattern, under in ((FUNCTION_MACROS, ()), (OBJECT_MACROS, OBJECT_FOLDERS)):
-            for path, text in self.tree.grep_raw(["-P"], [pattern], under, (".c", ".h")):
-                m = MACRO.match(text)
-                if m is not None:
-                    found.setdefault(m[1].decode("ascii", "replace"), {})[path] = None
-        return found
+_PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
 
-    def _take_code(self, text: bytes, found: dict[str, dict[str, None]]) -> None:
-        paths: dict[bytes, str] = {}
-        for m in LINE.finditer(text):
-            raw, line = m[1], m[2]
-            path = paths.get(raw)
-            if path is None:
-                path = paths[raw] = raw.rpartition(b":")[2].decode("utf-8", "surrogateescape")
-            made = MADE.match(line)
-            if made is not None:
-                for word in WORD.findall(made[2])[:2]:
-                    found.setdefault(f"d {word.decode('ascii', 'replace')}", {})[path] = None
-                continue
-            aggregate = STRUCT.match(line)
-            if aggregate is not None:
-                found.setdefault("s " + " ".join(aggregate[1].decode("ascii", "replace").split()), {})[path] = None
-                continue
-            called = CALLED.search(line)
-            if called is not None:
-                name = called[1]
-                if name.isupper():
-                    for word in WORD.findall(line[called.end() :])[:1]:
-                        found.setdefault(f"d {word.decode('ascii', 'replace')}", {})[path] = None
-                found.setdefault(f"d {name.decode('ascii', 'replace')}", {})[path] = None
-                continue
-            assigned = ASSIGNED.search(line)
-            if assigned is not None:
-                found.setdefault(f"d {assigned[1].decode('ascii', 'replace')}", {})[path] = None
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -33,6 +34,7 @@ class Tree(ABC):
         self._paths: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._path_set: frozenset[str] | None = None
         self._git: Git | None = None
+        self._damaged: list[str] = []
 
     # --- what it holds
 
@@ -145,15 +147,31 @@ class Tree(ABC):
             if ours:
                 yield path, rest.rstrip(b"\r\n")
 
-    def grep_text(self, options: Sequence[str], patterns: Sequence[str]) -> bytes:
-        """Everything ``git grep OPTIONS`` prints, without ``-z``: for output that is taken apart in bulk.
+    def grep_blocks(self, options: Sequence[str], patterns: Sequence[str], under: Sequence[str] = ()) -> Iterator[bytes]:
+        """What ``git grep --heading --break OPTIONS`` prints, without ``-z``, in large blocks of whole files.
 
-        Names of files come as git prints them (``REV:path`` with a revision: :meth:`text_path` makes paths).
+        For output that is taken apart in bulk. A block is groups between empty lines; the first line of a group
+        names the file as git does (:meth:`text_path` makes a path of it).
+        :raises GitFailed: also when git died of a damaged file; that file is left out from then on, so
+            starting over helps if :attr:`skipped` has grown.
         """
-        return b"".join(self._retried(options, patterns, (), SUFFIXES, lambda stream: iter([stream.read()])))
+        command = arguments(["--heading", "--break", *options], self._grep_scope(), under, SUFFIXES, self._damaged)
+        try:
+            with self._search(command, patterns) as stream:
+                rest = b""
+                while data := stream.read(1 << 20):
+                    whole, found, tail = (rest + data).rpartition(b"\n\n")
+                    rest = tail
+                    if found:
+                        yield whole
+                if rest:
+                    yield rest.rstrip(b"\n")
+        except GitFailed as failure:
+            self._damaged += self._leave_out(failure)
+            raise
 
     def text_path(self, name: bytes) -> str | None:
-        """The path behind a name in :meth:`grep_text`'s output; None if the file is not of this tree."""
+        """The path behind a name in :meth:`grep_blocks`'s output; None if the file is not of this tree."""
         path = os.fsdecode(name[len(self._prefix()) :])
         return path if self._ours(path, SUFFIXES) else None
 
@@ -168,26 +186,31 @@ class Tree(ABC):
         """Records of one search. If git dies of a file, it is searched again without that file."""
         if not patterns:
             return
-        without: list[str] = []
         given = 0
         while True:
-            command = arguments(options, self._grep_scope(), under, suffixes, without)
-            search = Search(self._runner(), command, patterns)
+            command = arguments(options, self._grep_scope(), under, suffixes, self._damaged)
             try:
-                with search as stream:
+                with self._search(command, patterns) as stream:
                     # What went out before git died comes again, in the same order.
                     for record in islice(records(stream), given, None):
                         given += 1
                         yield record
                 return
             except GitFailed as failure:
-                more = [path for path in self._leave_out(failure) if path not in without]
+                more = [path for path in self._leave_out(failure) if path not in self._damaged]
                 if not more:
                     raise
-                without += more
-            finally:
-                for name, reason in search.unread:
-                    self.note_skipped(name[len(self._prefix()) :], reason)
+                self._damaged += more
+
+    @contextmanager
+    def _search(self, command: Sequence[str], patterns: Sequence[str]) -> Iterator[IO[bytes]]:
+        search = Search(self._runner(), command, patterns)
+        try:
+            with search as stream:
+                yield stream
+        finally:
+            for name, reason in search.unread:
+                self.note_skipped(name[len(self._prefix()) :], reason)
 
     def _leave_out(self, failure: GitFailed) -> list[str]:
         """Files that made git fail; none when it failed for another reason."""

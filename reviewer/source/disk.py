@@ -106,13 +106,9 @@ class WorkTree(_DiskTree):
     def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
         patterns = [f"*{suffix}" for suffix in suffixes]
         try:
-            listing = self._runner().run(
-                "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns
-            )
+            listing = self._runner().run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
         except GitFailed as error:
-            raise InputError(
-                f"{self.path}: cannot list its files ({error})", "try git status there"
-            ) from error
+            raise InputError(f"{self.path}: cannot list its files ({error})", "try git status there") from error
         names = {os.fsdecode(name) for name in listing.split(b"\0")[:-1]}
         return [path for path in names if self._stat(path) is not None]
 

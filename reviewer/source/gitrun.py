@@ -118,9 +118,7 @@ class Git:
             (bare / name).mkdir()
         (bare / "HEAD").write_text("ref: refs/heads/none\n")
         if sha256:
-            (bare / "config").write_text(
-                "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
-            )
+            (bare / "config").write_text("[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n")
         self.env["GIT_DIR"] = str(bare)
         self.env.setdefault("GIT_OBJECT_DIRECTORY", str(own))
 
@@ -137,9 +135,7 @@ class Git:
         :raises InputError: there is no git
         """
         try:
-            return subprocess.Popen(
-                self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self.env
-            )
+            return subprocess.Popen(self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self.env)
         except FileNotFoundError as error:
             raise InputError("git is not installed", "install it or put it on PATH") from error
 
@@ -202,9 +198,7 @@ class CatFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -247,9 +241,7 @@ class CatFile:
         if not names:
             return
         if self._process is None:
-            self._process = self._git.popen(
-                "cat-file", "--batch", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+            self._process = self._git.popen("cat-file", "--batch", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(b"".join(_request(name) for name in names))

@@ -10,7 +10,8 @@ from reviewer.parse.normalise import normalise
 
 TOKENS = st.sampled_from([
     "static ", "__init ", "int ", "f", "(", ")", "{", "}", ";", "\n", "\t", "list_for_each_entry(p, h, m) ", "struct T", ", ",
-    "#if A\n", "#else\n", "#endif\n", "#define X(a) \\\n", '"s"', "'c'", "/* ", " */", "DEFINE_MUTEX(x);", "container_of(p, struct T, m)",
+    "#if A\n", "#else\n", "#endif\n", "#define X(a) \\\n",
+    '"s"', "'c'", "/* ", " */", "DEFINE_MUTEX(x);", "container_of(p, struct T, m)",
 ])  # fmt: skip
 
 

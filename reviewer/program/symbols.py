@@ -1,0 +1,141 @@
+"""What each file of a tree defines, by one ``git grep`` over lines that can define something.
+
+The expression prints only the name with what tells its kind, so that a whole kernel comes down to some 30 MB:
+
+====================  =====================================================================
+``name(``             a function's header (a line that ends in ``;`` is a prototype and is left out)
+``name``              a variable, a type's name behind ``}``, a pointer to a function
+``MACRO(arguments``   a macro in capitals at the start of a line: what it declares is among its arguments
+``struct x {``        a struct or union, also one inside another; without ``{`` the brace is on the next line
+``define name(``      a macro; ``define name`` without arguments, unless its value begins with a digit
+====================  =====================================================================
+
+Too much is found now and then (prose in a comment, a prototype over two lines); that costs a look at a file
+that does not define the name after all. Macros whose value is a mere number are left out because headers that
+describe registers have a million of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from zlib import crc32
+
+from reviewer.parse.dialect import Dialect
+from reviewer.source.gitrun import GitFailed
+from reviewer.source.tree import Tree
+
+_WORDS = r"(?:\w+[ \t*]+(?:__\w+[ \t*]+)*+(?=[a-zA-Z0-9]|_(?!_)))*+"
+"""Words of a declaration before its name, attributes among them (``static int __init``)."""
+
+_NO_PROTOTYPE = r"(?![^{\n]*;[ \t\r]*(?:/[*/].*)?$)"
+
+_NO_DECLARATION = r"(?!extern\b|typedef\b|return\b|goto\b|MODULE_|EXPORT_|(?:struct|union|enum)[ \t]+\w+;)"
+
+_ALTERNATIVES = (
+    r"[ \t]*+#[ \t]*+\Kdefine[ \t]++\w++(?:\(|(?=[ \t]++(?:[^\d(\s-]|\([^\d-])))",
+    r"[ \t]*+(?:typedef[ \t]+|static[ \t]+|const[ \t]+)*+\K(?:struct|union)[ \t]++\w++(?:[ \t]*+(?:__\w+[ \t]*+)*+\{|$)",
+    r"\}[ \t]*+(?:__\w+(?:\([^\n]*?\)+)?[ \t]+)*+\*?\K(?!_)\w++(?=[ \t]*+(?:[\[=;,]|__))",
+    rf"(?=[a-zA-Z_]){_NO_DECLARATION}{_WORDS}\K(?:"
+    r"[A-Z][A-Z0-9_]++\([^()\n]*+"
+    rf"|\w+(?:[ \t*]+__\w+)*+(?:\({_NO_PROTOTYPE}|(?=[ \t]*+[=;,\[]))"
+    r"|\w+[ \t*]*+\(\*[ \t]*+(?:\w+[ \t]+)?\K\w+(?=[\[\])]))",
+)
+"""Possessive (``*+``) throughout: without it the search costs twice as much."""
+
+PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
+
+PAGES = 1024
+"""Pieces that names are spread over, some 30 kB each: one is read to look one name up."""
+
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
+
+Pages = dict[int, bytes]
+"""Page number to its lines ``KEY NUL number,number,`` each after a line feed; numbers count the paths."""
+
+
+def page_of(key: bytes) -> int:
+    """The page that holds ``key``."""
+    return crc32(key) % PAGES
+
+
+def read_symbols(tree: Tree, dialect: Dialect, under: Sequence[str] = ()) -> tuple[list[str], Pages]:
+    """(paths, pages) of the tree, or of the files or folders ``under``.
+
+    :raises GitFailed: git can not search at all
+    """
+    while True:
+        before = len(tree.skipped)
+        try:
+            return _read(tree, dialect, under)
+        except GitFailed:
+            if len(tree.skipped) == before:
+                raise
+
+
+def _read(tree: Tree, dialect: Dialect, under: Sequence[str]) -> tuple[list[str], Pages]:
+    paths: list[str] = []
+    found: defaultdict[bytes, bytes] = defaultdict(bytes)
+    for block in tree.grep_blocks(["-o", "-h", "-P"], [PATTERN], under):
+        for group in block.split(b"\n\n"):
+            name, *keys = group.split(b"\n")
+            path = tree.text_path(name)
+            if path is None:
+                continue
+            number = b"%d," % len(paths)
+            paths.append(path)
+            for key in set(keys):
+                found[key] += number
+    lists: list[list[bytes]] = [[] for _ in range(PAGES)]
+    for key, numbers in found.items():
+        # Most keys are as they should be: no blank, and no parenthesis but the last.
+        if b" " not in key and b"\t" not in key and b"(" not in key[:-1]:
+            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
+        else:
+            for word in _keys(key, dialect):
+                lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
+    return paths, {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
+
+
+def _keys(key: bytes, dialect: Dialect) -> Iterator[bytes]:
+    """Keys under which a name is looked up."""
+    words = key.split()
+    if words[0] in (b"struct", b"union"):
+        brace = key.endswith(b"{")
+        yield words[0] + b" " + words[1].rstrip(b"{") + (b"{" if brace else b"")
+    elif words[0] == b"define":
+        yield b"define " + words[1]
+    elif b"(" in key[:-1]:
+        yield from _declared(key, dialect)
+    elif key.endswith(b"("):  # attributes before the name
+        yield words[-1].lstrip(b"*")
+    else:  # attributes behind the name, or a name that looks like one
+        yield from (word.lstrip(b"*") for word in words)
+
+
+def _declared(key: bytes, dialect: Dialect) -> Iterator[bytes]:
+    """Names that a macro at file scope may declare."""
+    macro, _, rest = key.partition(b"(")
+    words = [_IDENTIFIER.findall(argument) for argument in rest.split(b",")]
+    header = dialect.header(macro.decode("ascii", "replace"))
+    if header is not None:
+        texts = [word[-1].decode() if word else "" for word in words] + [""] * 4
+        yield header.name.format(*texts).encode() + b"("
+    # DEFINE_MUTEX(x), DEFINE_PER_CPU(type, x), DECLARE_WORK(x, function): the first two arguments will do.
+    for word in words[:2]:
+        if word:
+            yield word[-1]
+    yield macro + b"("
+
+
+def lookup(page: bytes, key: bytes) -> list[int]:
+    """Numbers of the paths under ``key``."""
+    numbers: list[int] = []
+    needle = b"\n" + key + b"\0"
+    start = page.find(needle)
+    while start >= 0:
+        end = page.index(b"\n", start + len(needle))
+        numbers += map(int, page[start + len(needle) : end - 1].split(b","))
+        start = page.find(needle, end)
+    return numbers
