@@ -94,10 +94,7 @@ class Analysis:
                 if path.endswith(".c") or path == callback.func.path:
                     files[path] = None
         for path in files:
-            for definition in self.program.outline(path).functions:
-                for func in self.program.functions(path, definition.name):
-                    if func.definition is definition:
-                        yield func
+            yield from self.program.functions_in(path)
 
 
 COUNTS = frozenset({"unsigned long", "long", "unsigned int", "unsigned", "int", "u64", "size_t", "unsigned long long"})

@@ -58,16 +58,11 @@ class Holders:
         program.load(files)
         takers: list[Func] = []
         for file in files:
-            for definition in program.outline(file).functions:
-                if word not in definition.mentions:
-                    continue
-                if not any(self._takes(c) for c in definition.calls):
-                    continue
-                for func in program.functions(file, definition.name):
-                    if func.definition is definition:
-                        yield func
-                        if any(h.name == name for o in self.analysis.summaries.of(func).outcomes for h in o.takes):
-                            takers.append(func)
+            for func in program.functions_with(file, word):
+                if any(self._takes(c) for c in func.calls):
+                    yield func
+                    if any(h.name == name for o in self.analysis.summaries.of(func).outcomes for h in o.takes):
+                        takers.append(func)
         for taker in takers[:MAX_WRAPPERS]:
             seen: set[str] = set()
             for caller, _ in self.analysis.chains.callers_of(taker):

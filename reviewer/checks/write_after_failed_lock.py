@@ -54,8 +54,7 @@ class Watch(Observer):
 @check(RULE)
 def write_after_failed_lock(analysis: Analysis) -> Iterator[Finding]:
     for func in analysis.functions_nearby():
-        definition = func.definition
-        if definition is not None and any(fallible(analysis, c) for c in definition.calls):
+        if any(fallible(analysis, c) for c in func.calls):
             yield from in_function(analysis, func)
 
 

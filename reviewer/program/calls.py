@@ -179,13 +179,11 @@ class Calls:
         for v in self.program.variables_with_values(file):
             if v.value is not None:
                 yield from self._in_value(v.value, v.type, file, struct, field, 0)
-        for func in self.program.outline(file).functions:
-            if struct.partition("@")[0].split(" ", 1)[1] in func.mentions and field in func.mentions:
-                for f in self.program.functions(file, func.name):
-                    body = self.program.body(f)
-                    for local in body.locals if body is not None else ():
-                        if local.value is not None:
-                            yield from self._in_value(local.value, local.type, file, struct, field, 0)
+        for func in self.program.functions_with(file, struct.partition("@")[0].split(" ", 1)[1], field):
+            body = self.program.body(func)
+            for local in body.locals if body is not None else ():
+                if local.value is not None:
+                    yield from self._in_value(local.value, local.type, file, struct, field, 0)
 
     def _in_value(
         self, value: Expr, type_: CType, file: str, struct: str, field: str, depth: int
@@ -226,19 +224,14 @@ class Calls:
         offsets = [m.start() for m in pattern.finditer(text)]
         if not offsets:
             return
-        for definition in self.program.outline(file).functions:
-            if not any(definition.start <= o < definition.end for o in offsets):
-                continue
-            for func in self.program.functions(file, definition.name):
-                if func.definition is not definition:
-                    continue
-                frame = self.program.frame(func)
-                for block in frame.body.blocks if frame.body is not None else ():
-                    for e in block.events:
-                        if isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field:
-                            owner = frame.type_of(frame.canonical(e.target.base, {}))
-                            if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
-                                yield from function_names(e.value)
+        for func in self.program.functions_at(file, offsets):
+            frame = self.program.frame(func)
+            for block in frame.body.blocks if frame.body is not None else ():
+                for e in block.events:
+                    if isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field:
+                        owner = frame.type_of(frame.canonical(e.target.base, {}))
+                        if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
+                            yield from function_names(e.value)
 
 
 def function_names(value: Expr) -> Iterator[str]:

@@ -129,14 +129,9 @@ class Chains:
         files = self._files_of(chain)
         self.program.load(files)
         for file in files:
-            for definition in self.program.outline(file).functions:
-                if not any(c in api for c in definition.calls) or (
-                    word not in definition.mentions and word not in definition.calls
-                ):
-                    continue
-                for func in self.program.functions(file, definition.name):
-                    if func.definition is definition:
-                        yield from self._sites_in(func, chain, api)
+            for func in self.program.functions_with(file, word):
+                if any(c in api for c in func.calls):
+                    yield from self._sites_in(func, chain, api)
 
     def _sites_in(
         self, func: Func, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
@@ -201,19 +196,16 @@ class Chains:
         files = tuple(f for f in files if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
         self.program.load(files)
         for file in files:
-            for definition in self.program.outline(file).functions:
-                if func.name not in definition.calls:
+            for caller in self.program.functions_with(file, func.name):
+                if func.name not in caller.calls:
                     continue
-                for caller in self.program.functions(file, definition.name):
-                    if caller.definition is not definition:
-                        continue
-                    if not any(f.key == func.key for f in self.program.resolve(func.name, file)):
-                        continue
-                    body = self.program.body(caller)
-                    for block in body.blocks if body is not None else ():
-                        for e in block.events:
-                            if isinstance(e, Call) and e.callee == Name(func.name):
-                                yield caller, e
+                if not any(f.key == func.key for f in self.program.resolve(func.name, file)):
+                    continue
+                body = self.program.body(caller)
+                for block in body.blocks if body is not None else ():
+                    for e in block.events:
+                        if isinstance(e, Call) and e.callee == Name(func.name):
+                            yield caller, e
 
     def callbacks(self, frame: Frame, block: Expr) -> Iterator[Func]:
         """What ``notifier_call`` of a notifier block may be: by its initialiser, or assigned at run time."""
@@ -252,23 +244,18 @@ class Chains:
         """``x->nb.notifier_call = f`` anywhere in the unit, ``nb`` being the same field or variable."""
         wanted = lock_class(frame, block)
         for file in self.program.unit(frame.func.path):
-            for definition in self.program.outline(file).functions:
-                if "notifier_call" not in definition.mentions:
-                    continue
-                for func in self.program.functions(file, definition.name):
-                    if func.definition is not definition:
-                        continue
-                    inner = self.program.frame(func)
-                    for b in inner.body.blocks if inner.body is not None else ():
-                        for e in b.events:
-                            if not (isinstance(e, facts.Write) and isinstance(e.target, Member)):
-                                continue
-                            if e.target.name != "notifier_call":
-                                continue
-                            owner = inner.canonical(e.target.base, {})
-                            owner = values.deref(owner) if e.target.arrow else owner
-                            if (wanted and lock_class(inner, owner) == wanted) or (func.key == frame.func.key and owner == block):
-                                yield from function_names(e.value)
+            for func in self.program.functions_with(file, "notifier_call"):
+                inner = self.program.frame(func)
+                for b in inner.body.blocks if inner.body is not None else ():
+                    for e in b.events:
+                        if not (isinstance(e, facts.Write) and isinstance(e.target, Member)):
+                            continue
+                        if e.target.name != "notifier_call":
+                            continue
+                        owner = inner.canonical(e.target.base, {})
+                        owner = values.deref(owner) if e.target.arrow else owner
+                        if (wanted and lock_class(inner, owner) == wanted) or (func.key == frame.func.key and owner == block):
+                            yield from function_names(e.value)
 
 
 HEAD_TYPES = {

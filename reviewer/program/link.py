@@ -93,6 +93,11 @@ class Func:
         return tuple(facts.Variable(p, facts.CType("?")) for p in self.macro.parameters or ())
 
     @property
+    def calls(self) -> tuple[str, ...]:
+        """Distinct names that the function calls; none are known of a macro."""
+        return self.definition.calls if self.definition is not None else ()
+
+    @property
     def line(self) -> int:
         """1-based line on which row 0 of the body stands."""
         if self.definition is not None:
@@ -279,7 +284,30 @@ class Program:
         return found
 
     def functions(self, path: str, name: str) -> tuple[Func, ...]:
+        """Definitions of ``name`` in ``path``, alternatives under ``#if`` each, in the order of the file."""
         return self.index(path).functions.get(name, ())
+
+    def functions_in(self, path: str) -> Iterator[Func]:
+        """Every function that ``path`` defines, in the order of the file."""
+        for definition in self.outline(path).functions:
+            for func in self.functions(path, definition.name):
+                if func.definition is definition:
+                    yield func
+
+    def functions_at(self, path: str, offsets: Sequence[int]) -> Iterator[Func]:
+        """Functions of ``path`` whose text covers one of these byte offsets."""
+        for func in self.functions_in(path):
+            definition = func.definition
+            if definition is not None and any(definition.start <= o < definition.end for o in offsets):
+                yield func
+
+    def functions_with(self, path: str, word: str, *more: str) -> Iterator[Func]:
+        """Functions of ``path`` in whose body all these words stand (called, read, written), in the order of the file."""
+        words = (word, *more)
+        for func in self.functions_in(path):
+            definition = func.definition
+            if definition is not None and all(w in definition.mentions or w in definition.calls for w in words):
+                yield func
 
     def resolve(self, name: str, path: str) -> tuple[Func, ...]:
         """What a call of ``name`` in ``path`` means: the definitions that the linker could choose.

@@ -236,14 +236,11 @@ class Shared:
             files = self.program.names.files_mentioning([word]).get(word, ())
         self.program.load(files)
         for file in files:
-            for definition in self.program.outline(file).functions:
-                if word not in definition.mentions:
-                    continue
-                for func in self.program.functions(file, definition.name):
-                    if func.definition is definition and not runs_once(func):
-                        for a in self.of(func):
-                            if a.object == name:
-                                yield a
+            for func in self.program.functions_with(file, word):
+                if not runs_once(func):
+                    for a in self.of(func):
+                        if a.object == name:
+                            yield a
 
 
 def runs_once(func: Func) -> bool:

@@ -115,11 +115,7 @@ class Summaries:
         """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
         got = self._thin.get(func.key)
         if got is None:
-            definition = func.definition
-            if definition is None:
-                got = True
-            else:
-                got = len(definition.calls) <= THIN or any(self._touches_locks(c) for c in definition.calls)
+            got = func.macro is not None or len(func.calls) <= THIN or any(self._touches_locks(c) for c in func.calls)
             self._thin[func.key] = got
         return got
 
