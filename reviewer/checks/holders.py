@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
 from reviewer.program.link import Func
+from reviewer.program.linkage import ASIDE
 from reviewer.program.reach import Leaf
 from reviewer.program.shared import short
 
@@ -84,7 +85,7 @@ class Holders:
         else:
             found = names.files_mentioning([word]).get(word, ())
         folder = posixpath.dirname(near)
-        found = tuple(f for f in found if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
+        found = tuple(f for f in found if f.split("/", 1)[0] not in ASIDE)
         return sorted(found, key=lambda f: (not f.startswith(folder), f))[:MAX_FILES]
 
     def _under(self, func: Func, name: str) -> list[Leaf]:

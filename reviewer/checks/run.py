@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reviewer.checks.analysis import Analysis
@@ -11,7 +10,6 @@ from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.registry import checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
 from reviewer.errors import InputError
-from reviewer.parse import facts
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.link import Program
@@ -31,15 +29,11 @@ def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanReque
 
     from reviewer.program.scope import Definitions
     from reviewer.store.bodies import StoredBodies
-    from reviewer.store.fill import outlines
 
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     dialect = load_dialect()
 
-    def read(paths: Sequence[str]) -> Iterator[tuple[str, facts.FileFacts]]:
-        return outlines(tree, paths, store, dialect, request.jobs)
-
-    return Program(tree, Definitions(tree, store), read, StoredBodies(store, dialect), models, dialect)
+    return Program(tree, Definitions(tree, store), StoredBodies(store, dialect), models, dialect)
 
 
 def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
@@ -61,11 +55,10 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
             progress(c.id, i, len(wanted))
             found.extend(c.run(analysis))
     program.bodies.flush()
-    loaded = program.loaded()
-    functions = [f for p in loaded for f in program.outline(p).functions]
+    functions, broken = program.counts()
     skipped = {**dict(tree.skipped), **program.skipped}
     stats = Stats(
-        files=len(loaded), functions=len(functions), functions_with_errors=sum(f.broken for f in functions),
+        files=len(program.loaded()), functions=functions, functions_with_errors=broken,
         seconds=round(time.monotonic() - start, 3), cached=0,
     )  # fmt: skip
     return ScanResult(

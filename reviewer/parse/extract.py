@@ -84,9 +84,10 @@ def slice_of(normalised: bytes, function: facts.Function) -> bytes:
 class Outliner:
     """Collects the facts of one file."""
 
-    def __init__(self, source: bytes, dialect: Dialect) -> None:
+    def __init__(self, source: bytes, dialect: Dialect, first: int = 0) -> None:
         self.source = source
         self.dialect = dialect
+        self.first = first  # number of the first struct without a tag; a slice of a file must not repeat another's
         self.conditions = Conditions(source)
         self.functions: list[facts.Function] = []
         self.prototypes: list[facts.Prototype] = []
@@ -326,7 +327,7 @@ class Outliner:
             return f"{word} {text_of(tag, self.source)}" if tag is not None else ""
         index = len(self.structs)
         self.structs.append(None)
-        name = f"{word} {text_of(tag, self.source)}" if tag is not None else f"{word} <anon:{index}>"
+        name = f"{word} {text_of(tag, self.source)}" if tag is not None else f"{word} <anon:{self.first + index}>"
         fields: list[FieldDef] = []
         self.fields(block, fields)
         self.structs[index] = facts.StructDef(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
-from reviewer.program.link import Func, Program, reachable
+from reviewer.program.link import Func, Program
+from reviewer.program.linkage import reachable
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame, at_home
 
@@ -156,8 +157,8 @@ class Calls:
             files = [f for f in files if f == path or f.startswith(folder + "/")]
         needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         # A macro may name the field in one file and be used in another, so headers count through their macros.
-        files = [f for f in files if needle.search(self.program.text(f))]
         self.program.load(files)
+        files = [f for f in files if needle.search(self.program.text(f))]
         for file in files:
             for name in self._initialised(file, struct, field):
                 for func in self._function(name, file):
@@ -176,7 +177,7 @@ class Calls:
         return got
 
     def _initialised(self, file: str, struct: str, field: str) -> Iterator[str]:
-        for v in self.program.variables_with_values(file):
+        for v in self.program.initialised_with(file, field):
             if v.value is not None:
                 yield from self._in_value(v.value, v.type, file, struct, field, 0)
         for func in self.program.functions_with(file, struct.partition("@")[0].split(" ", 1)[1], field):

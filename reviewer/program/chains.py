@@ -10,6 +10,7 @@ from reviewer.parse.facts import Call, Expr, Index, Items, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
+from reviewer.program.linkage import ASIDE
 from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainCall, ChainRegister
 from reviewer.program.structs import Frame
@@ -68,42 +69,42 @@ class Chains:
             if m.chain_register is not None and not m.chain_register.remove
         }
         self.makers = {n: m.chain_head for n, m in models.items() if m.chain_head is not None}
+        self.tags = {type_.split(" ")[1]: type_ for type_ in HEAD_TYPES}
 
     # --- heads ----------------------------------------------------------------------------------
 
     def heads(self, wanted: str | None = None) -> list[NotifierChain]:
         """Chains whose head is defined at file scope or initialised at run time; all, or those named ``wanted``."""
         found: dict[str, NotifierChain] = {}
-        names = self.program.names.files_mentioning(self.makers)
-        files = sorted({f for paths in names.values() for f in paths})
-        if wanted is not None:
-            mentioning = set(self.program.names.files_mentioning([wanted]).get(wanted, ()))
-            files = [f for f in files if f in mentioning]
-        files = [f for f in files if f.endswith((".c", ".h")) and f.split("/", 1)[0] not in ("tools", "Documentation")]
+        words = [wanted.rpartition(":")[2].rpartition(".")[2]] if wanted is not None else [*self.makers, *self.tags]
+        names = self.program.names.files_mentioning(words)
+        files = sorted({f for paths in names.values() for f in paths if f.split("/", 1)[0] not in ASIDE})
         self.program.load(files)
         for file in files:
             for chain in self._heads_in(file):
-                if wanted is None or chain.short == wanted or chain.head == wanted:
+                if wanted is None or wanted in (chain.short, chain.head):
                     found.setdefault(chain.head, chain)
         return list(found.values())
 
-    def _heads_in(self, file: str) -> Iterator[NotifierChain]:
-        for use in self.program.outline(file).uses:
-            maker = self.makers.get(use.name)
-            given = use.args[maker.head] if maker is not None and maker.head < len(use.args) else None
-            if maker is not None and isinstance(given, Name):
-                word = given.id
-                yield NotifierChain(f"{file}:{word}" if use.static else word, maker.kind, file, use.line)
-        for v in self.program.outline(file).variables:
-            maker = self.makers.get(v.macro)
-            if maker is not None:
-                yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, maker.kind, file, v.line)
-            elif v.type.name in HEAD_TYPES and not v.type.pointer and not v.extern:
-                yield NotifierChain(f"{file}:{v.name}" if v.static else v.name, HEAD_TYPES[v.type.name], file, v.line)
-        for s in self.program.outline(file).structs:
-            for f in s.fields:
-                if f.type.name in HEAD_TYPES and not f.type.pointer and not s.name.startswith("struct <anon"):
-                    yield NotifierChain(f"{s.name}.{f.name}", HEAD_TYPES[f.type.name], file, s.line)
+    def _heads_in(self, path: str) -> Iterator[NotifierChain]:
+        file = self.program.file(path)
+        for name, maker in self.makers.items():
+            for use in file.uses(name):
+                given = use.args[maker.head] if maker.head < len(use.args) else None
+                if isinstance(given, Name):
+                    word = given.id
+                    yield NotifierChain(f"{path}:{word}" if use.static else word, maker.kind, path, use.line)
+            for v in file.variables(name):
+                if v.macro == name:
+                    yield NotifierChain(f"{path}:{v.name}" if v.static else v.name, maker.kind, path, v.line)
+        for tag, type_ in self.tags.items():
+            for v in file.variables(tag):
+                if v.type.name == type_ and not v.type.pointer and not v.extern:
+                    yield NotifierChain(f"{path}:{v.name}" if v.static else v.name, HEAD_TYPES[type_], path, v.line)
+            for s in file.structs(tag):
+                for f in s.fields:
+                    if f.type.name == type_ and not f.type.pointer and not s.name.startswith("struct <anon"):
+                        yield NotifierChain(f"{s.name}.{f.name}", HEAD_TYPES[type_], path, s.line)
 
     # --- uses -----------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Chains:
         files = self.program.names.files_mentioning([func.name]).get(func.name, ())
         if func.static and func.path.endswith(".c"):
             files = tuple(f for f in files if f in self.program.unit(func.path))
-        files = tuple(f for f in files if f.split("/", 1)[0] not in ("tools", "Documentation", "samples"))
+        files = tuple(f for f in files if f.split("/", 1)[0] not in ASIDE)
         self.program.load(files)
         for file in files:
             for caller in self.program.functions_with(file, func.name):

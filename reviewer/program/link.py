@@ -1,7 +1,7 @@
 """Facts of one revision, linked on demand: from a name in a file to what it means there.
 
-Nothing is linked ahead of a question. Outlines are read when a name leads to their file, bodies when a path
-through the program needs them.
+Nothing is linked ahead of a question. A file is read when a name leads to it, and of a file only the pieces that the name
+leads to; a body is made when a path through the program needs it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import tree_sitter
-import tree_sitter_c
 
 from reviewer.errors import MissingContent
 from reviewer.parse import cfg, facts
 from reviewer.parse.constexpr import evaluate
 from reviewer.parse.dialect import Dialect
+from reviewer.parse.extract import parser
 from reviewer.parse.normalise import normalise
+from reviewer.parse.pieces import Pieces
+from reviewer.parse.skim import Piece
 from reviewer.program.gfp import GfpFlags
+from reviewer.program.linkage import MAX_CANDIDATES, architecture, by_distance, closest, distance, reachable
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
 
@@ -32,11 +35,8 @@ if TYPE_CHECKING:
 GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """Where the allocation flags are defined: the first since 6.0, the second before."""
 
-MAX_CANDIDATES = 8
-"""Definitions of one name that a call may mean; beyond it the call is left unresolved."""
-
-ASIDE = ("tools", "scripts", "samples", "Documentation", "usr")
-"""Folders whose programs are not linked with the kernel's: names do not cross their border."""
+MAX_HEADERS, MAX_INCLUDES = 500, 4
+"""Headers that are looked into for what a file sees of others, and how many includes deep."""
 
 
 class Content(Protocol):
@@ -45,6 +45,7 @@ class Content(Protocol):
     def read(self, path: str) -> bytes: ...
     def blob(self, path: str) -> str: ...
     def exists(self, path: str) -> bool: ...
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]: ...
 
 
 class Names(Protocol):
@@ -56,12 +57,6 @@ class Names(Protocol):
     def files_mentioning(
         self, names: Iterable[str], under: Sequence[str] = ()
     ) -> dict[str, tuple[str, ...]]: ...
-
-
-class Outlines(Protocol):
-    """Outlines by path, from the store or from the parser."""
-
-    def __call__(self, paths: Sequence[str]) -> Iterator[tuple[str, facts.FileFacts]]: ...
 
 
 class Bodies(Protocol):
@@ -82,32 +77,37 @@ class Func:
     key: str
     path: str
     name: str
-    definition: facts.Function | None
+    source: tuple[Pieces, Piece] | None
     macro: facts.Macro | None = None
 
     @property
+    def definition(self) -> facts.Function | None:
+        """The function's header; None for a macro."""
+        return self.source[0].signature(self.source[1]) if self.source is not None else None
+
+    @property
     def parameters(self) -> tuple[facts.Variable, ...]:
-        if self.definition is not None:
-            return self.definition.parameters
+        if self.source is not None:
+            return self.source[0].signature(self.source[1]).parameters
         assert self.macro is not None
         return tuple(facts.Variable(p, facts.CType("?")) for p in self.macro.parameters or ())
 
     @property
     def calls(self) -> tuple[str, ...]:
         """Distinct names that the function calls; none are known of a macro."""
-        return self.definition.calls if self.definition is not None else ()
+        return self.source[0].signature(self.source[1]).calls if self.source is not None else ()
 
     @property
     def line(self) -> int:
         """1-based line on which row 0 of the body stands."""
-        if self.definition is not None:
-            return self.definition.line
+        if self.source is not None:
+            return self.source[0].signature(self.source[1]).line
         assert self.macro is not None
         return self.macro.line
 
     @property
     def static(self) -> bool:
-        return self.definition is None or self.definition.static
+        return self.source is None or self.source[0].signature(self.source[1]).static
 
     def line_of(self, at: int) -> int:
         """1-based line in the file of a position in the body."""
@@ -120,81 +120,73 @@ class Program:
     :ivar skipped: files that could not be read or parsed, with the reason.
     """
 
-    def __init__(
-        self, content: Content, names: Names, outlines: Outlines, bodies: Bodies, models: ApiModels, dialect: Dialect
-    ) -> None:
+    def __init__(self, content: Content, names: Names, bodies: Bodies, models: ApiModels, dialect: Dialect) -> None:
         self.content = content
         self.names = names
-        self.outlines = outlines
         self.bodies = bodies
         self.models = models
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
-        self._facts: dict[str, facts.FileFacts] = {}
-        self._index: dict[str, FileIndex] = {}
+        self._files: dict[str, Pieces] = {}
+        self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
-        self._text: dict[str, bytes] = {}
         self._resolved: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._constants: dict[tuple[str, str], int | None] = {}
+        self._enumerators: dict[tuple[str, str], int | None] = {}
+        self._typedefs: dict[tuple[str, str], facts.CType | None] = {}
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
+        self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._units: dict[str, tuple[str, ...]] = {}
+        self._visible: dict[str, tuple[str, ...]] = {}
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
-        self._seen_typedefs: dict[str, facts.CType] = {}
-        self._seen_enumerators: dict[str, int] = {}
-        self._seen_returns: dict[str, facts.CType] = {}
         self._parser: tree_sitter.Parser | None = None
 
     # --- files ----------------------------------------------------------------------------------
 
     def load(self, paths: Iterable[str]) -> None:
-        """Bring the outlines of ``paths`` in, together: cheaper than one by one."""
-        missing = [p for p in dict.fromkeys(paths) if p and p not in self._facts]
-        if not missing:
+        """Read ``paths`` together: cheaper than one by one."""
+        missing = [p for p in dict.fromkeys(paths) if p and p not in self._files]
+        if len(missing) < 2:
             return
-        for path, got in self.outlines(missing):
-            self._facts[path] = got
-        for path in missing:
-            self._facts.setdefault(path, EMPTY)
-            index = self.index(path)
-            for name, type_ in index.typedefs.items():
-                self._seen_typedefs.setdefault(name, type_)
-            for name, number in index.enumerators.items():
-                self._seen_enumerators.setdefault(name, number)
-            for name, prototype in index.prototypes.items():
-                self._seen_returns.setdefault(name, prototype.type)
+        for path, got in self.content.read_many(missing):
+            self._files[path] = self._pieces(path, got)
 
-    def outline(self, path: str) -> facts.FileFacts:
-        got = self._facts.get(path)
-        if got is None:
-            self.load([path])
-            got = self._facts.get(path, EMPTY)
-        return got
+    def _pieces(self, path: str, got: bytes | MissingContent) -> Pieces:
+        if isinstance(got, MissingContent):
+            self.skipped[path] = got.what
+            got = b""
+        pieces = Pieces(got, self.dialect)
+        if pieces.problem:
+            self.skipped[path] = f"{path}: {pieces.problem}"
+        return pieces
 
-    def index(self, path: str) -> FileIndex:
-        """Look-up tables of one file's outline, with what its file-scope macro uses expand to."""
-        got = self._index.get(path)
+    def file(self, path: str) -> Pieces:
+        """A file, read on demand; empty, and listed in ``skipped``, if it cannot be read."""
+        got = self._files.get(path)
         if got is None:
-            got = self._index[path] = FileIndex(path, self.outline(path))
+            text: bytes | MissingContent
+            try:
+                text = self.content.read(path)
+            except MissingContent as e:
+                text = e
+            got = self._files[path] = self._pieces(path, text)
         return got
 
     def loaded(self) -> list[str]:
-        """Paths whose outline has been read so far."""
-        return [p for p, f in self._facts.items() if f is not EMPTY]
+        """Paths of the files that have been read so far."""
+        return list(self._files)
+
+    def counts(self) -> tuple[int, int]:
+        """How many functions have been executed or looked into so far, and in how many a parse error stands."""
+        made = [b for b in self._bodies.values() if b is not None]
+        return len(made), sum(b.broken for b in made)
 
     def text(self, path: str) -> bytes:
         """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read."""
-        got = self._text.get(path)
-        if got is None:
-            try:
-                got = self.content.read(path)
-            except MissingContent as e:
-                self.skipped[path] = e.what
-                got = b""
-            self._text[path] = got
-        return got
+        return self.file(path).text
 
     def line_text(self, path: str, line: int) -> str:
         """The source line, without surrounding blanks; empty where there is none."""
@@ -221,8 +213,9 @@ class Program:
         return got
 
     def _make_body(self, func: Func) -> facts.Body | None:
-        if func.definition is not None:
-            original = self.text(func.path)[func.definition.start : func.definition.end]
+        if func.source is not None:
+            file, piece = func.source
+            original = file.text[piece.start : piece.end]
         else:
             assert func.macro is not None
             params = ", ".join("..." if p.endswith("...") else p for p in func.macro.parameters or ())
@@ -236,7 +229,7 @@ class Program:
         if kept is not None:
             return kept
         if self._parser is None:
-            self._parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
+            self._parser = parser()
         root = self._parser.parse(normalise(original, self.dialect)).root_node
         node = find_definition(root)
         if node is None:
@@ -250,64 +243,111 @@ class Program:
     def unit(self, path: str) -> tuple[str, ...]:
         """Files that share the statics of ``path``: what it includes by ``"..."``, and who so includes it.
 
-        A header that several sources include belongs to the first of them in the same folder.
+        A header with functions of its own (not inline ones) that several sources include belongs to the first of them in
+        the same folder.
         """
         got = self._units.get(path)
         if got is None:
             root = path
-            if path.endswith(".h") and "/include/" not in f"/{path}":
+            if path.endswith(".h") and "/include/" not in f"/{path}" and self._defines_statics(path):
                 root = self._includer(path) or path
             got = self._units[path] = tuple(dict.fromkeys([path, root, *self._included(root)]))
         return got
+
+    def _defines_statics(self, path: str) -> bool:
+        """Whether a header holds functions that are no inline ones: a piece of a source file, really."""
+        file = self.file(path)
+        inline = self.dialect.inline_words | {b"inline"}
+        return any(not inline & set(file.text[p.start : p.brace].split()) for p in file.all_functions())
 
     def _includer(self, path: str) -> str | None:
         """The ``.c`` file of the same folder that includes this header and is meant to: by a quoted include."""
         folder, base = posixpath.split(path)
         for user in self.names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:
-                for include in self.outline(user).includes:
-                    if not include.system and posixpath.normpath(posixpath.join(folder, include.path)) == path:
+                for name, system in self.file(user).includes():
+                    if not system and posixpath.normpath(posixpath.join(folder, name)) == path:
                         return user
         return None
 
     def _included(self, path: str, depth: int = 3) -> list[str]:
         found: list[str] = []
         folder = posixpath.dirname(path)
-        for include in self.outline(path).includes:
-            if include.system:
+        for name, system in self.file(path).includes():
+            if system:
                 continue
-            target = posixpath.normpath(posixpath.join(folder, include.path))
+            target = posixpath.normpath(posixpath.join(folder, name))
             if target != path and target not in found and self.content.exists(target):
                 found.append(target)
                 if depth > 1:
                     found.extend(t for t in self._included(target, depth - 1) if t not in found)
         return found
 
+    def visible(self, path: str) -> tuple[str, ...]:
+        """Headers that ``path`` includes, directly or through others, the nearest first; within limits."""
+        got = self._visible.get(path)
+        if got is None:
+            seen: dict[str, None] = {}
+            level = [path]
+            for _ in range(MAX_INCLUDES):
+                new = dict.fromkeys(h for p in level for h in self._headers(p) if h not in seen)
+                seen.update(new)
+                level = list(new)
+                if len(seen) > MAX_HEADERS:
+                    break
+            got = self._visible[path] = tuple(seen)
+        return got
+
+    def _headers(self, path: str) -> tuple[str, ...]:
+        got = self._direct.get(path)
+        if got is None:
+            folder = posixpath.dirname(path)
+            arch = architecture(path)
+            found: list[str] = []
+            for name, system in self.file(path).includes():
+                wanted = [f"include/{name}", f"include/uapi/{name}"]
+                if arch is not None:
+                    wanted[:0] = [f"arch/{arch}/include/{name}", f"arch/{arch}/include/uapi/{name}"]
+                elif name.startswith("asm/"):
+                    wanted.append(f"include/asm-generic/{name[4:]}")
+                if not system:
+                    wanted.insert(0, posixpath.normpath(posixpath.join(folder, name)))
+                found.extend(next(([w] for w in wanted if self.content.exists(w)), []))
+            got = self._direct[path] = tuple(found)
+        return got
+
+    @cached_property
+    def _direct(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
     def functions(self, path: str, name: str) -> tuple[Func, ...]:
         """Definitions of ``name`` in ``path``, alternatives under ``#if`` each, in the order of the file."""
-        return self.index(path).functions.get(name, ())
+        key = (path, name)
+        got = self._functions.get(key)
+        if got is None:
+            file = self.file(path)
+            got = self._functions[key] = tuple(
+                Func(f"{path}#{name}@{i}", path, name, (file, piece)) for i, piece in enumerate(file.functions(name))
+            )
+        return got
+
+    def _func(self, path: str, piece: Piece) -> Func:
+        return next(f for f in self.functions(path, piece.name) if f.source is not None and f.source[1] is piece)
 
     def functions_in(self, path: str) -> Iterator[Func]:
         """Every function that ``path`` defines, in the order of the file."""
-        for definition in self.outline(path).functions:
-            for func in self.functions(path, definition.name):
-                if func.definition is definition:
-                    yield func
+        return (self._func(path, piece) for piece in self.file(path).all_functions())
 
     def functions_at(self, path: str, offsets: Sequence[int]) -> Iterator[Func]:
         """Functions of ``path`` whose text covers one of these byte offsets."""
-        for func in self.functions_in(path):
-            definition = func.definition
-            if definition is not None and any(definition.start <= o < definition.end for o in offsets):
-                yield func
+        pieces = (self.file(path).skim.piece_at(o) for o in offsets)
+        for piece in dict.fromkeys(pieces):
+            if piece is not None and piece.name:
+                yield self._func(path, piece)
 
     def functions_with(self, path: str, word: str, *more: str) -> Iterator[Func]:
         """Functions of ``path`` in whose body all these words stand (called, read, written), in the order of the file."""
-        words = (word, *more)
-        for func in self.functions_in(path):
-            definition = func.definition
-            if definition is not None and all(w in definition.mentions or w in definition.calls for w in words):
-                yield func
+        return (self._func(path, piece) for piece in self.file(path).functions_with(word, *more))
 
     def resolve(self, name: str, path: str) -> tuple[Func, ...]:
         """What a call of ``name`` in ``path`` means: the definitions that the linker could choose.
@@ -334,10 +374,10 @@ class Program:
         files = [f for f in self.names.files_defining(name) if reachable(f, path)]
         files = by_distance(files, path)[:MAX_CANDIDATES]
         self.load(files)
-        found = [f for p in files for f in self.functions(p, name) if not f.static or p.endswith(".h")]
+        found = [f for p in files for f in self.functions(p, name) if p.endswith(".h") or not f.static]
         if found:
             outside = [f for f in found if f.path.endswith(".c")]
-            if outside or any(f.definition is not None and f.definition.calls for f in found):
+            if outside or any(f.calls for f in found):
                 best = outside or found
                 nearest = min(distance(f.path, path) for f in best)
                 return real_bodies(tuple(f for f in best if distance(f.path, path) == nearest))
@@ -347,10 +387,9 @@ class Program:
         return (macro,) if macro is not None else stubs
 
     def macro_function(self, name: str, path: str, files: Sequence[str]) -> Func | None:
-        self.load(files)
+        """The function-like macro with a body, in the first of ``files`` that has one."""
         for file in files:
-            found = self.index(file).macros.get(name)
-            for macro in found or ():
+            for macro in self.file(file).macros(name):
                 if macro.parameters is not None and macro.body.strip():
                     return Func(f"{file}#{name}@{macro.line}", file, name, None, macro)
         return None
@@ -365,10 +404,10 @@ class Program:
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
         for file in self.unit(path):
-            for macro in self.index(file).macros.get(name, ()):
+            for macro in self.file(file).macros(name):
                 return file, macro
         for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
-            for macro in self.index(file).macros.get(name, ()):
+            for macro in self.file(file).macros(name):
                 return file, macro
         return None
 
@@ -378,6 +417,7 @@ class Program:
         return got[1] if got is not None else None
 
     def struct_at(self, name: str, path: str) -> tuple[str, facts.StructDef] | None:
+        """The same with the file that defines it."""
         key = (name, path)
         if key not in self._structs:
             self._structs[key] = self._struct(name, path)
@@ -387,22 +427,32 @@ class Program:
         name, _, home = name.partition("@")
         if home:
             path = home
-        own = self.index(path).structs.get(name)
+        own = self.file(path).struct(name)
         if own is not None:
             return path, own
         files = self.names.files_defining_struct(name)
         for file in closest([f for f in files if reachable(f, path)], path):
-            found = self.index(file).structs.get(name)
+            found = self.file(file).struct(name)
             if found is not None:
                 return file, found
         return None
 
     def typedef(self, name: str, path: str) -> facts.CType | None:
-        for file in self.unit(path):
-            found = self.index(file).typedefs.get(name)
-            if found is not None:
-                return found
-        return self._seen_typedefs.get(name)
+        """What a typedef's name stands for in ``path``, or None."""
+        key = (name, posixpath.dirname(path))
+        if key not in self._typedefs:
+            self._typedefs[key] = next(
+                (t for f in self._declaring(name, path) if (t := self.file(f).typedef(name)) is not None), None
+            )
+        return self._typedefs[key]
+
+    def _declaring(self, name: str, path: str) -> Iterator[str]:
+        """Files that ``path`` sees and at whose file scope the name stands."""
+        word = name.encode("utf-8", "surrogateescape")
+        for file in dict.fromkeys((*self.unit(path), *self.visible(path))):
+            got = self.file(file)
+            if word in got.text and got.declares(name):
+                yield file
 
     def variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The file-scope variable that ``name`` is in ``path``, with the file that defines it."""
@@ -414,13 +464,13 @@ class Program:
     def _variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         declared = None
         for file in self.unit(path):
-            found = self.index(file).variables.get(name)
+            found = self.file(file).variable(name)
             if found is not None:
                 if not found.extern:
                     return file, found
                 declared = (file, found)
         for file in by_distance([f for f in self.names.files_defining(name) if reachable(f, path)], path):
-            found = self.index(file).variables.get(name)
+            found = self.file(file).variable(name)
             if found is not None and not found.static:
                 if not found.extern:
                     return file, found
@@ -429,18 +479,60 @@ class Program:
 
     def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The variable that ``name`` is in the unit of ``path``; nothing outside the unit is read."""
-        for file in self.unit(path):
-            found = self.index(file).variables.get(name)
-            if found is not None and not found.extern:
-                return file, found
-        return None
+        key = (name, path)
+        if key not in self._own:
+            self._own[key] = None
+            for file in self.unit(path):
+                found = self.file(file).variable(name)
+                if found is not None and not found.extern:
+                    self._own[key] = (file, found)
+                    break
+        return self._own[key]
 
     def enumerator(self, name: str, path: str) -> int | None:
-        for file in self.unit(path):
-            got = self.index(file).enumerators.get(name)
-            if got is not None:
-                return got
-        return self._seen_enumerators.get(name)
+        """The value of an enumerator that ``path`` sees, or None; None, too, where it differs by configuration."""
+        key = (name, posixpath.dirname(path))
+        if key not in self._enumerators:
+            self._enumerators[key] = None
+            for file in self._declaring(name, path):
+                known = {v for group in self.file(file).enums(name) if (v := self._value_in(group, name, file)) is not None}
+                if known:
+                    self._enumerators[key] = known.pop() if len(known) == 1 else None
+                    break
+        return self._enumerators[key]
+
+    def _value_in(self, group: tuple[facts.Enumerator, ...], name: str, path: str) -> int | None:
+        values: dict[str, int] = {}
+        last: int | None = -1
+        for e in group:
+            if e.value is None:
+                last = last + 1 if last is not None else None
+            else:
+                last = self._enumerator_value(e.value, values, path)
+            if e.name == name:
+                return last
+            if last is not None:
+                values[e.name] = last
+        return None
+
+    def _enumerator_value(self, expr: facts.Expr, before: dict[str, int], path: str) -> int | None:
+        from reviewer.program.values import rebuild
+
+        def leaf(e: facts.Expr) -> facts.Expr | None:
+            if isinstance(e, facts.Name):
+                known = before.get(e.id)
+                if known is None:
+                    macro = self.macro(e.id, path)
+                    if macro is not None and macro.parameters is None:
+                        known = evaluate(macro.body, FileMacros(self, path))
+                return facts.Const(known) if known is not None else None
+            if isinstance(e, facts.Text):
+                known = evaluate(e.text, FileMacros(self, path))
+                return facts.Const(known) if known is not None else None
+            return None
+
+        got = rebuild(expr, leaf)
+        return got.value if isinstance(got, facts.Const) else None
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""
@@ -463,19 +555,18 @@ class Program:
 
     def ambiguous(self, name: str, path: str) -> bool:
         """Whether a macro has several values, one per configuration: then it decides nothing."""
-        key = (name, posixpath.dirname(path))
-        found = self._macros.get(key)
+        found = self._macros.get((name, posixpath.dirname(path)))
         if found is None:
             return False
-        return len({m.body for m in self.index(found[0]).macros.get(name, ())}) > 1
+        return len({m.body for m in self.file(found[0]).macros(name)}) > 1
 
     def return_type(self, name: str, path: str) -> facts.CType | None:
-        """What a function that is only declared returns, by the prototypes read so far."""
+        """What a function that is only declared returns."""
         for file in self.unit(path):
-            found = self.index(file).prototypes.get(name)
+            found = self.file(file).prototype(name)
             if found is not None:
                 return found.type
-        return self._seen_returns.get(name)
+        return None
 
     # --- masks ----------------------------------------------------------------------------------
 
@@ -506,11 +597,9 @@ class Program:
             got = self._frames[func.key] = Frame(self, func)
         return got
 
-    def variables_with_values(self, path: str) -> Iterator[facts.Variable]:
-        """File-scope variables that have an initialiser."""
-        for v in self.outline(path).variables:
-            if v.value is not None:
-                yield v
+    def initialised_with(self, path: str, word: str) -> Iterator[facts.Variable]:
+        """File-scope variables of ``path`` in whose declaration or initialiser the word stands."""
+        return (v for v in self.file(path).variables(word) if v.value is not None)
 
     def table_entry(self, path: str, table: facts.Variable, struct: str, field: str) -> Iterator[str]:
         """Functions that a variable's initialiser, or a table that it points to, puts into ``struct T.field``."""
@@ -530,7 +619,7 @@ class Program:
     def meant(self, name: str, path: str) -> str:
         """The object that an object-like macro such as ``PCI_PM_OPS_PTR`` stands for; ``name`` itself otherwise."""
         for file in self.unit(path):
-            for macro in self.index(file).macros.get(name, ()):
+            for macro in self.file(file).macros(name):
                 m = OBJECT.fullmatch(macro.body)
                 if macro.parameters is None and m is not None and m[1] != "NULL":
                     return m[1]
@@ -566,66 +655,11 @@ class FileMacros:
         return self.program.enumerator(name, self.path)
 
 
-class FileIndex:
-    """Look-up tables over one outline."""
-
-    def __init__(self, path: str, file: facts.FileFacts) -> None:
-        self.path = path
-        functions: dict[str, list[Func]] = {}
-        for i, f in enumerate(file.functions):
-            functions.setdefault(f.name, []).append(Func(f"{path}#{f.name}@{i}", path, f.name, f))
-        self.functions = {n: tuple(fs) for n, fs in functions.items()}
-        macros: dict[str, list[facts.Macro]] = {}
-        for m in file.macros:
-            macros.setdefault(m.name, []).append(m)
-        self.macros = {n: tuple(ms) for n, ms in macros.items()}
-        self.structs: dict[str, facts.StructDef] = {}
-        for s in file.structs:
-            if s.fields or s.name not in self.structs:
-                self.structs[s.name] = s
-        self.typedefs = {t.name: t.type for t in file.typedefs}
-        self.variables: dict[str, facts.Variable] = {}
-        for v in file.variables:
-            old = self.variables.get(v.name)
-            if old is None or old.extern or (old.value is None and v.value is not None):
-                self.variables[v.name] = v
-        self.prototypes = {p.name: p for p in file.prototypes}
-        self.enumerators: dict[str, int] = {}
-        several: set[str] = set()
-        for group in file.enumerators:
-            last: int | None = -1
-            for e in group:
-                if e.value is None:
-                    last = last + 1 if last is not None else None
-                else:
-                    last = self._enumerator_value(e.value)
-                if last is not None:
-                    if self.enumerators.get(e.name, last) != last:
-                        several.add(e.name)  # one value per configuration: it decides nothing
-                    self.enumerators[e.name] = last
-
-        for name in several:
-            del self.enumerators[name]
-
-    def _enumerator_value(self, expr: facts.Expr) -> int | None:
-        from reviewer.program.values import rebuild
-
-        def leaf(e: facts.Expr) -> facts.Expr | None:
-            if isinstance(e, facts.Name) and e.id in self.enumerators:
-                return facts.Const(self.enumerators[e.id])
-            return None
-
-        got = rebuild(expr, leaf)
-        return got.value if isinstance(got, facts.Const) else None
-
-
 STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)
 """A macro body that stands for statements; any other is an expression, and so the value of the macro."""
 
 OBJECT = re.compile(r"[\s(&]*([A-Za-z_]\w*)[\s)]*")
 """A macro body that names one object or its address."""
-
-EMPTY = facts.FileFacts((), (), (), (), (), (), (), (), (), 0, "unread")
 
 
 def find_definition(root: tree_sitter.Node) -> tree_sitter.Node | None:
@@ -644,60 +678,5 @@ def real_bodies(funcs: tuple[Func, ...]) -> tuple[Func, ...]:
     """Of alternatives under ``#if``, those with something in them; all, if none has."""
     if len(funcs) < 2:
         return funcs
-    real = tuple(f for f in funcs if f.definition is not None and f.definition.calls)
+    real = tuple(f for f in funcs if f.calls)
     return (real or funcs)[:MAX_CANDIDATES]
-
-
-def architecture(path: str) -> str | None:
-    parts = path.split("/", 2)
-    return parts[1] if parts[0] == "arch" and len(parts) > 2 else None
-
-
-def reachable(definition: str, user: str) -> bool:
-    """Whether code in ``user`` can be linked with a definition in ``definition``."""
-    top = definition.split("/", 1)[0]
-    if top in ASIDE and user.split("/", 1)[0] != top:
-        return False
-    there, here = architecture(definition), architecture(user)
-    return there is None or here is None or there == here
-
-
-def closest(files: Sequence[str], user: str, limit: int = MAX_CANDIDATES) -> list[str]:
-    """The candidates that are nearest to ``user``: its own file, its folder, headers, the core, the rest."""
-    if len(files) <= 1:
-        return list(files)
-    best = min(distance(f, user) for f in files)
-    return by_distance([f for f in files if distance(f, user) == best], user)[:limit]
-
-
-def by_distance(files: Sequence[str], user: str) -> list[str]:
-    """The candidates, the nearest to ``user`` first."""
-    return sorted(files, key=lambda f: (distance(f, user), -common_depth(f, user), f))
-
-
-def distance(file: str, user: str) -> int:
-    """How far a definition in ``file`` is from ``user``: the same file, folder, driver, headers, architecture, core."""
-    folder = posixpath.dirname(user)
-    if file == user:
-        return 0
-    if posixpath.dirname(file) == folder:
-        return 1
-    if file.startswith("include/"):
-        return 3
-    if folder and common_depth(file, user) >= 3:
-        return 2
-    there = architecture(file)
-    if there is not None:
-        return 4 if there == architecture(user) else 6
-    return 5
-
-
-def common_depth(a: str, b: str) -> int:
-    n = 0
-    for x, y in zip(a.split("/"), b.split("/"), strict=False):
-        if x != y:
-            break
-        n += 1
-    return n
-
-

@@ -1,0 +1,277 @@
+"""The facts of one file, piece by piece as they are asked for.
+
+The same facts as :mod:`reviewer.parse.extract` makes of a whole file, from the same code; a name leads to the pieces that
+could define it, and only those are parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from reviewer.parse import facts
+from reviewer.parse.conditions import Conditions
+from reviewer.parse.dialect import Dialect
+from reviewer.parse.extract import ANNOTATION, CALLED, COMMENT, INCLUDE, KEYWORDS, MAX_BYTES, MAX_PARSE, Outliner
+from reviewer.parse.lexical import Directive
+from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
+
+AFTER_TAG = re.compile(rb"[{;=*,]")
+"""What tells a struct's members, after attributes, from a use of its tag."""
+
+DEFINE = re.compile(rb"\s*#\s*define\s+(\w+)(\([^)\n]*\))?((?:[^\n\\]|\\\r?\n|\\.)*)")
+TAG = re.compile(r"(struct|union) (?:<anon:(\d+)>|(\w+))")
+
+
+class Pieces:
+    """One file, read on demand. ``problem`` says why nothing can be read of it, "" otherwise."""
+
+    def __init__(self, text: bytes, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.problem = ""
+        if len(text) > MAX_BYTES:
+            self.problem, text = "too large", b""
+        elif b"\0" in text[:4096]:
+            self.problem, text = "binary", b""
+        self.text = text
+        self.parsed_bytes = 0
+        self._skim: Skim | None = None
+        self._conditions: Conditions | None = None
+        self._outlines: dict[int, facts.FileFacts] = {}
+        self._signatures: dict[int, facts.Function] = {}
+        self._macros: dict[str, tuple[facts.Macro, ...]] = {}
+        self._lines: list[int] | None = None
+
+    @property
+    def skim(self) -> Skim:
+        if self._skim is None:
+            self._skim = skim(self.text, self.dialect)
+        return self._skim
+
+    @property
+    def conditions(self) -> Conditions:
+        if self._conditions is None:
+            self._conditions = Conditions(self.text)
+        return self._conditions
+
+    def line_at(self, offset: int) -> int:
+        """The 1-based line of the byte at ``offset``."""
+        return self.text.count(b"\n", 0, offset) + 1
+
+    # --- functions --------------------------------------------------------------------------------
+
+    def functions(self, name: str) -> list[Piece]:
+        """Definitions of the function, in the order of the file."""
+        return self.skim.named.get(name, [])
+
+    def all_functions(self) -> Iterator[Piece]:
+        """Every function definition, in the order of the file."""
+        return (p for p in self.skim.pieces if p.name)
+
+    def functions_with(self, word: str, *more: str) -> Iterator[Piece]:
+        """Function definitions in whose body all these words stand, in the order of the file."""
+        code = self.skim.code
+        others = [w.encode() for w in more]
+        for piece in self.skim.functions_with(word.encode()):
+            if all(any(True for _ in positions(code[piece.brace : piece.end], w)) for w in others):
+                yield piece
+
+    def signature(self, piece: Piece) -> facts.Function:
+        """The function's header; ``calls`` by a look at its text, ``mentions`` left out."""
+        got = self._signatures.get(piece.start)
+        if got is None:
+            got = self._signatures[piece.start] = self._signature(piece)
+        return got
+
+    def _signature(self, piece: Piece) -> facts.Function:
+        head = self.text[piece.start : piece.brace]
+        made = Outliner(head + b"{}\n", self.dialect)
+        try:
+            made.run()
+        except RecursionError:
+            made.functions.clear()
+        line = self.line_at(piece.start)
+        condition = self.conditions.at(piece.start)
+        calls = self.calls(piece)
+        for f in made.functions:
+            if f.name == piece.name or len(made.functions) == 1:
+                return msgspec.structs.replace(
+                    f, name=piece.name, start=piece.start, end=piece.end, line=line, name_line=f.name_line + line - 1,
+                    condition=condition, calls=calls,
+                )  # fmt: skip
+        annotations = tuple(a.decode("ascii", "replace") for a in ANNOTATION.findall(head))
+        words = set(head.split())
+        return facts.Function(
+            piece.name, facts.CType("?"), (), piece.start, piece.end, line, line, b"static" in words, b"inline" in words,
+            condition, annotations, calls, (), True,
+        )  # fmt: skip
+
+    def calls(self, piece: Piece) -> tuple[str, ...]:
+        """Distinct names that are followed by an argument list in the body, sorted."""
+        found = {c.decode("ascii", "replace") for c in CALLED.findall(self.skim.code, piece.brace, piece.end)}
+        return tuple(sorted(found - KEYWORDS))
+
+    # --- everything else --------------------------------------------------------------------------
+
+    def declares(self, word: str) -> bool:
+        """Whether the word stands at file scope at all."""
+        return word.encode("utf-8", "surrogateescape") in self.skim.outer_words()
+
+    def _declaring(self, word: str) -> Iterator[facts.FileFacts]:
+        for piece in self.skim.declaring(word.encode("utf-8", "surrogateescape")):
+            yield self.outline_of(piece)
+
+    def outline_of(self, piece: Piece) -> facts.FileFacts:
+        """What one piece declares, with the lines and conditions of the file."""
+        got = self._outlines.get(piece.start)
+        if got is None:
+            got = self._outlines[piece.start] = self._outline_of(piece)
+        return got
+
+    def _outline_of(self, piece: Piece) -> facts.FileFacts:
+        if piece.end - piece.start > MAX_PARSE:
+            return facts.FileFacts((), (), (), (), (), (), (), (), (), 0, "too large to parse")
+        self.parsed_bytes += piece.end - piece.start
+        made = Outliner(self.text[piece.start : piece.end] + b"\n", self.dialect, piece.start)
+        try:
+            made.run()
+        except RecursionError:
+            made.structs.clear()
+        shift = self.line_at(piece.start) - 1
+        outer = self.conditions.at(piece.start)
+        replace = msgspec.structs.replace
+
+        def under(condition: str) -> str:
+            return f"{outer} && {condition}" if outer and condition else outer or condition
+
+        return facts.FileFacts(
+            (),
+            tuple(replace(p, condition=under(p.condition)) for p in made.prototypes),
+            tuple(replace(s, line=s.line + shift, condition=under(s.condition)) for s in made.structs if s is not None),
+            tuple(made.typedefs),
+            tuple(replace(v, line=v.line + shift, condition=under(v.condition)) for v in made.variables),
+            tuple(made.enumerators),
+            (),
+            tuple(replace(u, line=u.line + shift, condition=under(u.condition)) for u in made.uses),
+            (), 0, "",
+        )  # fmt: skip
+
+    def struct(self, name: str) -> facts.StructDef | None:
+        """The definition of ``struct T``, ``union T`` or ``struct <anon:N>``; the one with members where there are two."""
+        m = TAG.fullmatch(name)
+        if m is None:
+            return None
+        if m[2] is not None:
+            piece = self.skim.piece_at(int(m[2]))
+            pieces = [piece] if piece is not None else []
+        else:
+            pieces = list(self._opening(m[3].encode()))
+        empty = None
+        for piece in pieces:
+            for s in self.outline_of(piece).structs:
+                if s.name == name:
+                    if s.fields:
+                        return s
+                    empty = empty or s
+        return empty
+
+    def _opening(self, tag: bytes) -> Iterator[Piece]:
+        """Pieces in which a brace follows the tag."""
+        if tag not in self.skim.outer_words():
+            return
+        code = self.skim.code
+        for at in positions(code, tag):
+            after = AFTER_TAG.search(code, at + len(tag), at + len(tag) + 300)
+            if after is None or after[0] != b"{" or word_before(code, at, max(0, at - 40)) not in (b"struct", b"union"):
+                continue
+            piece = self.skim.piece_at(at)
+            if piece is not None and not piece.name:
+                yield piece
+
+    def typedef(self, name: str) -> facts.CType | None:
+        """What the name stands for."""
+        for piece in self.skim.declaring(name.encode()):
+            if self.text.startswith(b"typedef", piece.start) or b"typedef" in self.text[piece.start : piece.end]:
+                for t in self.outline_of(piece).typedefs:
+                    if t.name == name:
+                        return t.type
+        return None
+
+    def variable(self, name: str) -> facts.Variable | None:
+        """The file-scope variable: its definition rather than a declaration, with an initialiser rather than without."""
+        best: facts.Variable | None = None
+        for found in self._declaring(name):
+            for v in found.variables:
+                if v.name == name and (best is None or best.extern or (best.value is None and v.value is not None)):
+                    best = v
+        return best
+
+    def prototype(self, name: str) -> facts.Prototype | None:
+        for found in self._declaring(name):
+            for p in found.prototypes:
+                if p.name == name:
+                    return p
+        return None
+
+    def enums(self, name: str) -> Iterator[tuple[facts.Enumerator, ...]]:
+        """The enumerations in which the name stands."""
+        for piece in self.skim.declaring(name.encode()):
+            if b"enum" in self.text[piece.start : piece.end]:
+                for group in self.outline_of(piece).enumerators:
+                    if any(e.name == name for e in group):
+                        yield group
+
+    def uses(self, name: str) -> Iterator[facts.Use]:
+        """Uses of the macro at file scope."""
+        for found in self._declaring(name):
+            yield from (u for u in found.uses if u.name == name)
+
+    def variables(self, *words: str) -> Iterator[facts.Variable]:
+        """File-scope variables of the pieces in which all these words stand."""
+        for piece in self._with(words):
+            yield from self.outline_of(piece).variables
+
+    def structs(self, *words: str) -> Iterator[facts.StructDef]:
+        """Structs of the pieces in which all these words stand."""
+        for piece in self._with(words):
+            if piece.brace >= 0:
+                yield from self.outline_of(piece).structs
+
+    def _with(self, words: tuple[str, ...]) -> Iterator[Piece]:
+        code = self.skim.code
+        first, *rest = [w.encode() for w in words]
+        for piece in self.skim.declaring(first):
+            if all(any(True for _ in positions(code[piece.start : piece.end], w)) for w in rest):
+                yield piece
+
+    # --- the preprocessor -------------------------------------------------------------------------
+
+    def macros(self, name: str) -> tuple[facts.Macro, ...]:
+        """The definitions of a macro, in the order of the file."""
+        got = self._macros.get(name)
+        if got is None:
+            got = self._macros[name] = ()
+            if name.encode("utf-8", "surrogateescape") in self.text:
+                got = self._macros[name] = tuple(self._macro(line) for line in self.skim.macros(name))
+        return got
+
+    def _macro(self, line: Directive) -> facts.Macro:
+        m = DEFINE.match(self.text, line.start)
+        assert m is not None
+        body = COMMENT.sub(b" ", m[3]).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+        parameters = None
+        if m[2] is not None:
+            words = (p.strip() for p in m[2][1:-1].decode("utf-8", "replace").split(","))
+            parameters = tuple(w for w in words if w)
+        at = self.text.find(b"#", line.start)
+        return facts.Macro(
+            m[1].decode("utf-8", "replace"), parameters, " ".join(body.decode("utf-8", "replace").split()),
+            self.line_at(at), self.conditions.at(at),
+        )  # fmt: skip
+
+    def includes(self) -> Iterator[tuple[str, bool]]:
+        """``(path, system)`` of each ``#include``."""
+        for m in INCLUDE.finditer(self.text):
+            yield m[2].decode("utf-8", "replace").strip(), m[1] == b"<"
