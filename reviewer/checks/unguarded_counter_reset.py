@@ -117,11 +117,13 @@ def fix(analysis: Analysis, reset: Access, value: int) -> str | None:
 
 def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, name: str) -> Iterator[Finding]:
     """Somebody else resets what the callback changes, with no lock in common."""
-    unit = set(analysis.program.unit(callback.func.path))
-    inside_ = {v.func.key for v in closure.visits}
-    changes = [a for a in closure.accesses if a.object == name and a.op in CHANGES and a.func.path in unit]
-    if not changes or not is_variable(name):
+    if not is_variable(name) or not analysis.shared.exists(name, callback.func.path):
         return
+    unit = set(analysis.program.unit(callback.func.path))
+    changes = [a for a in closure.accesses if a.object == name and a.op in CHANGES and a.func.path in unit]
+    if not changes or not is_number(analysis, changes[0]):
+        return
+    inside_ = {v.func.key for v in closure.visits}
     others = analysis.shared.elsewhere(name, callback.func.path)
     counts = distinct(a for a in [*changes, *others] if a.op in COUNTS and not a.atomic)
     if not counts:
@@ -152,6 +154,17 @@ def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, name: st
 def is_variable(name: str) -> bool:
     """A variable rather than a field: the same instance for sure."""
     return not name.startswith(("struct ", "union ", "*"))
+
+
+def is_number(analysis: Analysis, access: Access) -> bool:
+    """Whether the object holds a number: a pointer, a list or a lock is no counter."""
+    frame = analysis.program.frame(access.func)
+    type_ = frame.type_of(access.path)
+    if type_ is None:
+        return True
+    if type_.pointer or type_.array:
+        return False
+    return access.atomic or not type_.name.startswith(("struct ", "union "))
 
 
 def distinct(accesses: Iterator[Access] | list[Access]) -> list[Access]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Index, Member, Name, Read, Write
@@ -217,16 +218,24 @@ class Shared:
     # --- the rest of the tree -------------------------------------------------------------------
 
     def elsewhere(self, name: str, home: str) -> list[Access]:
-        """Accesses to one object anywhere, its own locks only; functions that run once at start-up left out.
+        """Changes of one object anywhere, their own locks only; functions that run once at start-up left out.
 
         :param home: a file in which the name is known, for statics.
         """
         got = self._elsewhere.get(name)
         if got is None:
-            got = self._elsewhere[name] = list(self._accesses_to(name, home))
+            got = self._elsewhere[name] = list(self._changes_of(name, home))
         return got
 
-    def _accesses_to(self, name: str, home: str) -> Iterator[Access]:
+    def exists(self, name: str, home: str) -> bool:
+        """Whether the name is that of a variable or field; a local that a macro declares only looks like one."""
+        if "/" in name or name.startswith(("struct ", "union ", "*")):
+            return True
+        return self.program.variable(name.partition(".")[0], home) is not None
+
+    def _changes_of(self, name: str, home: str) -> Iterator[Access]:
+        if not self.exists(name, home):
+            return
         word = short(name).rpartition(".")[2]
         if "/" in name:
             files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0])
@@ -237,10 +246,44 @@ class Shared:
         self.program.load(files)
         for file in files:
             for func in self.program.functions_with(file, word):
-                if not runs_once(func):
+                if not runs_once(func) and self._may_change(func, word):
                     for a in self.of(func):
-                        if a.object == name:
+                        if a.object == name and a.op in CHANGES:
                             yield a
+
+    def _may_change(self, func: Func, word: str) -> bool:
+        """Whether the body, looked at without running it, could change an object of this name.
+
+        It stores to an expression with the word in it, hands one to a modelled accessor, or takes its address.
+        """
+        if any(p.name == word for p in func.parameters):
+            return False
+        body = self.program.body(func)
+        for block in body.blocks if body is not None else ():
+            for event in block.events:
+                if isinstance(event, Write):
+                    if names_word(event.target, word) or takes_address(event.value, word):
+                        return True
+                elif isinstance(event, Call) and any(names_word(a, word) for a in event.args):
+                    model = self.program.model(event.callee.id) if isinstance(event.callee, Name) else None
+                    if model is not None and any(a.op in CHANGES for a in model.accesses):
+                        return True
+        return False
+
+
+@lru_cache(maxsize=1 << 14)
+def words_of(expr: Expr) -> frozenset[str]:
+    """Identifiers and field names in an expression as written."""
+    return frozenset(e.id if isinstance(e, Name) else e.name for e in values.walk(expr) if isinstance(e, Name | Member))
+
+
+def names_word(expr: Expr, word: str) -> bool:
+    return word in words_of(expr)
+
+
+def takes_address(expr: Expr, word: str) -> bool:
+    """Whether the value is, or holds, the address of something with the word in its name."""
+    return names_word(expr, word) and any(isinstance(e, AddressOf) and names_word(e, word) for e in values.walk(expr))
 
 
 def runs_once(func: Func) -> bool:
