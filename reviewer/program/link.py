@@ -54,6 +54,7 @@ class Names(Protocol):
     def files_defining(self, name: str) -> tuple[str, ...]: ...
     def files_defining_struct(self, name: str) -> tuple[str, ...]: ...
     def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
+    def files_defining_enumerator(self, name: str) -> tuple[str, ...]: ...
     def files_mentioning(
         self, names: Iterable[str], under: Sequence[str] = ()
     ) -> dict[str, tuple[str, ...]]: ...
@@ -396,17 +397,25 @@ class Program:
 
     def macro(self, name: str, path: str) -> facts.Macro | None:
         """The object- or function-like macro that ``name`` is in ``path``, or None."""
-        key = (name, posixpath.dirname(path))
+        got = self.macro_at(name, path)
+        return got[1] if got is not None else None
+
+    def macro_at(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
+        """The same with the file that defines it."""
+        key = (name, path)
         if key not in self._macros:
             self._macros[key] = self._macro(name, path)
-        got = self._macros[key]
-        return got[1] if got is not None else None
+        return self._macros[key]
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
         for file in self.unit(path):
             for macro in self.file(file).macros(name):
                 return file, macro
         for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
+            for macro in self.file(file).macros(name):
+                return file, macro
+        # The index leaves out macros that are mere numbers; what the file includes has them.
+        for file in self.visible(path):
             for macro in self.file(file).macros(name):
                 return file, macro
         return None
@@ -441,18 +450,11 @@ class Program:
         """What a typedef's name stands for in ``path``, or None."""
         key = (name, posixpath.dirname(path))
         if key not in self._typedefs:
+            files = [f for f in self.names.files_defining(name) if reachable(f, path)]
             self._typedefs[key] = next(
-                (t for f in self._declaring(name, path) if (t := self.file(f).typedef(name)) is not None), None
+                (t for f in (*self.unit(path), *closest(files, path)) if (t := self.file(f).typedef(name)) is not None), None
             )
         return self._typedefs[key]
-
-    def _declaring(self, name: str, path: str) -> Iterator[str]:
-        """Files that ``path`` sees and at whose file scope the name stands."""
-        word = name.encode("utf-8", "surrogateescape")
-        for file in dict.fromkeys((*self.unit(path), *self.visible(path))):
-            got = self.file(file)
-            if word in got.text and got.declares(name):
-                yield file
 
     def variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The file-scope variable that ``name`` is in ``path``, with the file that defines it."""
@@ -494,7 +496,8 @@ class Program:
         key = (name, posixpath.dirname(path))
         if key not in self._enumerators:
             self._enumerators[key] = None
-            for file in self._declaring(name, path):
+            files = [f for f in self.names.files_defining_enumerator(name) if reachable(f, path)]
+            for file in dict.fromkeys((*self.unit(path), *closest(files, path))):
                 known = {v for group in self.file(file).enums(name) if (v := self._value_in(group, name, file)) is not None}
                 if known:
                     self._enumerators[key] = known.pop() if len(known) == 1 else None
@@ -536,7 +539,7 @@ class Program:
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""
-        key = (name, posixpath.dirname(path))
+        key = (name, path)
         if key not in self._constants:
             self._constants[key] = None  # a macro that names itself has no value
             self._constants[key] = self._constant(name, path)
@@ -546,19 +549,14 @@ class Program:
         known = self.models.constants.get(name)
         if known is not None:
             return known
-        macro = self.macro(name, path)
-        if macro is not None:
-            if self.ambiguous(name, path):
-                return None
-            return evaluate(macro.body, FileMacros(self, path)) if macro.parameters is None else None
+        found = self.macro_at(name, path)
+        if found is not None:
+            home, macro = found
+            if macro.parameters is not None or len({m.body for m in self.file(home).macros(name)}) > 1:
+                return None  # several values, one per configuration, decide nothing
+            # What the macro names is meant as its own file sees it, where that says anything.
+            return evaluate(macro.body, FileMacros(self, home, path))
         return self.enumerator(name, path)
-
-    def ambiguous(self, name: str, path: str) -> bool:
-        """Whether a macro has several values, one per configuration: then it decides nothing."""
-        found = self._macros.get((name, posixpath.dirname(path)))
-        if found is None:
-            return False
-        return len({m.body for m in self.file(found[0]).macros(name)}) > 1
 
     def return_type(self, name: str, path: str) -> facts.CType | None:
         """What a function that is only declared returns."""
@@ -644,15 +642,18 @@ class Program:
 class FileMacros:
     """The macros and enumerators that are visible from one file, for :mod:`reviewer.parse.constexpr`."""
 
-    def __init__(self, program: Program, path: str) -> None:
+    def __init__(self, program: Program, path: str, user: str = "") -> None:
         self.program = program
         self.path = path
+        self.user = user  # a file that includes `path`, and may see more
 
     def macro(self, name: str) -> facts.Macro | None:
-        return self.program.macro(name, self.path)
+        got = self.program.macro(name, self.path)
+        return self.program.macro(name, self.user) if got is None and self.user else got
 
     def enumerator(self, name: str) -> int | None:
-        return self.program.enumerator(name, self.path)
+        got = self.program.enumerator(name, self.path)
+        return self.program.enumerator(name, self.user) if got is None and self.user else got
 
 
 STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)

@@ -57,6 +57,10 @@ class Definitions:
         # Where the brace is on the next line, a function's return type looks the same: second best.
         return self._files([word + b"{"]) or self._files([word])
 
+    def files_defining_enumerator(self, name: str) -> tuple[str, ...]:
+        """Files with a line that looks like an enumerator ``NAME`` in capitals, sorted."""
+        return self._files([b"\t" + _bytes(name)])
+
     def files_defining_macro(self, name: str) -> tuple[str, ...]:
         """Files with a ``#define`` of ``name``, sorted; not those that define it as a mere number."""
         word = b"define " + _bytes(name)

@@ -4,9 +4,10 @@ The expression prints only the name with what tells its kind, so that a whole ke
 
 ====================  =====================================================================
 ``name(``             a function's header (a line that ends in ``;`` is a prototype and is left out)
-``name``              a variable, a type's name behind ``}``, a pointer to a function
+``name``              a variable, a type's name behind ``}`` or ``typedef``, a pointer to a function
 ``MACRO(arguments``   a macro in capitals at the start of a line: what it declares is among its arguments
 ``struct x {``        a struct or union, also one inside another; without ``{`` the brace is on the next line
+TAB ``NAME``          an enumerator, or a line of an initialiser that looks like one
 ``define name(``      a macro; ``define name`` without arguments, unless its value begins with a digit
 ====================  =====================================================================
 
@@ -36,6 +37,8 @@ _NO_DECLARATION = r"(?!extern\b|typedef\b|return\b|goto\b|MODULE_|EXPORT_|(?:str
 _ALTERNATIVES = (
     r"[ \t]*+#[ \t]*+\Kdefine[ \t]++\w++(?:\(|(?=[ \t]++(?:[^\d(\s-]|\([^\d-])))",
     r"[ \t]*+(?:typedef[ \t]+|static[ \t]+|const[ \t]+)*+\K(?:struct|union)[ \t]++\w++(?:[ \t]*+(?:__\w+[ \t]*+)*+\{|$)",
+    r"[ \t]++[A-Z][A-Z0-9_]++(?=(?:[ \t]*+=[^=;{}()\n]*+(?:\([^;{}()\n]*+\)[^;{}()\n]*+)*+)?,?[ \t\r]*+(?:/[*/].*)?$)",
+    r"typedef[ \t]++[^;{(\n]*[ \t*]\K\w++(?=(?:\[[^];\n]*+\])*+;)",
     r"\}[ \t]*+(?:__\w+(?:\([^\n]*?\)+)?[ \t]+)*+\*?\K(?!_)\w++(?=[ \t]*+(?:[\[=;,]|__))",
     rf"(?=[a-zA-Z_]){_NO_DECLARATION}{_WORDS}\K(?:"
     r"[A-Z][A-Z0-9_]++\([^()\n]*+"
@@ -90,7 +93,10 @@ def _read(tree: Tree, dialect: Dialect, under: Sequence[str]) -> tuple[list[str]
     lists: list[list[bytes]] = [[] for _ in range(PAGES)]
     for key, numbers in found.items():
         # Most keys are as they should be: no blank, and no parenthesis but the last.
-        if b" " not in key and b"\t" not in key and b"(" not in key[:-1]:
+        if key[:1] in (b" ", b"\t"):
+            key = b"\t" + key.strip()
+            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
+        elif b" " not in key and b"\t" not in key and b"(" not in key[:-1]:
             lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
         else:
             for word in _keys(key, dialect):
