@@ -9,7 +9,7 @@ from reviewer.program.models import Irq, Kind, Mode, Taken
 from reviewer.program.structs import Frame
 
 SLEEPING: frozenset[Kind] = frozenset(
-    {"mutex", "rtmutex", "ww_mutex", "rwsem", "percpu_rwsem", "semaphore", "socket", "other"}
+    {"mutex", "rtmutex", "ww_mutex", "rwsem", "percpu_rwsem", "semaphore", "socket"}
 )
 """Kinds whose holder may sleep, so that memory can be allocated with reclaim while one is held
 (Documentation/locking/locktypes, "Sleeping locks")."""
