@@ -103,6 +103,9 @@ class Frame:
                 return n
             if isinstance(e, Result):
                 return known.get(f"r{e.call}", e)
+            if isinstance(e, AddressOf) and isinstance(e.base, Name):
+                n = self.name(e.base.id)
+                return AddressOf(n) if isinstance(n, Name) and n.id[:1] in "$%" else None  # not of its value
             return None
 
         got = values.rebuild(expr, leaf)
