@@ -16,8 +16,8 @@ from reviewer.checks.holders import Holders
 from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside, leaf_steps, place
 from reviewer.checks.registry import check
 from reviewer.parse.facts import Const
+from reviewer.program.objects import short
 from reviewer.program.reach import Leaf, Search
-from reviewer.program.shared import short
 
 RULE = "callback-needs-reclaim"
 

@@ -17,7 +17,8 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Call, Const, Expr, Name, Write
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Ending, Observer, Outcome, State
-from reviewer.program.shared import Visit, short
+from reviewer.program.objects import short
+from reviewer.program.shared import Visit
 from reviewer.program.structs import Frame
 
 RULE = "silent-trylock-failure"
