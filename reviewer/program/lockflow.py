@@ -313,6 +313,8 @@ class Runner:
             for a in args:
                 if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
                     state.forget(a.base.id)
+                elif isinstance(a, Name) and state.known.pop(f"*{a.id}", None) is not None:
+                    state.forget_path(Deref(a))
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
             result: list[State] = []
@@ -321,7 +323,10 @@ class Runner:
             return result
         if isinstance(event, facts.Write):
             plain = isinstance(event.target, facts.Name)
-            target = frame.canonical(event.target, {} if plain else state.known)
+            if isinstance(event.target, Deref):
+                target = values.deref(frame.canonical(event.target.base, state.known))
+            else:
+                target = frame.canonical(event.target, {} if plain else state.known)
             value = frame.canonical(event.value, state.known)
             self.record(b, i, event, state, None, (target, value))
             if isinstance(target, Name) and target.id[:1] in "$%":
