@@ -38,7 +38,7 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
     """State of its own that is read, changed and written back, with no lock and no atomic operation."""
     done: set[str] = set()
     for a in closure.accesses:
-        if a.op not in COUNTS or a.atomic or not a.object or a.object in done or a.later or a.guards():
+        if a.op not in COUNTS or a.atomic or not a.object or a.object in done or a.later or a.guards() or a.maybe:
             continue
         if not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue

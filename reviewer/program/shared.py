@@ -47,7 +47,8 @@ COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
 class Access:
     """One access to a shared object. ``held``: what its function, and those above it as far as walked, hold.
 
-    ``gates``: objects whose atomic test this caller has won. ``bit``: the one bit of the object that is meant, as
+    ``gates``: objects whose atomic test this caller has won. ``maybe``: lock classes held exclusively on some path (taken
+    unless the caller has it already). ``bit``: the one bit of the object that is meant, as
     text. ``later``: in a callback that was only queued. ``way``: the calls that lead here from the root.
     """
 
@@ -63,6 +64,7 @@ class Access:
     bit: str = ""
     tests: bool = False
     gates: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
     later: bool = False
     way: tuple[tuple[Func, Call], ...] = ()
 
@@ -92,9 +94,9 @@ ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "loca
 class Visit:
     """A function of a closure, and how it was reached.
 
-    ``args``: its arguments in terms of the root; ``held`` and ``gates``: what is held and won around it; ``path``: the
-    calls that lead here, from the root; ``later``: it runs after the root has gone on (queued by ``call_rcu`` and
-    the like).
+    ``args``: its arguments in terms of the root; ``held``, ``maybe`` and ``gates``: what is held, held on some path, and
+    won around it; ``path``: the calls that lead here, from the root; ``later``: it runs after the root has gone on
+    (queued by ``call_rcu`` and the like).
     """
 
     func: Func
@@ -103,6 +105,7 @@ class Visit:
     path: tuple[tuple[Func, Call], ...]
     later: bool = False
     gates: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
 
     def key(self) -> tuple[object, ...]:
         """Visits of one function that differ in what protects them are kept apart."""
@@ -145,6 +148,7 @@ class Shared:
     def in_event(self, frame: Frame, seen: Seen) -> Iterator[Access]:
         event = seen.event
         held = seen.must()
+        maybe = exclusive(seen.may())
         func = frame.func
 
         def access(
@@ -156,7 +160,7 @@ class Shared:
             name = object_name(frame, path)
             if name or parameter_rooted(path):
                 won = self.gate_names(frame, event.at) if op != "read" else frozenset()
-                yield Access(name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, won)
+                yield Access(name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, won, maybe)
 
         if isinstance(event, Write):
             target, value = seen.args[0]
@@ -279,7 +283,7 @@ class Shared:
             name = object_name(self.program.frame(root), path)
         return replace(
             access, object=name, held=visit.held + access.held, path=path, gates=visit.gates | access.gates,
-            later=visit.later, way=visit.path,
+            maybe=visit.maybe | access.maybe, later=visit.later, way=visit.path,
         )  # fmt: skip
 
     def _callees(self, visit: Visit) -> Iterator[Visit]:
@@ -295,9 +299,10 @@ class Shared:
             way = (*visit.path, (visit.func, call))
             outer = tuple(self._outer(frame, root, visit, a) for a in args)
             gates = visit.gates | self.gate_names(frame, call.at)
+            maybe = visit.maybe | exclusive(seen.may())
 
             def now(func: Func, given: tuple[Expr, ...]) -> Visit:
-                return Visit(func, given, held, way, visit.later, gates)  # noqa: B023 - used at once
+                return Visit(func, given, held, way, visit.later, gates, maybe)  # noqa: B023 - used at once
 
             targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
             for target in targets:
