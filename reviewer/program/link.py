@@ -550,7 +550,9 @@ class Program:
         if macro is not None:
             if self.ambiguous(name, path):
                 return None
-            return evaluate(macro.body, FileMacros(self, path)) if macro.parameters is None else None
+            home = self._macros[name, posixpath.dirname(path)]
+            macros = FileMacros(self, path, home[0] if home is not None else path)
+            return evaluate(macro.body, macros) if macro.parameters is None else None
         return self.enumerator(name, path)
 
     def ambiguous(self, name: str, path: str) -> bool:
@@ -644,12 +646,14 @@ class Program:
 class FileMacros:
     """The macros and enumerators that are visible from one file, for :mod:`reviewer.parse.constexpr`."""
 
-    def __init__(self, program: Program, path: str) -> None:
+    def __init__(self, program: Program, path: str, home: str = "") -> None:
+        """:param home: where the macro that is evaluated stands; mere numbers beside it are known only there."""
         self.program = program
         self.path = path
+        self.home = home or path
 
     def macro(self, name: str) -> facts.Macro | None:
-        return self.program.macro(name, self.path)
+        return self.program.macro(name, self.path) or self.program.macro(name, self.home)
 
     def enumerator(self, name: str) -> int | None:
         return self.program.enumerator(name, self.path)
