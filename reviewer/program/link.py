@@ -396,11 +396,15 @@ class Program:
 
     def macro(self, name: str, path: str) -> facts.Macro | None:
         """The object- or function-like macro that ``name`` is in ``path``, or None."""
+        got = self.macro_at(name, path)
+        return got[1] if got is not None else None
+
+    def macro_at(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
+        """The macro, with the file that defines it."""
         key = (name, posixpath.dirname(path))
         if key not in self._macros:
             self._macros[key] = self._macro(name, path)
-        got = self._macros[key]
-        return got[1] if got is not None else None
+        return self._macros[key]
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
         for file in self.unit(path):
@@ -550,8 +554,8 @@ class Program:
         if macro is not None:
             if self.ambiguous(name, path):
                 return None
-            home = self._macros[name, posixpath.dirname(path)]
-            macros = FileMacros(self, path, home[0] if home is not None else path)
+            macros = FileMacros(self, path)
+            macros.macro(name)
             return evaluate(macro.body, macros) if macro.parameters is None else None
         return self.enumerator(name, path)
 
@@ -646,14 +650,20 @@ class Program:
 class FileMacros:
     """The macros and enumerators that are visible from one file, for :mod:`reviewer.parse.constexpr`."""
 
-    def __init__(self, program: Program, path: str, home: str = "") -> None:
-        """:param home: where the macro that is evaluated stands; mere numbers beside it are known only there."""
+    def __init__(self, program: Program, path: str) -> None:
         self.program = program
         self.path = path
-        self.home = home or path
+        self.homes = [path]
 
     def macro(self, name: str) -> facts.Macro | None:
-        return self.program.macro(name, self.path) or self.program.macro(name, self.home)
+        """The macro; what it is made of may be mere numbers, which are known only to the file in which it stands."""
+        for home in self.homes:
+            got = self.program.macro_at(name, home)
+            if got is not None:
+                if got[0] not in self.homes:
+                    self.homes.append(got[0])
+                return got[1]
+        return None
 
     def enumerator(self, name: str) -> int | None:
         return self.program.enumerator(name, self.path)
