@@ -28,6 +28,7 @@ from reviewer.program.objects import (
     shared_index,
     short,
 )
+from reviewer.program.setups import Setups
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import accesses as model_accesses
 
@@ -129,6 +130,7 @@ class Shared:
         self.summaries = contexts.summaries
         self.program = contexts.program
         self.gates = Gates(self.summaries)
+        self.setups = Setups(self.summaries)
         self._own: dict[str, list[Access]] = {}
         self._closures: dict[str, Closure] = {}
         self._elsewhere: dict[str, list[Access]] = {}
@@ -315,10 +317,9 @@ class Shared:
                         if t.func is not None:
                             yield now(t.func, tuple(self._outer(frame, root, visit, a) for a in given))
                 for registers in target.model.registers:
-                    if registers.starts and registers.callback is not None and registers.callback < len(args):
-                        for t in self.summaries.calls.targets(frame, args[registers.callback]):
-                            if t.func is not None:
-                                yield Visit(t.func, (), (), way, True)
+                    if registers.starts:
+                        for func in self.setups.started(frame, registers, args):
+                            yield Visit(func, (), (), way, True)
             if any(t.model is not None for t in targets):
                 continue
             for i, func in self._functions_in(visit.func.path, args):
