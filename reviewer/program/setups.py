@@ -55,14 +55,19 @@ class Setups:
             files = tuple(dict.fromkeys([*files, *(f for f in near if f.endswith(".c"))]))
         self.program.load(files)
         for file in files:
-            for use in self.program.outline(file).uses:
-                for registers in self._setups(use.name):
-                    assert registers.block is not None and registers.callback is not None
-                    if registers.block.index < len(use.args) and use.args[registers.block.index] == Name(word):
-                        yield from self._named(use.args, registers.callback, file)
+            yield from self._declared(file, word)
             for func in self.program.functions_with(file, word):
                 if any(self._setups(c) for c in func.calls):
                     yield from self._in_body(func, name)
+
+    def _declared(self, file: str, word: str) -> Iterator[Func]:
+        """By ``DECLARE_WORK(word, function)``."""
+        variable = self.program.file(file).variable(word)
+        for registers in self._setups(variable.macro) if variable is not None else ():
+            assert registers.block is not None and registers.callback is not None and variable is not None
+            for use in self.program.file(file).uses(variable.macro):
+                if registers.block.index < len(use.args) and use.args[registers.block.index] == Name(word):
+                    yield from self._named(use.args, registers.callback, file)
 
     def _setups(self, callee: str) -> list[Registers]:
         model = self.program.models.functions.get(callee)
