@@ -15,9 +15,10 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.holders import Holders
 from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside, leaf_steps, place
 from reviewer.checks.registry import check
-from reviewer.parse.facts import Const
+from reviewer.parse.facts import Const, Member
+from reviewer.program.link import Func
+from reviewer.program.objects import short
 from reviewer.program.reach import Leaf, Search
-from reviewer.program.shared import short
 
 RULE = "callback-needs-reclaim"
 
@@ -37,6 +38,7 @@ def callback_needs_reclaim(analysis: Analysis) -> Iterator[Finding]:
             search = analysis.reach.below(callback.func, DISTANCE, NODES)
             yield from allocations(analysis, callback, search)
             yield from locks(analysis, callback, search, holders)
+            yield from queued(analysis, callback, search)
 
 
 def allocations(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
@@ -112,3 +114,45 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
             involves=tuple(sorted((callback.chain.short, short(lock.name)))), proof=tuple(steps),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
+
+
+def queued(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
+    """Work items that the callback waits for and that make such an allocation."""
+    outer = inside(callback)
+    retries = analysis.program.gfp.retries
+    done: set[str] = set()
+    for leaf in sorted((x for x in search.leaves if x.kind == "wait"), key=lambda x: x.rank):
+        for func in awaited(analysis, leaf):
+            if func.key in done:
+                continue
+            done.add(func.key)
+            below = analysis.reach.below(func, WORK_DISTANCE, WORK_NODES)
+            inner = min(
+                (x for x in below.leaves if x.kind == "alloc" and isinstance(x.data, Const) and retries(x.data.value)),
+                key=lambda x: x.rank, default=None,
+            )  # fmt: skip
+            if inner is None:
+                continue
+            steps = entry_steps(analysis, callback) + leaf_steps(analysis, leaf, outer) + leaf_steps(analysis, inner)
+            file, line, column, function = place(callback.func, first_call(leaf))
+            yield Finding(
+                rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt), file=file, line=line,
+                column=column, function=function,
+                message=f"{function} runs inside the OOM killer and waits by {leaf.name}() for {func.name}, where"
+                f" {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other",
+                involves=tuple(sorted((callback.chain.short, func.name))), proof=tuple(steps),
+                event=analysis.program.line_text(file, line),
+            )  # fmt: skip
+
+
+def awaited(analysis: Analysis, leaf: Leaf) -> tuple[Func, ...]:
+    """The functions of the work item or timer that is waited for; the object may be the work inside a delayed one."""
+    frame = analysis.program.frame(leaf.node.func)
+    found = analysis.shared.setups.of(frame, leaf.data)
+    if not found and isinstance(leaf.data, Member):
+        found = analysis.shared.setups.of(frame, leaf.data.base)
+    return found
+
+
+WORK_DISTANCE, WORK_NODES = 7, 150
+"""How far below a work item an allocation is looked for, and in how many functions at most."""

@@ -1,7 +1,7 @@
 """callback-not-concurrent: a callback is right only if its callers come one at a time, and nothing of its own sees to it.
 
-Three shapes: a count of its own is changed without lock or atomic; it waits for a condition and then acts as if
-that still held; it gives up a fixed amount per call, so that N callers give up N times as much.
+Three shapes: state of its own is changed without lock or atomic; it waits for a condition and then acts as if that still
+held; it gives up a fixed amount per call, so that N callers give up N times as much.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Finding, Severity, Step
-from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps
+from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps, way_steps
 from reviewer.checks.registry import check
-from reviewer.checks.unguarded_counter_reset import is_variable
 from reviewer.parse import facts
-from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Result, Write
+from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Write
 from reviewer.program import values
 from reviewer.program.link import Func
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, reads, short
-from reviewer.program.summaries import accesses
+from reviewer.program.objects import short
+from reviewer.program.shared import CHANGES, COUNTS, Closure, exclusive
+from reviewer.program.waiting import comes_after, way_to
+from reviewer.program.waiting import waits as waits_of
 
 RULE = "callback-not-concurrent"
 
@@ -34,84 +35,48 @@ def callback_not_concurrent(analysis: Analysis) -> Iterator[Finding]:
 
 
 def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
-    """A variable of its own, counted up or down with no lock and no atomic."""
+    """State of its own that is read, changed and written back, with no lock and no atomic operation."""
     done: set[str] = set()
     for a in closure.accesses:
-        if a.op not in COUNTS or a.atomic or not a.object or a.object in done or not is_variable(a.object):
+        if a.op not in COUNTS or a.atomic or not a.object or a.object in done or a.later or a.guards() or a.maybe:
             continue
-        later = any(v.later and v.func.key == a.func.key for v in closure.visits)
-        if later or any(h.mode == "exclusive" and h.name for h in a.held):
-            continue
-        if gated(closure, a):
+        if not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue
         done.add(a.object)
-        visit = next((v for v in closure.visits if v.func.key == a.func.key), None)
-        steps = entry_steps(analysis, callback)
-        if visit is not None:
-            steps += visit_steps(analysis, visit, inside(callback))
-        steps.append(access_step(analysis, a, inside(callback)))
-        yield report(analysis, callback, a.func, a.at, f"{a.word} is counted with no lock and no atomic operation",
+        outer = inside(callback)
+        steps = entry_steps(analysis, callback) + way_steps(analysis, a.way, outer)
+        steps.append(access_step(analysis, a, outer))
+        yield report(analysis, callback, a.func, a.at, f"{a.word} is changed with no lock and no atomic operation",
                      (a.word,), steps)  # fmt: skip
-
-
-def gated(closure: Closure, access: Access | None = None) -> bool:
-    """Whether the callback lets one caller in at a time by an atomic test of its own (cmpxchg, test_and_set_bit)."""
-    root = [a for a in closure.accesses if a.func.key == closure.root.key]
-    return any(a.op == "test_set" for a in root)
 
 
 def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
     """A wait for a condition on an object that the callback then changes: two callers pass the wait together."""
-    program = analysis.program
-    for visit in closure.visits:
-        if visit.later or gated(closure):
+    done: set[str] = set()
+    for wait in waits_of(analysis.shared, closure):
+        if wait.guards():
             continue
-        frame = program.frame(visit.func)
-        flow = analysis.summaries.flow(visit.func)
-        for seen in flow.seen if flow is not None else ():
-            call = seen.event
-            if not isinstance(call, Call) or not isinstance(call.callee, Name):
+        here = way_to(wait.visit.path, wait.visit.func, wait.at)
+        for name, bit in wait.objects:
+            changed = [
+                a for a in closure.accesses
+                if a.object == name and a.op in CHANGES and (not bit or a.bit == bit) and not a.later
+                and name not in a.gates and analysis.shared.single(a)
+                and comes_after(analysis.shared, here, way_to(a.way, a.func, a.at))
+            ]  # fmt: skip
+            if not changed or any(a.op == "test_set" for a in changed) or name in done:
                 continue
-            model = program.model(call.callee.id)
-            for wait in model.waits if model is not None else ():
-                if wait.condition is None or wait.condition >= len(seen.args[0]):
-                    continue
-                held = (*visit.held, *seen.must())
-                if any(h.mode == "exclusive" and h.name for h in held):
-                    continue
-                wanted = condition_objects(analysis, visit.func, seen.args[0][wait.condition])
-                for name in wanted:
-                    changed = [a for a in closure.accesses if a.object == name and a.op in CHANGES]
-                    if not changed:
-                        continue
-                    steps = entry_steps(analysis, callback) + visit_steps(analysis, visit, inside(callback))
-                    steps.append(step(analysis, "wait", visit.func, call.at, (*inside(callback), *held)))
-                    steps += [access_step(analysis, a, inside(callback)) for a in changed[:3]]
-                    words = frame.func.name
-                    yield report(
-                        analysis, callback, visit.func, call.at,
-                        f"two callers pass the wait on {short(name)} in {words} together and both start a new round",
-                        (short(name),), steps,
-                    )  # fmt: skip
-                    break
-
-
-def condition_objects(analysis: Analysis, func: Func, condition: Expr) -> list[str]:
-    """Shared objects that a condition reads, through the calls in it (``atomic_read(&x) == 0``)."""
-    from reviewer.program.shared import object_name
-
-    frame = analysis.program.frame(func)
-    found = [object_name(frame, p) for p in reads(condition)]
-    for e in values.walk(condition):
-        if isinstance(e, Result):
-            inner = frame.call(e.call)
-            if inner is None or not isinstance(inner.callee, Name):
-                continue
-            model = analysis.program.model(inner.callee.id)
-            if model is not None:
-                args = tuple(frame.canonical(a, {}) for a in inner.args)
-                found += [object_name(frame, path) for _, path in accesses(model, args)]
-    return [n for n in dict.fromkeys(found) if n]
+            done.add(name)
+            outer = inside(callback)
+            steps = entry_steps(analysis, callback) + visit_steps(analysis, wait.visit, outer)
+            steps.append(step(analysis, "wait", wait.visit.func, wait.at, (*outer, *wait.held)))
+            steps += [access_step(analysis, a, outer) for a in changed[:3]]
+            yield report(
+                analysis, callback, wait.visit.func, wait.at,
+                f"two callers pass the wait on {short(name)} in {wait.visit.func.name} together and both start a new round",
+                (short(name),), steps,
+            )  # fmt: skip
+            break
 
 
 def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
@@ -120,7 +85,7 @@ def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
     flow = analysis.summaries.flow(callback.func)
     for seen in flow.seen if flow is not None else ():
         call = seen.event
-        if not isinstance(call, Call):
+        if not isinstance(call, Call) or exclusive(seen.must()) or analysis.shared.gate_names(frame, call.at):
             continue
         for target in analysis.summaries.calls.targets(frame, seen.callee or call.callee):
             if target.func is None:

@@ -9,8 +9,8 @@ from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
 from reviewer.program.link import Func
 from reviewer.program.linkage import ASIDE
+from reviewer.program.objects import short
 from reviewer.program.reach import Leaf
-from reviewer.program.shared import short
 
 MAX_FILES = 80
 """Files that name a lock's struct and are searched; the nearest to the lock's user first."""

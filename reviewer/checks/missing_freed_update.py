@@ -7,18 +7,19 @@ locking, reading and waiting are none, so an early return before any of it owes 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.proof import entry_steps, inside, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Call, Cast, Deref, Expr, Name, Write
+from reviewer.parse.facts import Binary, Call, Cast, Const, Deref, Expr, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Observer, State
-from reviewer.program.shared import CHANGES, contains
+from reviewer.program.lockflow import Ending, Observer, State
+from reviewer.program.objects import contains, root_of
+from reviewer.program.shared import CHANGES
 from reviewer.program.structs import Frame
 
 RULE = "missing-freed-update"
@@ -29,13 +30,30 @@ MAX_DEPTH = 6
 """Calls below a callback that are searched for an effect; deeper ones count as having one."""
 
 
+MAX_WORKS = 4
+"""Calls that did work that are remembered on a path, to see whether all of them came to nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What has happened on a path: ``worked`` is the position of the first work, ``spoiled`` of an overwrite."""
+    """What has happened on a path.
 
-    worked: int | None = None
+    ``worked``: position and number of each call that did work, ``NO_RESULT`` for a plain store. ``spoiled``: position of
+    a store over what was there. ``carriers``: objects that hold the pointer to the count, besides the parameter.
+    """
+
+    worked: tuple[tuple[int, int], ...] = ()
     paid: bool = False
     spoiled: int | None = None
+    carriers: frozenset[Expr] = frozenset()
+
+    def did(self, at: int, number: int) -> Paid:
+        if len(self.worked) >= MAX_WORKS or any(w[0] == at for w in self.worked):
+            return self
+        return replace(self, worked=(*self.worked, (at, number)))
+
+
+NO_RESULT = -1
 
 
 class Watch(Observer):
@@ -50,22 +68,41 @@ class Watch(Observer):
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         now = state.extra
         assert isinstance(now, Paid)
+        counts = now.carriers | {COUNT}
         if isinstance(event, Write):
             target, value = args
-            if is_data(target, DATA):
-                if event.op in ("+=", "=") and (event.op == "+=" or contains(value, target)):
-                    return Paid(now.worked, True, now.spoiled)
-                return Paid(now.worked, True, event.at if event.op == "=" else now.spoiled)
-            if not (isinstance(target, Name) and target.id[:1] in "$%") and not event.declares:
-                return now if now.worked is not None else Paid(event.at, now.paid, now.spoiled)
-            return now
+            if is_count(target, counts):
+                adds = event.op == "+=" or (event.op == "=" and contains(value, target))
+                return replace(now, paid=True, spoiled=now.spoiled if adds or event.op != "=" else event.at)
+            carried = frozenset(carriers(target, value, counts))
+            if carried:
+                now = replace(now, carriers=now.carriers | carried)
+            if (isinstance(target, Name) and target.id[:1] in "$%") or event.declares or local(target):
+                return now
+            return now if carried else now.did(event.at, NO_RESULT)
         if isinstance(event, Call):
-            for i, a in enumerate(args):
-                if names_data(a) and self.work.pays(frame, event, i):
-                    return Paid(now.worked, True, now.spoiled)
-            if now.worked is None and self.work.call_works(frame, event, args):
-                return Paid(event.at, now.paid, now.spoiled)
+            if not now.paid and self.work.pays(frame, event, args, counts):
+                now = replace(now, paid=True)
+            if self.work.call_works(frame, event, args):
+                return now.did(event.at, event.number)
         return now
+
+
+COUNT: Expr = Name(f"%{DATA}")
+"""The callback's own pointer to the count."""
+
+
+def carriers(target: Expr, value: Expr, counts: frozenset[Expr]) -> Iterator[Expr]:
+    """Objects that a store makes hold the pointer to the count: ``scan.freed = parm`` or ``{ .freed = parm }``."""
+    if stripped(value) in counts and not (isinstance(target, Name) and target.id.startswith("$")):
+        yield target
+    if isinstance(value, facts.Items):
+        for designator, item in value.items:
+            if stripped(item) in counts and designator.startswith("."):
+                held = target
+                for name in designator[1:].split("."):
+                    held = values.member(held, name, False)
+                yield held
 
 
 class Work:
@@ -107,42 +144,134 @@ class Work:
         self._works[func.key] = found
         return found
 
-    def pays(self, frame: Frame, call: Call, index: int) -> bool:
-        """Whether the callee adds to what its argument ``index`` points to; an unknown one gets the benefit."""
+    def pays(
+        self, frame: Frame, call: Call, args: tuple[Expr, ...], counts: frozenset[Expr], depth: int = 0
+    ) -> bool:
+        """Whether a callee adds to the count through one of the expressions that point to it.
+
+        It may get the pointer itself or an object that holds it; an unknown callee gets the benefit of the doubt.
+
+        :param counts: pointers to the count, in terms of the caller.
+        """
+        handed = [a for a in args if leads_to(a, counts)]
+        if not handed and all(root_is_local(c) for c in counts):
+            return False
         targets = self.analysis.summaries.calls.targets(frame, frame.canonical(call.callee, {}))
         if not targets:
-            return True
+            return bool(handed)
         for target in targets:
             if target.func is None:
-                continue
-            for a in self.analysis.shared.of(target.func):
-                if is_data(a.path, index) and a.op in CHANGES:
+                if target.model is not None and handed and any(a.op in CHANGES for a in target.model.accesses):
                     return True
+                continue
+            inner = self.analysis.summaries.flow(target.func)
+            for a in self.analysis.shared.of(target.func):
+                if a.op in CHANGES and is_count(values.substitute(a.path, args, target.func.name), counts):
+                    return True
+            if depth >= MAX_PAYERS or inner is None:
+                continue
+            for seen in inner.seen:
+                if isinstance(seen.event, Call):
+                    given = tuple(values.substitute(a, args, target.func.name) for a in seen.args[0])
+                    if any(leads_to(g, counts) for g in given) and self.pays(
+                        self.analysis.program.frame(target.func), seen.event, given, counts, depth + 1
+                    ):
+                        return True
         return False
 
 
-def is_data(target: Expr, index: int) -> bool:
-    """``*p`` with ``p`` parameter number ``index``, through casts and locals."""
-    if not isinstance(target, Deref):
-        return False
-    base = target.base
-    while isinstance(base, Cast):
-        base = base.operand
-    return base == Name(f"%{index}")
+MAX_PAYERS = 4
+"""Calls below a callback through which the pointer to the count is followed."""
 
 
-def names_data(arg: Expr) -> bool:
-    while isinstance(arg, Cast):
-        arg = arg.operand
-    return arg == Name(f"%{DATA}")
+def stripped(expr: Expr) -> Expr:
+    while isinstance(expr, Cast):
+        expr = expr.operand
+    return expr
+
+
+def is_count(target: Expr, counts: frozenset[Expr]) -> bool:
+    """``*p`` with ``p`` one of the pointers to the count, through casts and locals."""
+    return isinstance(target, Deref) and stripped(target.base) in counts
+
+
+def leads_to(arg: Expr, counts: frozenset[Expr]) -> bool:
+    """Whether an argument is a pointer to the count, or the address of an object that holds one."""
+    arg = stripped(arg)
+    if arg in counts:
+        return True
+    held = arg.base if isinstance(arg, facts.AddressOf) else Deref(arg)
+    return any(contains(c, held) or contains(c, arg) for c in counts if c != COUNT)
+
+
+def root_is_local(pointer: Expr) -> bool:
+    root = root_of(pointer)
+    return isinstance(root, Name) and root.id[:1] in "$%"
 
 
 def local(arg: Expr) -> bool:
     """An object on the caller's own stack."""
     names = [e.id for e in values.walk(arg) if isinstance(e, Name)]
     return bool(names) and all(n.startswith("$") for n in names) and not any(
-        isinstance(e, facts.Member) and e.arrow for e in values.walk(arg)
+        isinstance(e, Deref) or (isinstance(e, facts.Member) and e.arrow) for e in values.walk(arg)
     )
+
+
+# --- nothing done, nothing owed -------------------------------------------------------------------
+
+
+def owes_nothing(frame: Frame, ending: Ending, payments: list[Expr]) -> bool:
+    """Whether on this path the amount that would have been added is known to be 0, or all work came to nothing."""
+    state = ending.state
+    told = state.extra
+    assert isinstance(told, Paid)
+    if any(is_nothing(state, frame.canonical(p, state.known)) for p in payments):
+        return True
+    return all(number != NO_RESULT and is_nothing(state, Result(number)) for _, number in told.worked)
+
+
+def is_nothing(state: State, amount: Expr) -> bool:
+    """Whether the path knows that the amount is 0 or less."""
+    if isinstance(amount, Result):
+        amount = state.known.get(f"r{amount.call}", amount)
+    if isinstance(amount, Const):
+        return amount.value <= 0
+    if isinstance(amount, Binary) and amount.op == "-":
+        same = (Binary("==", amount.left, amount.right), Binary("==", amount.right, amount.left))
+        if any(state.truths.get(c) for c in same):
+            return True
+    for condition, truth in state.truths.items():
+        if condition == amount or (not truth and amount in terms(condition)):
+            return not truth
+        if isinstance(condition, Binary) and isinstance(condition.right, Const) and amount in terms(condition.left):
+            if NOTHING.get((condition.op, condition.right.value, truth)):
+                return True
+            if condition.op == "==" and truth and condition.right.value < 0:
+                return True
+    return False
+
+
+NOTHING = {
+    (">", 0, False): True, ("<=", 0, True): True, ("<", 1, True): True, (">=", 1, False): True, ("<", 0, True): True,
+}  # fmt: skip
+"""Comparisons, with their truth, that say that a value is 0 or an error."""
+
+
+def terms(expr: Expr) -> list[Expr]:
+    """The parts of a sum, itself included."""
+    if isinstance(expr, Binary) and expr.op in ("+", "|"):
+        return [expr, *terms(expr.left), *terms(expr.right)]
+    return [expr]
+
+
+def payments_in(frame: Frame) -> list[Expr]:
+    """What the callback adds to the count, as written."""
+    found: list[Expr] = []
+    for block in frame.body.blocks if frame.body is not None else ():
+        for event in block.events:
+            if isinstance(event, Write) and isinstance(event.target, Deref) and event.op == "+=":
+                found.append(event.value)
+    return found
 
 
 @check(RULE)
@@ -156,14 +285,19 @@ def missing_freed_update(analysis: Analysis) -> Iterator[Finding]:
 def in_callback(analysis: Analysis, callback: Callback, work: Work) -> Iterator[Finding]:
     frame = analysis.program.frame(callback.func)
     flow = lockflow.run(frame, analysis.summaries, observer=Watch(work))
-    bad = [e for e in flow.endings if isinstance(e.state.extra, Paid) and e.state.extra.worked is not None
-           and (not e.state.extra.paid or e.state.extra.spoiled is not None)]  # fmt: skip
+    payments = payments_in(frame)
+    bad = [
+        e for e in flow.endings
+        if isinstance(e.state.extra, Paid)
+        and (e.state.extra.spoiled is not None or (
+            e.state.extra.worked and not e.state.extra.paid and not owes_nothing(frame, e, payments)
+        ))
+    ]  # fmt: skip
     if not bad:
         return
     ending = bad[0]
     told = ending.state.extra
     assert isinstance(told, Paid)
-    assert told.worked is not None
     ever = any(isinstance(e.state.extra, Paid) and e.state.extra.paid for e in flow.endings)
     caller = callback.context.sites[0].caller.name if callback.context.sites else "its caller"
     at = ending.at
@@ -172,11 +306,12 @@ def in_callback(analysis: Analysis, callback: Callback, work: Work) -> Iterator[
     elif ever:
         text = "returns on a path that has done its work and adds nothing"
     else:
-        text, at = "does its work and never updates the count", told.worked
+        text, at = "does its work and never updates the count", told.worked[0][0]
     steps: list[Step] = entry_steps(analysis, callback)
     outer = inside(callback)
-    steps.append(step(analysis, "access", callback.func, told.worked, outer))
-    if at != told.worked:
+    worked = told.worked[0][0] if told.worked else at
+    steps.append(step(analysis, "access", callback.func, worked, outer))
+    if at != worked:
         steps.append(step(analysis, "access" if told.spoiled is not None else "return", callback.func, at, outer))
     file, line, column, function = place(callback.func, at)
     yield Finding(

@@ -79,7 +79,12 @@ def inside(callback: Callback) -> tuple[Hold, ...]:
 
 def visit_steps(analysis: Analysis, visit: Visit, outer: Sequence[Hold]) -> list[Step]:
     """The calls from the root of a closure to one of its functions."""
-    return [step(analysis, "call", func, call.at, outer) for func, call in visit.path]
+    return way_steps(analysis, visit.path, outer)
+
+
+def way_steps(analysis: Analysis, way: Iterable[tuple[Func, Call]], outer: Sequence[Hold]) -> list[Step]:
+    """The calls on the way from a root, with the locks held around the root."""
+    return [step(analysis, "call", func, call.at, outer) for func, call in way]
 
 
 def access_step(analysis: Analysis, access: Access, outer: Sequence[Hold] = ()) -> Step:

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Finding
+from reviewer.checks.missing_freed_update import Work
 from reviewer.checks.proof import entry_steps, inside, place, step, visit_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Const, Expr, Name, Write
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Ending, Observer, Outcome, State
-from reviewer.program.shared import Visit, short
+from reviewer.program.objects import short
+from reviewer.program.shared import Visit
 from reviewer.program.structs import Frame
 
 RULE = "silent-trylock-failure"
@@ -29,6 +31,10 @@ Lost = tuple[str, int, int]
 class Watch(Observer):
     """Remembers the last lock that could not be got, until something tells of it."""
 
+    def __init__(self, analysis: Analysis, work: Work) -> None:
+        self.analysis = analysis
+        self.work = work
+
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         if state.extra is None:
             return None
@@ -36,6 +42,8 @@ class Watch(Observer):
             target = args[0]
             if not (isinstance(target, Name) and target.id[:1] in "$%"):
                 return None  # a flag or a count is stored: that tells
+        elif isinstance(event, Call) and self.work.call_works(frame, event, args):
+            return None  # it is done in another way, later, or somebody is told
         return state.extra
 
     def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
@@ -48,6 +56,7 @@ class Watch(Observer):
 
 @check(RULE)
 def silent_trylock_failure(analysis: Analysis) -> Iterator[Finding]:
+    work = Work(analysis)
     for callback in analysis.callbacks:
         if not callback.owes:
             continue
@@ -58,7 +67,7 @@ def silent_trylock_failure(analysis: Analysis) -> Iterator[Finding]:
                 continue
             done.add(visit.func.key)
             if tries(analysis, visit):
-                yield from in_function(analysis, callback, visit)
+                yield from in_function(analysis, callback, visit, work)
 
 
 def tries(analysis: Analysis, visit: Visit) -> bool:
@@ -73,20 +82,19 @@ def tries(analysis: Analysis, visit: Visit) -> bool:
     return False
 
 
-def in_function(analysis: Analysis, callback: Callback, visit: Visit) -> Iterator[Finding]:
+def in_function(analysis: Analysis, callback: Callback, visit: Visit, work: Work) -> Iterator[Finding]:
     func = visit.func
     definition = func.definition
     if definition is None or definition.type.name in ("bool", "_Bool") or definition.type.pointer:
         return
     frame = analysis.program.frame(func)
-    flow = lockflow.run(frame, analysis.summaries, observer=Watch())
+    flow = lockflow.run(frame, analysis.summaries, observer=Watch(analysis, work))
     root = func.key == callback.func.key
     void = definition.type.name == "void"
     silent = [e for e in flow.endings if e.state.extra is not None and (void or root or is_zero(e))]
-    if not silent or (not void and not root and all(is_zero(e) for e in flow.endings)):
+    lost = silent[0].state.extra if silent else None
+    if not isinstance(lost, tuple) or (not void and not root and not is_amount(flow.endings, str(lost[0]))):
         return
-    lost = silent[0].state.extra
-    assert isinstance(lost, tuple)
     name, number, at = str(lost[0]), int(lost[1]), int(lost[2])
     call = frame.call(number)
     leaf = call.callee.id if call is not None and isinstance(call.callee, Name) else "the trylock"
@@ -104,6 +112,18 @@ def in_function(analysis: Analysis, callback: Callback, visit: Visit) -> Iterato
         involves=tuple(sorted((callback.chain.short, short(name)))), proof=tuple(steps),
         event=analysis.program.line_text(file, line),
     )  # fmt: skip
+
+
+def is_amount(endings: list[Ending], lock: str) -> bool:
+    """Whether what the function returns where it does not fail can be an amount.
+
+    A function that comes back with the lock held says by its value that it is; 0 and error codes are no amounts.
+    """
+    others = [e for e in endings if e.state.extra is None]
+    held = [e for e in others if any(h.name == lock for h in e.state.locks)]
+    if held and all(e in held or (isinstance(e.value, Const) and e.value.value) for e in others):
+        return False
+    return any(not (isinstance(e.value, Const) and e.value.value <= 0) for e in others)
 
 
 def is_zero(ending: Ending) -> bool:

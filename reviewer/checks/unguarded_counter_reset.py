@@ -1,16 +1,16 @@
 """unguarded-counter-reset: a shared counter is set to a constant while others, or a second caller, count on it.
 
-Two shapes. A callback resets (or tests and then sets) what its own helpers count, with no lock of its own: two callers
-undo each other's count. Or somebody else resets what the callback changes, with no lock in common. A flag that is only
-ever stored is not a counter: without a change that depends on the old value nothing is lost.
+Three shapes. A callback resets what its own helpers or others count, and no lock, gate or wait of its own keeps the count
+and the reset apart. A callback looks at a flag and then sets it, in two steps. Somebody else resets what the callback
+changes, with no lock in common. A value that is only ever stored is no counter: nothing is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
-from reviewer.checks.finding import Confidence, Finding, Severity
+from reviewer.checks.finding import Confidence, Finding, Severity, Step
 from reviewer.checks.proof import (
     access_step,
     entry_steps,
@@ -18,78 +18,141 @@ from reviewer.checks.proof import (
     place,
     replace_line,
     takers_text,
-    visit_steps,
+    way_steps,
 )
 from reviewer.checks.registry import check
-from reviewer.parse.facts import Const
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, short
+from reviewer.parse import facts
+from reviewer.parse.facts import Const, Expr
+from reviewer.program import lockflow
+from reviewer.program.lockflow import Observer, State
+from reviewer.program.objects import objects_read, short
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, exclusive
+from reviewer.program.structs import Frame
+from reviewer.program.waiting import Wait, comes_after, waits, way_to
 
 RULE = "unguarded-counter-reset"
+
+NUMBERS = frozenset({"atomic_t", "atomic_long_t", "atomic64_t", "refcount_t", "struct kref"})
+"""Types that are structs and hold a number all the same (include/linux/types.h, refcount.h, kref.h)."""
 
 
 @check(RULE)
 def unguarded_counter_reset(analysis: Analysis) -> Iterator[Finding]:
     for callback in analysis.callbacks:
         closure = analysis.shared.closure(callback.func)
-        for name in dict.fromkeys(a.object for a in closure.accesses if a.object):
-            yield from in_callback(analysis, callback, closure, name)
-            yield from elsewhere(analysis, callback, closure, name)
+        for name in dict.fromkeys(a.object for a in closure.accesses if a.object and a.op in CHANGES):
+            mine = [a for a in closure.accesses if a.object == name and a.op in CHANGES]
+            if not is_number(analysis, mine[0]) or not analysis.shared.exists(name, callback.func.path):
+                continue
+            found = list(in_callback(analysis, callback, closure, mine))
+            yield from found
+            if not found:
+                yield from elsewhere(analysis, callback, closure, mine)
 
 
-def in_callback(analysis: Analysis, callback: Callback, closure: Closure, name: str) -> Iterator[Finding]:
+# --- the callback resets --------------------------------------------------------------------------
+
+
+def in_callback(
+    analysis: Analysis, callback: Callback, closure: Closure, mine: list[Access]
+) -> Iterator[Finding]:
     """The callback itself resets what it, its helpers or others count."""
-    later = {v.func.key for v in closure.visits if v.later}
-    unit = set(analysis.program.unit(callback.func.path))
-    mine = [a for a in closure.accesses if a.object == name]
-    now = [a for a in mine if a.func.key not in later and a.func.path in unit]
-    if any(a.op == "test_set" for a in now):
-        return  # an atomic gate on the very object: only one caller gets past it
-    resets = [a for a in now if a.op == "set" and isinstance(a.value, Const)]
+    now = [a for a in mine if not a.later and analysis.shared.single(a)]
+    resets = [a for a in now if is_reset(a, mine)]
     if not resets:
         return
-    everywhere = mine + analysis.shared.elsewhere(name, callback.func.path)
-    counts = distinct(a for a in everywhere if a.op in COUNTS)
-    for reset in resets[:1]:
-        tested = [a for a in now if a.op == "read" and a.func.key == reset.func.key and a.block != reset.block]
-        if not counts and not (tested and len(resets) > 1):
-            continue
-        if any(reset.guards() & a.guards() for a in now if a is not reset and a.op in CHANGES) or (
-            reset.guards() and not counts
-        ):
-            continue
-        if reset.guards() and all(reset.guards() & a.guards() for a in counts):
-            continue
-        yield report(analysis, callback, closure, reset, counts or tested)
+    counts = distinct(a for a in [*mine, *others(analysis, callback, mine[0])] if a.op in COUNTS and not a.bit)
+    found = waits(analysis.shared, closure) if counts else []
+    serialiser = frozenset({callback.serialiser.name}) if callback.serialiser is not None else frozenset()
+    for reset in resets:
+        if reset.bit or any(reset.guards() & a.guards() for a in counts if a is not reset):
+            continue  # guarded by what guards the count elsewhere: whoever counts without it is to blame
+        loose = [c for c in counts if not apart(analysis, reset, c, mine, found, frozenset())]
+        if loose:
+            today = bool(serialiser) and all(apart(analysis, reset, c, mine, found, serialiser) for c in loose)
+            yield report(analysis, callback, reset, loose, counts, today)
+            return
+    for reset in resets:
+        if opens_and_closes(analysis, resets, reset):
+            yield report(analysis, callback, reset, [], [r for r in resets if r is not reset], bool(serialiser))
+            return
+
+
+def is_reset(access: Access, mine: list[Access]) -> bool:
+    """A store of a constant; of an atomic that somebody counts down to zero, any store that does not look at it."""
+    if access.op == "clear":
+        return bool(access.bit)
+    if access.op != "set":
+        return False
+    return isinstance(access.value, Const) or (access.atomic and any(a.tests and a.op in COUNTS for a in mine))
+
+
+def apart(
+    analysis: Analysis, reset: Access, count: Access, mine: list[Access], found: list[Wait], more: frozenset[str]
+) -> bool:
+    """Whether something keeps this count and the reset by another caller apart.
+
+    :param more: locks that all callers of the callback hold.
+    """
+    guards = reset.guards() | more
+    inner = count in mine
+    theirs = count.guards()
+    if inner and not count.later:
+        theirs |= more
+    elif not inner:
+        theirs |= exclusive(analysis.contexts.of(count.func).must)
+    if guards & theirs:
+        return True
+    if not guards or not inner:
+        return False
+    here = way_to(reset.way, reset.func, reset.at)
+    return any(
+        guards & (wait.guards() | more)
+        and (not wait.objects or any(name == reset.object for name, _ in wait.objects))
+        and comes_after(analysis.shared, way_to(wait.visit.path, wait.visit.func, wait.at), here)
+        for wait in found
+    )
+
+
+def others(analysis: Analysis, callback: Callback, access: Access) -> list[Access]:
+    """Changes of the object outside the callback's own run; of a field, those that may be of the same instance."""
+    return analysis.shared.elsewhere(access.object, callback.func.path)
 
 
 def report(
-    analysis: Analysis, callback: Callback, closure: Closure, reset: Access, counts: list[Access]
+    analysis: Analysis, callback: Callback, reset: Access, loose: list[Access], shown: list[Access], today: bool
 ) -> Finding:
-    serialiser = callback.serialiser
-    word = reset.word
-    others = ", ".join(dict.fromkeys(a.func.name for a in counts if a.func.key != reset.func.key))
-    value = reset.value.value if isinstance(reset.value, Const) else 0
-    text = f"{word} is set to {value} with no lock of its own"
-    text += f" while {others} count on it" if others else " between two callers that both count on it"
-    severity: Severity
-    if serialiser is not None:
-        severity = "note"
-        text += (
-            f": two callers would undo each other's count; only {short(serialiser.name)}, held by"
-            f" {takers_text(analysis, callback)}, keeps them apart"
-        )
+    """:param today: whether the lock of the chain's callers prevents it today."""
+    word = reset.word if not reset.bit else f"bit {reset.bit} of {reset.word}"
+    value = reset.value.value if isinstance(reset.value, Const) else None
+    lock = ", ".join(short(g) for g in sorted(reset.guards()))
+    text = f"{word} is set to {value if value is not None else 'a new value'} "
+    text += f"under {lock} only" if lock else "with no lock of its own"
+    names = ", ".join(dict.fromkeys(a.func.name for a in loose if a.func.key != reset.func.key))
+    if not loose:
+        text += " after it was looked at"
+        what = "two callers that look at the same time both go on"
     else:
-        severity = "error"
-        text += ": two callers of the chain undo each other's count"
+        text += f" while {names} count on it" if names else " between two callers that both count on it"
+        what = "two callers would undo each other's count"
+    severity: Severity = "note" if today else "error"
+    involved = {reset.word}
+    if today:
+        assert callback.serialiser is not None
+        text += f": {what}; only {short(callback.serialiser.name)}, held by {takers_text(analysis, callback)}, keeps them apart"
+        involved.add(short(callback.serialiser.name))
+    else:
+        text += f": {what}" if not loose else ": a count is lost or undone"
     outer = inside(callback)
-    visit = next((v for v in closure.visits if v.func.key == reset.func.key), None)
-    steps = entry_steps(analysis, callback)
-    if visit is not None:
-        steps += visit_steps(analysis, visit, outer)
+    steps: list[Step] = entry_steps(analysis, callback)
+    steps += way_steps(analysis, reset.way, outer)
     steps.append(access_step(analysis, reset, outer))
-    steps += [access_step(analysis, a) for a in counts[:6] if a.func.key != reset.func.key or a.at != reset.at]
+    seen = {(reset.func.key, reset.at)}
+    for a in [*loose, *shown]:
+        if (a.func.key, a.at) not in seen and len(seen) < 7:
+            seen.add((a.func.key, a.at))
+            steps.append(access_step(analysis, a))
     file, line, column, function = place(reset.func, reset.at)
-    involved = {word} | ({short(serialiser.name)} if serialiser is not None else set())
     return Finding(
         rule=RULE, severity=severity, confidence="high" if reset.func.key == callback.func.key else "medium",
         file=file, line=line, column=column, function=function, message=text, involves=tuple(sorted(involved)),
@@ -97,9 +160,9 @@ def report(
     )  # fmt: skip
 
 
-def fix(analysis: Analysis, reset: Access, value: int) -> str | None:
+def fix(analysis: Analysis, reset: Access, value: int | None) -> str | None:
     """``atomic_set(&c, 1)`` to ``atomic_inc(&c)``: the count of this caller is added, not stored over the others'."""
-    if value != 1 or not reset.atomic:
+    if value != 1 or not reset.atomic or reset.bit:
         return None
     line = analysis.program.line_text(reset.func.path, reset.line)
     for prefix in ("atomic_long", "atomic64", "atomic", "refcount"):
@@ -115,58 +178,94 @@ def fix(analysis: Analysis, reset: Access, value: int) -> str | None:
     return None
 
 
-def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, name: str) -> Iterator[Finding]:
+# --- looked at, then set --------------------------------------------------------------------------
+
+
+class Flag(Observer):
+    """Follows one flag: looked at and set to one constant, then, on the same path, to another."""
+
+    def __init__(self, closing: Access, setting: Access) -> None:
+        self.name = (setting.object, setting.bit)
+        self.setting = setting.at
+        self.closing = closing.at
+        self.seen = False
+
+    def start(self) -> object:
+        return False
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        if event.at == self.setting and any(self.name in objects_read(frame, c) for c in state.truths):
+            return True
+        if event.at == self.closing and state.extra:
+            self.seen = True
+        return state.extra
+
+
+def opens_and_closes(analysis: Analysis, resets: list[Access], reset: Access) -> bool:
+    """Whether the flag is looked at, set here, and set back further down: a gate in two steps."""
+    for other in resets:
+        same = other.func.key == reset.func.key and other.bit == reset.bit
+        if same and other.value != reset.value and not reset.guards():
+            flag = Flag(other, reset)
+            lockflow.run(analysis.program.frame(reset.func), analysis.summaries, observer=flag)
+            if flag.seen:
+                return True
+    return False
+
+
+# --- somebody else resets -------------------------------------------------------------------------
+
+
+def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, mine: list[Access]) -> Iterator[Finding]:
     """Somebody else resets what the callback changes, with no lock in common."""
-    if not is_variable(name) or not analysis.shared.exists(name, callback.func.path):
-        return
-    unit = set(analysis.program.unit(callback.func.path))
-    changes = [a for a in closure.accesses if a.object == name and a.op in CHANGES and a.func.path in unit]
-    if not changes or not is_number(analysis, changes[0]):
+    changes = [a for a in mine if analysis.shared.variable(a)]
+    if not changes:
         return
     inside_ = {v.func.key for v in closure.visits}
-    others = analysis.shared.elsewhere(name, callback.func.path)
-    counts = distinct(a for a in [*changes, *others] if a.op in COUNTS and not a.atomic)
+    found = [a for a in others(analysis, callback, mine[0]) if analysis.shared.variable(a) and a.path == changes[0].path]
+    counts = distinct(a for a in [*changes, *found] if a.op in COUNTS and not a.atomic)
     if not counts:
         return
-    for reset in others:
+    theirs = frozenset({callback.serialiser.name}) if callback.serialiser is not None else frozenset()
+    for reset in found:
         if reset.func.key in inside_ or reset.op != "set" or not isinstance(reset.value, Const):
             continue
-        full = reset.guards() | {h.name for h in analysis.contexts.of(reset.func).must if h.mode == "exclusive"}
-        theirs = {callback.serialiser.name} if callback.serialiser is not None else set()
+        full = reset.guards() | exclusive(analysis.contexts.of(reset.func).must)
         if any(full & (a.guards() | theirs) for a in changes):
             continue
         if full and all(full & a.guards() for a in counts):
             continue
         file, line, column, function = place(reset.func, reset.at)
-        change = changes[0]
+        change = next((a for a in changes if a in counts), changes[0])
         confidence: Confidence = "high" if change in counts else "medium"
         yield Finding(
             rule=RULE, severity="warning", confidence=confidence, file=file, line=line, column=column,
             function=function,
-            message=f"{reset.word} is set to {reset.value.value} with no lock while {change.func.name}, below the"
-            f" {callback.chain.short} callback, changes it, and a change can be lost",
+            message=f"{reset.word} is set to {reset.value.value} with no lock in common with {change.func.name}, which"
+            f" changes it below the {callback.chain.short} callback: a change can be lost",
             involves=(reset.word,),
             proof=(access_step(analysis, reset), *[access_step(analysis, a) for a in distinct([*changes, *counts])[:4]]),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
 
 
-def is_variable(name: str) -> bool:
-    """A variable rather than a field: the same instance for sure."""
-    return not name.startswith(("struct ", "union ", "*"))
+# --- what is a counter ----------------------------------------------------------------------------
 
 
 def is_number(analysis: Analysis, access: Access) -> bool:
-    """Whether the object holds a number: a pointer, a list or a lock is no counter."""
-    frame = analysis.program.frame(access.func)
+    """Whether the object holds a number: a pointer, a list, a lock or a string is no counter."""
+    frame = analysis.program.frame(access.func if not access.way else access.way[0][0])
     type_ = frame.type_of(access.path)
-    if type_ is None:
+    if type_ is None or access.bit:
         return True
     if type_.pointer or type_.array:
         return False
-    return access.atomic or not type_.name.startswith(("struct ", "union "))
+    return type_.name in NUMBERS or access.atomic or not frame.resolve(type_).name.startswith(("struct ", "union "))
 
 
-def distinct(accesses: Iterator[Access] | list[Access]) -> list[Access]:
-    """Each place once."""
-    return list({(a.func.key, a.at): a for a in accesses}.values())
+def distinct(accesses: Iterable[Access]) -> list[Access]:
+    """Each place once, as it was first met."""
+    found: dict[tuple[str, int], Access] = {}
+    for a in accesses:
+        found.setdefault((a.func.key, a.at), a)
+    return list(found.values())

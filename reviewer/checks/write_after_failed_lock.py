@@ -16,7 +16,8 @@ from reviewer.parse.facts import Call, Expr, Write
 from reviewer.program import lockflow
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
-from reviewer.program.shared import CHANGES, object_name, short
+from reviewer.program.objects import object_name, short
+from reviewer.program.shared import CHANGES
 from reviewer.program.structs import Frame
 
 RULE = "write-after-failed-lock"

@@ -216,6 +216,8 @@ class Accesses(Part):
     value: ArgIndex | None = None
     constant: int | None = None
     tests: bool = False
+    wins: Annotated[str, StringConstraints(pattern=r"^(zero|nonzero|other|arg \d)?$")] = ""
+    bit: ArgIndex | None = None
 
 
 class ChainCall(Part):

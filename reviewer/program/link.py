@@ -24,6 +24,7 @@ from reviewer.parse.extract import parser
 from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
+from reviewer.program.generated import variables
 from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, architecture, by_distance, closest, distance, reachable
 from reviewer.program.models import ApiModels
@@ -137,6 +138,7 @@ class Program:
         self._typedefs: dict[tuple[str, str], facts.CType | None] = {}
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
+        self._made: dict[str, dict[str, facts.Variable]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._units: dict[str, tuple[str, ...]] = {}
         self._visible: dict[str, tuple[str, ...]] = {}
@@ -170,7 +172,7 @@ class Program:
         if got is None:
             text: bytes | MissingContent
             try:
-                text = self.content.read(path)
+                text = self.content.read(path) if path else b""  # "": a tree without the header asked for
             except MissingContent as e:
                 text = e
             got = self._files[path] = self._pieces(path, text)
@@ -466,7 +468,7 @@ class Program:
     def _variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         declared = None
         for file in self.unit(path):
-            found = self.file(file).variable(name)
+            found = self._declared(name, file)
             if found is not None:
                 if not found.extern:
                     return file, found
@@ -477,7 +479,28 @@ class Program:
                 if not found.extern:
                     return file, found
                 declared = declared or (file, found)
-        return declared
+        return self._generated(name, path) or declared
+
+    def _declared(self, name: str, file: str) -> facts.Variable | None:
+        """The variable as the file declares it; a macro that declares it knows better than a guess by its name."""
+        found = self.file(file).variable(name)
+        return self.generated(file).get(name, found) if found is not None and found.type.name == "?" else found
+
+    def _generated(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
+        """A variable that a macro use in the unit makes."""
+        for file in self.unit(path):
+            found = self.generated(file).get(name)
+            if found is not None:
+                return file, found
+        return None
+
+    def generated(self, path: str) -> dict[str, facts.Variable]:
+        """The variables that macro uses in the file make, by name."""
+        got = self._made.get(path)
+        if got is None:
+            self._made[path] = {}
+            got = self._made[path] = variables(self, path)
+        return got
 
     def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The variable that ``name`` is in the unit of ``path``; nothing outside the unit is read."""
@@ -485,10 +508,12 @@ class Program:
         if key not in self._own:
             self._own[key] = None
             for file in self.unit(path):
-                found = self.file(file).variable(name)
+                found = self._declared(name, file)
                 if found is not None and not found.extern:
                     self._own[key] = (file, found)
                     break
+            else:
+                self._own[key] = self._generated(name, path)
         return self._own[key]
 
     def enumerator(self, name: str, path: str) -> int | None:
@@ -597,7 +622,8 @@ class Program:
 
     def initialised_with(self, path: str, word: str) -> Iterator[facts.Variable]:
         """File-scope variables of ``path`` in whose declaration or initialiser the word stands."""
-        return (v for v in self.file(path).variables(word) if v.value is not None)
+        yield from (v for v in self.file(path).variables(word) if v.value is not None)
+        yield from (v for v in self.generated(path).values() if v.value is not None)
 
     def table_entry(self, path: str, table: facts.Variable, struct: str, field: str) -> Iterator[str]:
         """Functions that a variable's initialiser, or a table that it points to, puts into ``struct T.field``."""
@@ -644,16 +670,20 @@ class FileMacros:
 
     def __init__(self, program: Program, path: str, user: str = "") -> None:
         self.program = program
-        self.path = path
-        self.user = user  # a file that includes `path`, and may see more
+        self.homes = [path, *([user] if user else [])]  # `user`: a file that includes `path`, and may see more
 
     def macro(self, name: str) -> facts.Macro | None:
-        got = self.program.macro(name, self.path)
-        return self.program.macro(name, self.user) if got is None and self.user else got
+        """The macro; what it is made of may be mere numbers, which are known only to the file in which it stands."""
+        for home in self.homes:
+            got = self.program.macro_at(name, home)
+            if got is not None:
+                if got[0] not in self.homes:
+                    self.homes.append(got[0])
+                return got[1]
+        return None
 
     def enumerator(self, name: str) -> int | None:
-        got = self.program.enumerator(name, self.path)
-        return self.program.enumerator(name, self.user) if got is None and self.user else got
+        return next((v for home in self.homes if (v := self.program.enumerator(name, home)) is not None), None)
 
 
 STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)

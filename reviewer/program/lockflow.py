@@ -213,13 +213,15 @@ def run(
     bound: dict[str, Expr] | None = None,
     held: tuple[Hold, ...] = (),
     observer: Observer | None = None,
+    truths: dict[Expr, bool] | None = None,
 ) -> Flow:
     """Execute the body of ``frame`` symbolically from one entry state.
 
     :param bound: values of parameters (``%i``) that the caller has fixed.
     :param held: locks held on entry.
+    :param truths: conditions on parameters that the caller has decided.
     """
-    return Runner(frame, callees, observer or Observer()).run(bound or {}, held)
+    return Runner(frame, callees, observer or Observer()).run(bound or {}, held, truths or {})
 
 
 class Runner:
@@ -234,12 +236,12 @@ class Runner:
         self.seen: dict[tuple[int, int], Seen] = {}
         self.endings: list[Ending] = []
 
-    def run(self, bound: dict[str, Expr], held: tuple[Hold, ...]) -> Flow:
+    def run(self, bound: dict[str, Expr], held: tuple[Hold, ...], truths: dict[Expr, bool]) -> Flow:
         body = self.frame.body
         if body is None:
             return Flow(self.frame, [], [])
         order = reverse_postorder(body)
-        entry = State(locks=held, known=dict(bound), extra=self.observer.start())
+        entry = State(locks=held, known=dict(bound), truths=dict(truths), extra=self.observer.start())
         ins: dict[int, dict[Key, State]] = {0: {entry.key(): entry}}
         rounds: dict[int, int] = {}
         queue = [(order[0], 0)]
@@ -313,6 +315,8 @@ class Runner:
             for a in args:
                 if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
                     state.forget(a.base.id)
+                elif isinstance(a, Name) and state.known.pop(f"*{a.id}", None) is not None:
+                    state.forget_path(Deref(a))
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
             result: list[State] = []
@@ -321,7 +325,10 @@ class Runner:
             return result
         if isinstance(event, facts.Write):
             plain = isinstance(event.target, facts.Name)
-            target = frame.canonical(event.target, {} if plain else state.known)
+            if isinstance(event.target, Deref):
+                target = values.deref(frame.canonical(event.target.base, state.known))
+            else:
+                target = frame.canonical(event.target, {} if plain else state.known)
             value = frame.canonical(event.value, state.known)
             self.record(b, i, event, state, None, (target, value))
             if isinstance(target, Name) and target.id[:1] in "$%":

@@ -151,6 +151,9 @@ class Accesses(Model, frozen=True):
     ``op``: read, set, add, sub, test_set (atomic gate: cmpxchg, test_and_set_bit, xchg, inc_not_zero), clear.
     ``atomic``: the operation is indivisible. ``value``: index of the argument that is stored or added, or
     None with ``constant`` (atomic_inc adds 1). ``tests``: the result says what the object was (dec_and_test).
+    ``wins``: the result that says that this caller and no other has made the change: ``zero``, ``nonzero``,
+    ``other`` (not the value that is stored) or ``arg N`` (equal to that argument). ``bit``: index of the argument
+    that says which bit of the object is meant.
     """
 
     object: Place
@@ -159,6 +162,8 @@ class Accesses(Model, frozen=True):
     value: int | None = None
     constant: int | None = None
     tests: bool = False
+    wins: str = ""
+    bit: int | None = None
 
 
 class ChainCall(Model, frozen=True):

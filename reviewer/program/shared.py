@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Index, Member, Name, Read, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Const, Expr, Index, Member, Name, Read, Result, Write
 from reviewer.program import values
 from reviewer.program.contexts import Contexts
+from reviewer.program.gates import Gates
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import Hold
+from reviewer.program.models import Kind
+from reviewer.program.objects import (
+    contains,
+    object_name,
+    parameter_rooted,
+    read_through,
+    reads,
+    result_used,
+    root_of,
+    rooted,
+    shared_index,
+    short,
+)
+from reviewer.program.setups import Setups
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import accesses as model_accesses
 
@@ -31,7 +46,12 @@ COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One access to a shared object. ``held``: what its function, and those above it as far as walked, hold."""
+    """One access to a shared object. ``held``: what its function, and those above it as far as walked, hold.
+
+    ``gates``: objects whose atomic test this caller has won. ``maybe``: lock classes held exclusively on some path (taken
+    unless the caller has it already). ``bit``: the one bit of the object that is meant, as
+    text. ``later``: in a callback that was only queued. ``way``: the calls that lead here from the root.
+    """
 
     object: str
     op: Op
@@ -42,14 +62,20 @@ class Access:
     block: int
     held: tuple[Hold, ...]
     path: Expr
+    bit: str = ""
+    tests: bool = False
+    gates: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
+    later: bool = False
+    way: tuple[tuple[Func, Call], ...] = ()
 
     @property
     def line(self) -> int:
         return self.func.line_of(self.at)
 
     def guards(self) -> frozenset[str]:
-        """Lock classes held exclusively."""
-        return frozenset(h.name for h in self.held if h.mode == "exclusive" and h.name)
+        """What keeps a second caller out: lock classes held exclusively, gates."""
+        return exclusive(self.held) | self.gates
 
     @property
     def word(self) -> str:
@@ -57,17 +83,21 @@ class Access:
         return short(self.object)
 
 
-def short(name: str) -> str:
-    """``oom_callback_count`` for ``kernel/rcu/tree_plugin.h:oom_callback_count``; a field keeps its struct."""
-    return name.rpartition(":")[2] if "/" in name else name
+def exclusive(held: tuple[Hold, ...]) -> frozenset[str]:
+    return frozenset(h.name for h in held if h.mode == "exclusive" and h.name and h.kind not in ALONE)
+
+
+ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
+"""What keeps only this CPU or nobody out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A function of a closure, and how it was reached.
 
-    ``args``: its arguments in terms of the root; ``held``: what is held around it; ``path``: the calls that lead
-    here, from the root; ``later``: it runs after the root has gone on (queued by ``call_rcu`` and the like).
+    ``args``: its arguments in terms of the root; ``held``, ``maybe`` and ``gates``: what is held, held on some path, and
+    won around it; ``path``: the calls that lead here, from the root; ``later``: it runs after the root has gone on
+    (queued by ``call_rcu`` and the like).
     """
 
     func: Func
@@ -75,6 +105,12 @@ class Visit:
     held: tuple[Hold, ...]
     path: tuple[tuple[Func, Call], ...]
     later: bool = False
+    gates: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
+
+    def key(self) -> tuple[object, ...]:
+        """Visits of one function that differ in what protects them are kept apart."""
+        return self.func.key, self.later, exclusive(self.held), self.gates
 
 
 @dataclass(slots=True)
@@ -93,9 +129,12 @@ class Shared:
         self.contexts = contexts
         self.summaries = contexts.summaries
         self.program = contexts.program
+        self.gates = Gates(self.summaries)
+        self.setups = Setups(self.summaries)
         self._own: dict[str, list[Access]] = {}
         self._closures: dict[str, Closure] = {}
         self._elsewhere: dict[str, list[Access]] = {}
+        self._per_cpu: dict[str, bool] = {}
 
     # --- one function ---------------------------------------------------------------------------
 
@@ -111,17 +150,24 @@ class Shared:
     def in_event(self, frame: Frame, seen: Seen) -> Iterator[Access]:
         event = seen.event
         held = seen.must()
+        maybe = exclusive(seen.may())
         func = frame.func
 
-        def access(path: Expr, op: Op, atomic: bool, value: Expr | None) -> Iterator[Access]:
+        def access(
+            path: Expr, op: Op, atomic: bool, value: Expr | None, bit: str = "", tests: bool = False
+        ) -> Iterator[Access]:
+            path = rooted(frame, path)
+            if self.private(frame, path):
+                return
             name = object_name(frame, path)
             if name or parameter_rooted(path):
-                yield Access(name, op, atomic, value, func, event.at, seen.block, held, path)
+                won = self.gate_names(frame, event.at) if op != "read" else frozenset()
+                yield Access(name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, won, maybe)
 
         if isinstance(event, Write):
             target, value = seen.args[0]
             if not event.declares and not (isinstance(target, Name) and target.id[:1] in "$%"):
-                yield from access(target, write_op(event.op, target, value), False, value)
+                yield from access(target, write_op(event.op, target, read_through(frame, value)), False, value)
             for path in reads(value):
                 yield from access(path, "read", False, None)
         elif isinstance(event, Call):
@@ -135,9 +181,15 @@ class Shared:
                     if stored is None and a.constant is not None:
                         stored = Const(a.constant)
                     op: Op = a.op
-                    if op == "set" and stored is not None and contains(stored, path):
-                        op = "rmw"
-                    yield from access(path, op, a.atomic, stored)
+                    atomic = a.atomic
+                    if op == "set" and stored is not None and contains(read_through(frame, stored), path):
+                        op, atomic = "rmw", False  # read, changed and stored in two steps
+                    elif op in ("set", "clear") and a.bit is not None and not atomic:
+                        op = "rmw"  # the other bits of the word are written back as they were read
+                    elif op == "test_set" and a.wins in ("other", "zero", "nonzero") and not result_used(frame, event):
+                        op = "set"  # nobody looks at what was there
+                    bit = values.show(args[a.bit]) if a.bit is not None and a.bit < len(args) else ""
+                    yield from access(path, op, atomic, stored, bit, a.tests)
             for arg in args:
                 for path in reads(arg):
                     if path not in touched:
@@ -145,6 +197,53 @@ class Shared:
         elif isinstance(event, Read):
             for path in reads(seen.args[0][0]):
                 yield from access(path, "read", False, None)
+
+    def gate_names(self, frame: Frame, at: int) -> frozenset[str]:
+        """The gates that are won at a position, as names that are equal for equal objects."""
+        found = self.gates.at(frame.func).get(at)
+        return frozenset(self.gate_name(frame, path, bit) for path, bit in found) if found else frozenset()
+
+    def gate_name(self, frame: Frame, path: Expr, bit: Expr | None) -> str:
+        path = rooted(frame, path)
+        name = object_name(frame, path) or values.show(path)
+        return f"{name}#{values.show(bit)}" if bit is not None else name
+
+    def private(self, frame: Frame, path: Expr) -> bool:
+        """Whether the object was made by this very call, or belongs to this CPU: nobody else can be at it."""
+        root = root_of(path)
+        if isinstance(root, Result):
+            call = frame.call(root.call)
+            model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+            return model is not None and (model.fresh or model.per_cpu or model.allocates is not None)
+        if isinstance(root, Name) and root.id.startswith("::"):
+            return self.per_cpu(root.id, frame.func.path)
+        return False
+
+    def per_cpu(self, name: str, path: str) -> bool:
+        """Whether a variable has a copy for each CPU."""
+        got = self._per_cpu.get(name)
+        if got is None:
+            file, _, word = name[2:].rpartition(":")
+            found = self.program.own_variable(word, file or path)
+            got = self._per_cpu[name] = found is not None and "PER_CPU" in found[1].macro
+        return got
+
+    def single(self, access: Access) -> bool:
+        """Whether two callers of the callback mean the same object: a variable, or a field of what was registered."""
+        root = root_of(access.path)
+        if not isinstance(root, Name) or not (root.id.startswith("::") or root.id == "%0"):
+            return False
+        return all(shared_index(e.index) for e in values.walk(access.path) if isinstance(e, Index))
+
+    @staticmethod
+    def variable(access: Access) -> bool:
+        """Whether the path is a variable, or a part of one that no pointer is followed to: one instance for all."""
+        path = access.path
+        while isinstance(path, Member | Index):
+            if (isinstance(path, Member) and path.arrow) or (isinstance(path, Index) and not isinstance(path.index, Const)):
+                return False
+            path = path.base
+        return isinstance(path, Name) and path.id.startswith("::")
 
     # --- a callback's module --------------------------------------------------------------------
 
@@ -161,59 +260,105 @@ class Shared:
         unit = set(self.program.unit(root.path))
         start = tuple(Name(f"%{i}") for i in range(len(root.parameters)))
         todo = [Visit(root, start, (), ())]
-        done: set[str] = set()
+        done: set[tuple[object, ...]] = set()
         while todo and len(closure.visits) < MAX_CLOSURE:
             visit = todo.pop(0)
-            if visit.func.key in done:
+            if visit.key() in done:
                 continue
-            done.add(visit.func.key)
+            done.add(visit.key())
             closure.visits.append(visit)
             for a in self.of(visit.func):
                 closure.accesses.append(self._seen_from(closure.root, visit, a))
-            for target, args, held, call, later in self._callees(visit):
-                near = target.path in unit or (
-                    posixpath.dirname(target.path) == folder and len(visit.path) < MAX_DEPTH
+            for inner in self._callees(visit):
+                near = inner.func.path in unit or (
+                    posixpath.dirname(inner.func.path) == folder and len(visit.path) < MAX_DEPTH
                 )
-                if near and target.key not in done:
-                    todo.append(Visit(target, args, held, (*visit.path, (visit.func, call)), visit.later or later))
+                if near and inner.key() not in done:
+                    todo.append(inner)
         return closure
 
     def _seen_from(self, root: Func, visit: Visit, access: Access) -> Access:
         """The access in terms of the root: with the locks around the visit, and named if only a pointer was known."""
         name = access.object
-        path = access.path
+        path = access.path if visit.func.key == root.key else values.substitute(access.path, visit.args, visit.func.name)
         if not name:
-            path = values.substitute(access.path, visit.args, visit.func.name)
             name = object_name(self.program.frame(root), path)
-        return Access(
-            name, access.op, access.atomic, access.value, access.func, access.at, access.block,
-            visit.held + access.held, path,
+        return replace(
+            access, object=name, held=visit.held + access.held, path=path, gates=visit.gates | access.gates,
+            maybe=visit.maybe | access.maybe, later=visit.later, way=visit.path,
         )  # fmt: skip
 
-    def _callees(self, visit: Visit) -> Iterator[tuple[Func, tuple[Expr, ...], tuple[Hold, ...], Call, bool]]:
+    def _callees(self, visit: Visit) -> Iterator[Visit]:
         frame = self.program.frame(visit.func)
         flow = self.summaries.flow(visit.func)
+        root = visit.path[0][0] if visit.path else visit.func
         for seen in flow.seen if flow is not None else ():
             call = seen.event
             if not isinstance(call, Call):
                 continue
             held = visit.held + seen.must()
             args = seen.args[0]
-            outer = tuple(values.substitute(a, visit.args, visit.func.name) for a in args)
-            for target in self.summaries.calls.targets(frame, seen.callee or call.callee):
+            way = (*visit.path, (visit.func, call))
+            outer = tuple(self._outer(frame, root, visit, a) for a in args)
+            gates = visit.gates | self.gate_names(frame, call.at)
+            maybe = visit.maybe | exclusive(seen.may())
+
+            def now(func: Func, given: tuple[Expr, ...]) -> Visit:
+                return Visit(func, given, held, way, visit.later, gates, maybe)  # noqa: B023 - used at once
+
+            targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+            for target in targets:
                 if target.func is not None:
-                    yield target.func, outer, held, call, False
+                    yield now(target.func, outer)
                 if target.model is None:
                     continue
                 for invokes in target.model.invokes:
-                    for t, _ in self.summaries.invoked(frame, call, invokes, args):
+                    for t, given in self.summaries.invoked(frame, call, invokes, args):
                         if t.func is not None:
-                            yield t.func, (), held, call, False
+                            yield now(t.func, tuple(self._outer(frame, root, visit, a) for a in given))
                 for registers in target.model.registers:
-                    if registers.starts and registers.callback is not None and registers.callback < len(args):
-                        for t in self.summaries.calls.targets(frame, args[registers.callback]):
-                            if t.func is not None:
-                                yield t.func, (), (), call, True
+                    if registers.starts:
+                        for func in self.setups.started(frame, registers, args):
+                            yield Visit(func, (), (), way, True)
+            if any(t.model is not None for t in targets):
+                continue
+            for i, func in self._functions_in(visit.func.path, args):
+                runs = [t for t in targets if t.func is not None and self._calls_argument(t.func, i, 0)]
+                yield now(func, ()) if runs else Visit(func, (), (), way, True)
+
+    def _functions_in(self, path: str, args: tuple[Expr, ...]) -> Iterator[tuple[int, Func]]:
+        """Functions of the unit that are handed over by name, with the number of the argument."""
+        for i, arg in enumerate(args):
+            while isinstance(arg, AddressOf | Cast):
+                arg = arg.base if isinstance(arg, AddressOf) else arg.operand
+            if isinstance(arg, Name) and arg.id[:1] not in "$%:":
+                for file in self.program.unit(path):
+                    yield from ((i, f) for f in self.program.functions(file, arg.id))
+
+    def _calls_argument(self, func: Func, index: int, depth: int) -> bool:
+        """Whether the function itself calls what its argument points to, or hands it to one that does."""
+        if index >= len(func.parameters) or depth > MAX_DEPTH:
+            return False
+        wanted = Name(func.parameters[index].name)
+        body = self.program.body(func)
+        for block in body.blocks if body is not None else ():
+            for event in block.events:
+                if not isinstance(event, Call):
+                    continue
+                if event.callee == wanted:
+                    return True
+                if wanted in event.args and isinstance(event.callee, Name):
+                    i = event.args.index(wanted)
+                    inner = self.program.resolve(event.callee.id, func.path)
+                    if any(f.key != func.key and self._calls_argument(f, i, depth + 1) for f in inner):
+                        return True
+        return False
+
+    @staticmethod
+    def _outer(frame: Frame, root: Func, visit: Visit, arg: Expr) -> Expr:
+        """An argument in terms of the root."""
+        arg = rooted(frame, arg)
+        return arg if visit.func.key == root.key else values.substitute(arg, visit.args, visit.func.name)
 
     # --- the rest of the tree -------------------------------------------------------------------
 
@@ -296,38 +441,6 @@ def runs_once(func: Func) -> bool:
 ONCE = frozenset({"__init", "__exit", "__init_or_module", "__devinit", "__meminit", "__cpuinit"})
 
 
-def object_name(frame: Frame, path: Expr) -> str:
-    """The name of a shared object, as a lock class is named; "" for locals and unknown pointers."""
-    while isinstance(path, Cast):
-        path = path.operand
-    if isinstance(path, Name):
-        return path.id[2:] if path.id.startswith("::") else ""
-    if isinstance(path, Member):
-        base = path
-        while isinstance(base, Member | Index):
-            if isinstance(base, Member) and base.arrow:
-                return lock_class(frame, path)
-            base = base.base  # type: ignore[assignment]
-        if isinstance(base, Name) and base.id.startswith("::"):
-            return lock_class(frame, path) or base.id[2:]
-        return ""
-    if isinstance(path, Index):
-        return object_name(frame, path.base)
-    if isinstance(path, Deref):
-        inner = path.base
-        if isinstance(inner, Name) and inner.id.startswith("::"):
-            return f"*{inner.id[2:]}"
-        if isinstance(inner, Member):
-            name = object_name(frame, inner)
-            return f"*{name}" if name else ""
-    return ""
-
-
-def parameter_rooted(path: Expr) -> bool:
-    """``*p`` with ``p`` a parameter: the caller knows what it is."""
-    return isinstance(path, Deref) and isinstance(path.base, Name) and path.base.id.startswith("%")
-
-
 def write_op(op: str, target: Expr, value: Expr) -> Op:
     if op == "+=":
         return "add"
@@ -338,35 +451,3 @@ def write_op(op: str, target: Expr, value: Expr) -> Op:
     if contains(value, target):
         return "rmw"
     return "set"
-
-
-def contains(expr: Expr, part: Expr) -> bool:
-    return any(e == part for e in values.walk(expr))
-
-
-def reads(expr: Expr) -> list[Expr]:
-    """The outermost lvalues that evaluating the expression reads."""
-    found: list[Expr] = []
-
-    def visit(e: Expr) -> None:
-        if isinstance(e, AddressOf):
-            inner = e.base
-            while isinstance(inner, Member | Index):
-                if isinstance(inner, Index):
-                    visit(inner.index)
-                inner = inner.base
-            if isinstance(inner, Deref):
-                visit(inner.base)
-        elif isinstance(e, Name):
-            if e.id.startswith("::"):
-                found.append(e)
-        elif isinstance(e, Member | Deref | Index):
-            found.append(e)
-        else:
-            for c in values.children(e):
-                visit(c)
-
-    visit(expr)
-    return found
-
-

@@ -103,6 +103,14 @@ class Frame:
                 return n
             if isinstance(e, Result):
                 return known.get(f"r{e.call}", e)
+            if isinstance(e, AddressOf) and isinstance(e.base, Name):
+                n = self.name(e.base.id)
+                return AddressOf(n) if isinstance(n, Name) and n.id[:1] in "$%" else None  # not of its value
+            if isinstance(e, AddressOf) and isinstance(e.base, Deref):
+                return values.rebuild(e.base.base, leaf)
+            if isinstance(e, Deref) and isinstance(e.base, Name):
+                i = self.parameters.get(e.base.id)
+                return known.get(f"*%{i}") if i is not None else None  # a constant stored through it
             return None
 
         got = values.rebuild(expr, leaf)

@@ -29,6 +29,11 @@ THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
 Binding = tuple[tuple[int, Expr], ...]
+
+NOT_NULL: Expr = AddressOf(Name("?"))
+"""Bound to a parameter that gets the address of something: which object does not matter, that there is one does."""
+
+
 @dataclass(slots=True, eq=False)
 class Summary:
     """What one function does under one binding: how it may end, and the events on the way."""
@@ -62,6 +67,7 @@ class Summaries:
         self._open: set[tuple[str, Binding, int]] = set()
         self._bindings: dict[str, set[Binding]] = {}
         self._used: dict[str, frozenset[int]] = {}
+        self._tested: dict[str, frozenset[int]] = {}
         self._thin: dict[str, bool] = {}
         self._level = LEVELS
         self.statistics = Statistics()
@@ -107,7 +113,9 @@ class Summaries:
         frame = self.program.frame(func)
         if frame.body is None:
             return Summary(func, binding, complete=False)
-        flow = lockflow.run(frame, self, {f"%{i}": v for i, v in binding})
+        known = {f"%{i}": v for i, v in binding if v != NOT_NULL}
+        truths: dict[Expr, bool] = {Name(f"%{i}"): True for i, v in binding if v == NOT_NULL}
+        flow = lockflow.run(frame, self, known, truths=truths)
         self.statistics.capped += flow.capped
         return Summary(func, binding, endings(frame, flow), flow)
 
@@ -173,7 +181,7 @@ class Summaries:
         used = self._used.get(func.key)
         if used is None:
             used = self._used[func.key] = decisive(self.program.frame(func))
-        found = []
+        found: list[tuple[int, Expr]] = []
         for i, a in enumerate(args):
             if i not in used:
                 continue
@@ -181,7 +189,23 @@ class Summaries:
                 isinstance(a, Name) and a.id[:1] not in "$%:" and self.program.resolve(a.id, func.path)
             ):
                 found.append((i, a))
+            elif isinstance(a, AddressOf) and i in self._null_tests(func):
+                found.append((i, NOT_NULL))
         return tuple(found)
+
+    def _null_tests(self, func: Func) -> frozenset[int]:
+        """Parameters that the function compares with NULL."""
+        got = self._tested.get(func.key)
+        if got is None:
+            frame = self.program.frame(func)
+            found = set()
+            for block in frame.body.blocks if frame.body is not None else ():
+                if isinstance(block.exit, facts.Branch):
+                    condition = lockflow.polarity(frame.canonical(block.exit.condition, {}))[1]
+                    if isinstance(condition, Name) and condition.id.startswith("%"):
+                        found.add(int(condition.id[1:]))
+            got = self._tested[func.key] = frozenset(found)
+        return got
 
     # --- outcomes (lockflow.Callees) --------------------------------------------------------------
 

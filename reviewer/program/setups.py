@@ -1,0 +1,100 @@
+"""What a work item, a timer or a tasklet runs: found where it is declared or set up, by the API models."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+import msgspec
+
+from reviewer.parse.facts import Call, Expr, Name
+from reviewer.program.link import Func
+from reviewer.program.models import Place, Registers
+from reviewer.program.objects import object_name, rooted, short
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Summaries, place
+
+
+class Setups:
+    """Memoised by object."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._found: dict[tuple[str, str], tuple[Func, ...]] = {}
+
+    def started(self, frame: Frame, registers: Registers, args: tuple[Expr, ...]) -> Iterator[Func]:
+        """The functions that a queueing call will have run, named in it or set up for the object that it queues."""
+        if registers.callback is not None:
+            if registers.callback < len(args):
+                for target in self.summaries.calls.targets(frame, args[registers.callback]):
+                    if target.func is not None:
+                        yield target.func
+        elif registers.block is not None:
+            yield from self.of(frame, block_of(registers.block, args))
+
+    def of(self, frame: Frame, block: Expr | None) -> tuple[Func, ...]:
+        """The functions that are set up for an object: a variable, or the same field of the same struct."""
+        name = object_name(frame, rooted(frame, block)) if block is not None else ""
+        if not name:
+            return ()
+        key = (name, posixpath.dirname(frame.func.path))
+        got = self._found.get(key)
+        if got is None:
+            self._found[key] = ()
+            found = {f.key: f for f in self._search(name, frame.func.path)}
+            got = self._found[key] = tuple(found.values())
+        return got
+
+    def _search(self, name: str, path: str) -> Iterator[Func]:
+        word = short(name).rpartition(".")[2]
+        files = self.program.unit(name.rpartition(":")[0] if "/" in name else path)
+        if name.startswith(("struct ", "union ")):
+            folder = posixpath.dirname(path)
+            near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
+            files = tuple(dict.fromkeys([*files, *(f for f in near if f.endswith(".c"))]))
+        self.program.load(files)
+        for file in files:
+            yield from self._declared(file, word)
+            for func in self.program.functions_with(file, word):
+                if any(self._setups(c) for c in func.calls):
+                    yield from self._in_body(func, name)
+
+    def _declared(self, file: str, word: str) -> Iterator[Func]:
+        """By ``DECLARE_WORK(word, function)``."""
+        variable = self.program.file(file).variable(word)
+        for registers in self._setups(variable.macro) if variable is not None else ():
+            assert registers.block is not None and registers.callback is not None and variable is not None
+            for use in self.program.file(file).uses(variable.macro):
+                if registers.block.index < len(use.args) and use.args[registers.block.index] == Name(word):
+                    yield from self._named(use.args, registers.callback, file)
+
+    def _setups(self, callee: str) -> list[Registers]:
+        model = self.program.models.functions.get(callee)
+        return [
+            r for r in (model.registers if model is not None else ())
+            if r.callback is not None and r.block is not None and not r.starts
+        ]  # fmt: skip
+
+    def _in_body(self, func: Func, name: str) -> Iterator[Func]:
+        frame = self.program.frame(func)
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                if not isinstance(event, Call) or not isinstance(event.callee, Name):
+                    continue
+                for registers in self._setups(event.callee.id):
+                    assert registers.block is not None and registers.callback is not None
+                    args = tuple(frame.canonical(a, {}) for a in event.args)
+                    where = block_of(registers.block, args)
+                    if where is not None and object_name(frame, rooted(frame, where)) == name:
+                        yield from self._named(event.args, registers.callback, func.path)
+
+    def _named(self, args: tuple[Expr, ...], index: int, path: str) -> Iterator[Func]:
+        callback = args[index] if index < len(args) else None
+        if isinstance(callback, Name):
+            yield from self.program.resolve(callback.id, path)
+
+
+def block_of(where: Place, args: tuple[Expr, ...]) -> Expr | None:
+    """The whole object that a model means a part of: the delayed work for its ``.work``."""
+    return place(msgspec.structs.replace(where, path=()), args)
