@@ -16,10 +16,12 @@ from reviewer.parse.dialect import Dialect
 from reviewer.parse.lexical import Directive, split
 
 BRACE = re.compile(rb"[{}]")
+SOLID = re.compile(rb"[^ \t\r\n\f};]")
 TOKEN = re.compile(rb"[;{(]")
 WORD = re.compile(rb"[A-Za-z_]\w*")
 MEMBERS = re.compile(rb"\b(?:struct|union|enum)\b[^(]*$")
 LINKAGE = re.compile(rb"\bextern\s*\"[^\"]*\"\s*$")
+NUMBERED = re.compile(rb"#[ \t]*define[ \t]+(\w+)[ \t]+(?=[\d(-])")
 DEFINED = re.compile(rb"\s*#\s*define\s+(\w+)")
 INITIALISED = re.compile(rb"(?<![=!<>])=(?!=)")
 TRIES = 12
@@ -102,6 +104,11 @@ class Skim:
         return self._macros.get(name, [])
 
 
+def number_macros(text: bytes) -> set[bytes]:
+    """Names of the object-like macros of a text whose value begins like a number."""
+    return set(NUMBERED.findall(text))
+
+
 def positions(text: bytes, word: bytes) -> Iterator[int]:
     """Offsets at which ``word`` stands as a whole word."""
     size = len(word)
@@ -176,11 +183,8 @@ class _Skimming:
 
     def begin(self, at: int) -> int:
         """The first byte at or after ``at`` that is no blank, and no brace or semicolon that is left over."""
-        code = self.code
-        size = len(code)
-        while at < size and code[at] in b" \t\r\n\f};":
-            at += 1
-        return at
+        m = SOLID.search(self.code, at)
+        return m.start() if m is not None else len(self.code)
 
     def closing(self, opening: int) -> int:
         """The offset of the parenthesis that closes the one at ``opening``; that of the line's end if none does."""

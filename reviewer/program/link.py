@@ -23,7 +23,7 @@ from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import parser
 from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
-from reviewer.parse.skim import Piece
+from reviewer.parse.skim import Piece, number_macros
 from reviewer.program.generated import variables
 from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, architecture, by_distance, closest, distance, reachable
@@ -141,7 +141,9 @@ class Program:
         self._made: dict[str, dict[str, facts.Variable]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._units: dict[str, tuple[str, ...]] = {}
-        self._visible: dict[str, tuple[str, ...]] = {}
+        self._visible: dict[str, dict[str, int]] = {}
+        self._numbered: dict[bytes, list[str]] = {}  # macros that are numbers, of the headers looked into
+        self._counted: set[str] = set()
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
@@ -286,8 +288,8 @@ class Program:
                     found.extend(t for t in self._included(target, depth - 1) if t not in found)
         return found
 
-    def visible(self, path: str) -> tuple[str, ...]:
-        """Headers that ``path`` includes, directly or through others, the nearest first; within limits."""
+    def visible(self, path: str) -> dict[str, int]:
+        """Headers that ``path`` includes, directly or through others, the nearest first, numbered; within limits."""
         got = self._visible.get(path)
         if got is None:
             seen: dict[str, None] = {}
@@ -298,7 +300,12 @@ class Program:
                 level = list(new)
                 if len(seen) > MAX_HEADERS:
                     break
-            got = self._visible[path] = tuple(seen)
+            got = self._visible[path] = {h: i for i, h in enumerate(seen)}
+            for header in got:
+                if header not in self._counted:
+                    self._counted.add(header)
+                    for word in number_macros(self.text(header)):
+                        self._numbered.setdefault(word, []).append(header)
         return got
 
     def _headers(self, path: str) -> tuple[str, ...]:
@@ -417,9 +424,11 @@ class Program:
             for macro in self.file(file).macros(name):
                 return file, macro
         # The index leaves out macros that are mere numbers; what the file includes has them.
-        for file in self.visible(path):
-            for macro in self.file(file).macros(name):
-                return file, macro
+        seen = self.visible(path)
+        for file in sorted(self._numbered.get(name.encode("utf-8", "surrogateescape"), ()), key=lambda f: seen.get(f, 0)):
+            if file in seen:
+                for macro in self.file(file).macros(name):
+                    return file, macro
         return None
 
     def struct(self, name: str, path: str) -> facts.StructDef | None:

@@ -10,6 +10,7 @@ conditions met on the way. States with the same locks merge; what differs betwee
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,18 +29,26 @@ MAX_STATES = 64
 MAX_ROUNDS = 3
 """Times a block is entered again after its states have changed; then what still changes is forgotten."""
 
+MAX_STEPS = 150_000
+"""Events of one run that are executed with all their states; then each block keeps ``FEW_STATES``, and a run that still does
+not end is cut. The longest run of a default scan of v4.17 has 62,000."""
+
+FEW_STATES = 2
+"""States kept per block once a run has used up its steps."""
+
+MAX_FACTS = 96
+"""Conditions, and values, that a state remembers: what a function of 10,000 tests learned first is forgotten first, else
+time and memory grow with the square of its length."""
+
+LAST = 1 << 30
+"""The number, among the events of its block, of the condition at its end."""
+
 ERROR = -4
 """The value of a killable or interruptible lock that failed (-EINTR); only its sign and its not being 0 matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What keeps states apart."""
-
-    locks: tuple[tuple[Expr, str], ...]
-    dropped: tuple[Expr, ...]
-    scopes: tuple[tuple[str, ...], ...]
-    extra: object
+Key = tuple[tuple[tuple[Expr, str], ...], tuple[Expr, ...], tuple[tuple[str, ...], ...], object]
+"""What keeps states apart: locks with their mode, locks dropped, memalloc scopes, a check's own state."""
 
 
 @dataclass(slots=True)
@@ -59,7 +68,8 @@ class State:
     extra: object = None
 
     def key(self) -> Key:
-        return Key(tuple((h.lock, h.mode) for h in self.locks), self.dropped, self.scopes, self.extra)
+        locks = tuple([(h.lock, h.mode) for h in self.locks]) if self.locks else ()
+        return locks, self.dropped, self.scopes, self.extra
 
     def copy(self) -> State:
         return State(self.locks, self.dropped, self.scopes, dict(self.known), dict(self.truths), self.extra)
@@ -160,7 +170,6 @@ class Seen:
     args: list[tuple[Expr, ...]] = field(default_factory=list)
     held: list[tuple[Hold, ...]] = field(default_factory=list)
     scopes: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
-    truths: list[dict[Expr, bool]] = field(default_factory=list)
 
     def must(self) -> tuple[Hold, ...]:
         """Locks held in every world."""
@@ -175,13 +184,6 @@ class Seen:
         for world in self.held:
             found.extend(h for h in world if not any(same_lock(h, g) for g in found))
         return tuple(found)
-
-    def certain(self) -> dict[Expr, bool]:
-        """Conditions whose truth is the same in every world."""
-        if not self.truths:
-            return {}
-        first = self.truths[0]
-        return {c: t for c, t in first.items() if all(other.get(c) == t for other in self.truths[1:])}
 
 
 def same_lock(a: Hold, b: Hold) -> bool:
@@ -224,17 +226,25 @@ def run(
     return Runner(frame, callees, observer or Observer()).run(bound or {}, held, truths or {})
 
 
+World = tuple[tuple[Expr, ...], tuple[Hold, ...], tuple[tuple[str, ...], ...]]
+"""Canonical arguments of an event, and the locks and scopes under which it was reached."""
+
+
 class Runner:
-    """The fixpoint, then one pass that records."""
+    """The fixpoint. A block is executed once for each state that enters it, and again where that state loses knowledge;
+    what was recorded of the earlier time is then replaced."""
 
     def __init__(self, frame: Frame, callees: Callees, observer: Observer) -> None:
         self.frame = frame
         self.callees = callees
         self.observer = observer
         self.capped = False
-        self.recording = False
-        self.seen: dict[tuple[int, int], Seen] = {}
-        self.endings: list[Ending] = []
+        self.steps = 0
+        self.limit = MAX_STATES
+        self.executed: set[int] = set()
+        self.now: dict[int, list[World]] = {}
+        self.ended: list[Ending] = []
+        self.events: dict[tuple[int, int], tuple[facts.Event, Expr | None]] = {}
 
     def run(self, bound: dict[str, Expr], held: tuple[Hold, ...], truths: dict[Expr, bool]) -> Flow:
         body = self.frame.body
@@ -243,62 +253,91 @@ class Runner:
         order = reverse_postorder(body)
         entry = State(locks=held, known=dict(bound), truths=dict(truths), extra=self.observer.start())
         ins: dict[int, dict[Key, State]] = {0: {entry.key(): entry}}
-        rounds: dict[int, int] = {}
-        queue = [(order[0], 0)]
-        queued = {0}
-        while queue:
-            _, b = heapq.heappop(queue)
-            queued.discard(b)
-            rounds[b] = rounds.get(b, 0) + 1
-            for to, state in self.block(body, b, ins[b]):
-                if self.merge(ins.setdefault(to, {}), state, rounds.get(to, 0)) and to not in queued:
-                    heapq.heappush(queue, (order[to], to))
-                    queued.add(to)
-        self.recording = True
-        for b in sorted(ins, key=lambda b: order[b]):
-            for _ in self.block(body, b, ins[b]):
-                pass
-        seen = [self.seen[k] for k in sorted(self.seen, key=lambda k: (order[k[0]], k[1]))]
-        return Flow(self.frame, seen, self.endings, self.capped)
+        worlds: dict[int, dict[Key, dict[int, list[World]]]] = {}
+        endings: dict[int, dict[Key, list[Ending]]] = {}
+        rounds: dict[tuple[int, Key], int] = {}
+        counter = itertools.count()
+        queue: list[tuple[int, int, int, Key]] = [(order[0], 0, 0, entry.key())]
+        queued = {(0, entry.key())}
+        while queue and self.steps < 2 * MAX_STEPS:
+            _, _, b, key = heapq.heappop(queue)
+            queued.discard((b, key))
+            rounds[b, key] = rounds.get((b, key), 0) + 1
+            self.now, self.ended = {}, []
+            for to, state in self.block(body, b, ins[b][key]):
+                reached = state.key()
+                if (
+                    self.merge(ins.setdefault(to, {}), reached, state, rounds.get((to, reached), 0))
+                    and (to, reached) not in queued
+                ):
+                    heapq.heappush(queue, (order[to], next(counter), to, reached))
+                    queued.add((to, reached))
+            worlds.setdefault(b, {})[key] = self.now
+            if self.ended:
+                endings.setdefault(b, {})[key] = self.ended
+        self.capped |= bool(queue)
+        found: list[Seen] = []
+        for b in sorted(worlds, key=lambda b: order[b]):
+            numbers = sorted({i for world in worlds[b].values() for i in world})
+            for i in numbers:
+                event, callee = self.events[b, i]
+                seen = Seen(event, b, callee)
+                for world in worlds[b].values():
+                    for args, locks, scopes in world.get(i, ()):
+                        seen.args.append(args)
+                        seen.held.append(locks)
+                        seen.scopes.append(scopes)
+                found.append(seen)
+        ended = [e for b in sorted(endings, key=lambda b: order[b]) for es in endings[b].values() for e in es]
+        return Flow(self.frame, found, ended, self.capped)
 
-    def merge(self, into: dict[Key, State], state: State, rounds: int) -> bool:
+    def merge(self, into: dict[Key, State], key: Key, state: State, rounds: int) -> bool:
         """Add a state to a block's; whether that says anything new."""
-        key = state.key()
         old = into.get(key)
         if old is None:
-            if len(into) >= MAX_STATES or rounds > 4 * MAX_ROUNDS:
+            if len(into) >= self.limit:
                 self.capped = True
                 return False
-            into[key] = state.copy()
+            into[key] = state
             return True
         changed = False
         known, truths = old.known, old.truths
-        for k in [k for k, v in known.items() if state.known.get(k) != v]:
-            del known[k]
-            changed = True
-        for c in [c for c, t in truths.items() if state.truths.get(c) != t]:
-            del truths[c]
-            changed = True
+        if known:
+            other = state.known
+            for k in [k for k, v in known.items() if other.get(k) != v]:
+                del known[k]
+                changed = True
+        if truths:
+            others = state.truths
+            for c in [c for c, t in truths.items() if others.get(c) != t]:
+                del truths[c]
+                changed = True
+        if changed and rounds > 4 * MAX_ROUNDS:
+            known.clear()
+            truths.clear()
         return changed
 
-    def block(self, body: facts.Body, b: int, states: dict[Key, State]) -> Iterator[tuple[int, State]]:
+    def block(self, body: facts.Body, b: int, start: State) -> Iterator[tuple[int, State]]:
         block = body.blocks[b]
-        for start in list(states.values()):
-            current = [start.copy()]
-            for i, event in enumerate(block.events):
-                after: list[State] = []
-                for state in current:
-                    after.extend(self.event(b, i, event, state))
-                current = after
-                if len(current) > 8:
-                    current = self.squeeze(current)
+        self.steps += len(block.events) + 1
+        if self.steps > MAX_STEPS and self.limit > FEW_STATES:
+            self.limit, self.capped = FEW_STATES, True
+        current: list[State] = [start.copy()]
+        for i, event in enumerate(block.events):
+            if len(current) == 1:
+                current = list(self.event(b, i, event, current[0]))
+                continue
+            after: list[State] = []
             for state in current:
-                yield from self.exit(block.exit, state)
+                after.extend(self.event(b, i, event, state))
+            current = self.squeeze(after) if len(after) > 8 else after
+        for state in current:
+            yield from self.exit(b, block.exit, state)
 
     def squeeze(self, states: list[State]) -> list[State]:
         merged: dict[Key, State] = {}
         for s in states:
-            self.merge(merged, s, 0)
+            self.merge(merged, s.key(), s, 0)
         return list(merged.values())
 
     # --- events ---------------------------------------------------------------------------------
@@ -308,7 +347,9 @@ class Runner:
         if isinstance(event, facts.Call):
             callee = frame.callee(event.callee, state.known)
             args = tuple(frame.canonical(a, state.known) for a in event.args)
-            state.forget(f"r{event.number}")
+            if event.number in self.executed:  # in a loop: the last round's result is gone
+                state.forget(f"r{event.number}")
+            self.executed.add(event.number)
             self.record(b, i, event, state, callee, args)
             outcomes = self.callees.outcomes(frame, event, callee, args, state)
             state.extra = self.observer.event(frame, event, state, args)
@@ -354,15 +395,10 @@ class Runner:
     def record(
         self, b: int, i: int, event: facts.Event, state: State, callee: Expr | None, args: tuple[Expr, ...]
     ) -> None:
-        if not self.recording:
-            return
-        seen = self.seen.get((b, i))
-        if seen is None:
-            seen = self.seen[b, i] = Seen(event, b, callee)
-        seen.args.append(args)
-        seen.held.append(state.locks)
-        seen.scopes.append(state.scopes)
-        seen.truths.append(dict(state.truths))
+        if i not in self.now:
+            self.events[b, i] = (event, callee)
+            self.now[i] = []
+        self.now[i].append((args, state.locks, state.scopes))
 
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:
@@ -407,25 +443,25 @@ class Runner:
 
     # --- exits ----------------------------------------------------------------------------------
 
-    def exit(self, exit_: facts.Exit, state: State) -> Iterator[tuple[int, State]]:
+    def exit(self, b: int, exit_: facts.Exit, state: State) -> Iterator[tuple[int, State]]:
         if isinstance(exit_, facts.Jump):
             yield exit_.to, state
         elif isinstance(exit_, facts.Branch):
-            yield from self.branch(exit_, state)
+            yield from self.branch(b, exit_, state)
         elif isinstance(exit_, facts.Switch):
             yield from self.switch(exit_, state)
-        elif isinstance(exit_, facts.Return) and self.recording:
+        elif isinstance(exit_, facts.Return):
             value = self.frame.canonical(exit_.value, state.known) if exit_.value is not None else None
-            self.endings.append(Ending(state, value, exit_.at))
+            self.ended.append(Ending(state, value, exit_.at))
 
-    def branch(self, exit_: facts.Branch, state: State) -> Iterator[tuple[int, State]]:
+    def branch(self, b: int, exit_: facts.Branch, state: State) -> Iterator[tuple[int, State]]:
         if isinstance(exit_.condition, Config):
             condition: Expr = exit_.condition
         else:
             condition = self.frame.canonical(exit_.condition, state.known)
-        if self.recording and not isinstance(condition, Config):
+        if not isinstance(condition, Config):
             test = facts.Read(exit_.condition, exit_.at)
-            self.record(exit_.then, -1 - exit_.other, test, state, None, (condition,))
+            self.record(b, LAST, test, state, None, (condition,))
         positive, condition = polarity(condition)
         known = values.truth(condition)
         if known is None:
@@ -478,6 +514,8 @@ def polarity(condition: Expr) -> tuple[bool, Expr]:
 def assume(state: State, condition: Expr, truth: bool) -> None:
     """On this path the condition is ``truth``; equalities with constants become values."""
     state.truths[condition] = truth
+    if len(state.truths) > MAX_FACTS:
+        del state.truths[next(iter(state.truths))]
     if truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.right, Const):
         set_value(state, condition.left, condition.right)
     elif not truth:
@@ -489,6 +527,8 @@ def set_value(state: State, expr: Expr, value: Const) -> None:
         state.known[expr.id] = value
     elif isinstance(expr, Result):
         state.known[f"r{expr.call}"] = value
+    if len(state.known) > MAX_FACTS:
+        del state.known[next(iter(state.known))]
 
 
 def reverse_postorder(body: facts.Body) -> list[int]:

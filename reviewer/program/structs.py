@@ -38,6 +38,8 @@ class Frame:
         for v in self.body.locals if self.body is not None else ():
             self.locals.setdefault(v.name, v)
         self._names: dict[str, Expr] = {}
+        # By identity, the expression kept alive beside its answer: (expression, canonical form, what could be known of it).
+        self._canonical: dict[int, tuple[Expr, Expr, tuple[str, ...]]] = {}
         self._calls: dict[int, facts.Call] = {}
         for block in self.body.blocks if self.body is not None else ():
             for e in block.events:
@@ -92,25 +94,28 @@ class Frame:
     def canonical(self, expr: Expr, known: dict[str, Expr]) -> Expr:
         """The expression in canonical form; ``known`` holds what locals (``$x``), parameters (``%i``) and results
         (``rN``) are known to be."""
+        got = self._canonical.get(id(expr))
+        if got is None:
+            value = self._named(expr)
+            got = self._canonical[id(expr)] = (expr, value, knowable(value))
+        value = got[1]
+        if known:
+            for name in got[2]:
+                if name in known:
+                    return substituted(value, known)
+        return value
+
+    def _named(self, expr: Expr) -> Expr:
+        """The expression with every identifier as what it means here."""
         if values.size(expr) > values.MAX_SIZE:
             return values.UNKNOWN
 
         def leaf(e: Expr) -> Expr | None:
             if isinstance(e, Name):
-                n = self.name(e.id)
-                if isinstance(n, Name):
-                    return known.get(n.id, n)
-                return n
-            if isinstance(e, Result):
-                return known.get(f"r{e.call}", e)
+                return self.name(e.id)
             if isinstance(e, AddressOf) and isinstance(e.base, Name):
                 n = self.name(e.base.id)
                 return AddressOf(n) if isinstance(n, Name) and n.id[:1] in "$%" else None  # not of its value
-            if isinstance(e, AddressOf) and isinstance(e.base, Deref):
-                return values.rebuild(e.base.base, leaf)
-            if isinstance(e, Deref) and isinstance(e.base, Name):
-                i = self.parameters.get(e.base.id)
-                return known.get(f"*%{i}") if i is not None else None  # a constant stored through it
             return None
 
         got = values.rebuild(expr, leaf)
@@ -266,6 +271,41 @@ class Frame:
             if func.definition is not None:
                 return func.definition.type
         return self.program.return_type(name, self.func.path)
+
+
+def knowable(value: Expr) -> tuple[str, ...]:
+    """The keys under which a state may know something about parts of a canonical expression."""
+    found: dict[str, None] = {}
+    for e in values.walk(value):
+        if isinstance(e, Name):
+            if e.id[:1] in "$%":
+                found[e.id] = None
+        elif isinstance(e, Result):
+            found[f"r{e.call}"] = None
+        elif isinstance(e, Deref) and isinstance(e.base, Name) and e.base.id[:1] == "%":
+            found[f"*{e.base.id}"] = None
+    return tuple(found)
+
+
+def substituted(value: Expr, known: dict[str, Expr]) -> Expr:
+    """A canonical expression with what is known put in."""
+
+    def leaf(e: Expr) -> Expr | None:
+        if isinstance(e, Name):
+            return known.get(e.id, e)
+        if isinstance(e, Result):
+            return known.get(f"r{e.call}", e)
+        if isinstance(e, AddressOf):
+            if isinstance(e.base, Name):
+                return e  # the address of a local is not that of its value
+            if isinstance(e.base, Deref):
+                return values.rebuild(e.base.base, leaf)
+        elif isinstance(e, Deref) and isinstance(e.base, Name):
+            return known.get(f"*{e.base.id}")  # a constant stored through a parameter
+        return None
+
+    got = values.rebuild(value, leaf)
+    return got if values.size(got) <= values.MAX_SIZE else values.UNKNOWN
 
 
 def at_home(f: facts.FieldDef, home: str) -> facts.FieldDef:
