@@ -676,7 +676,7 @@ class FileMacros:
 
     def __init__(self, program: Program, path: str, user: str = "") -> None:
         self.program = program
-        self.homes = [path, *([user] if user else [])]  # `user`: a file that includes `path`, and may see more
+        self.homes = [h for h in (path, user) if h]  # `user`: a file that includes `path`, and may see more
 
     def macro(self, name: str) -> facts.Macro | None:
         """The macro; what it is made of may be mere numbers, which are known only to the file in which it stands."""
