@@ -39,10 +39,11 @@ class Callback:
 
 
 class Analysis:
-    """One scan's view of a program."""
+    """One scan's view of a program. ``everything``: not only chains are in question."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, everything: bool = False) -> None:
         self.program = program
+        self.everything = everything
         self.summaries = Summaries(program)
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
@@ -81,6 +82,19 @@ class Analysis:
                 if type_ is not None and not type_.pointer and type_.name in COUNTS:
                     return True
         return False
+
+    def owing(self) -> Iterator[tuple[str, Func]]:
+        """Functions of tables that owe their caller a number as their result, each with its ``struct T.field``."""
+        for obligation in self.program.models.obligations:
+            struct, _, field = obligation.chain.rpartition(".")
+            if obligation.owes != "result" or not struct:
+                continue
+            seen: set[str] = set()
+            for file in self.program.names.files_mentioning([field]).get(field, ()):
+                for _, func in self.summaries.calls.entries(struct, field, file):
+                    if func.key not in seen:
+                        seen.add(func.key)
+                        yield obligation.chain, func
 
     def functions_nearby(self) -> Iterator[Func]:
         """Functions of the files that hold the chains, their callers and their callbacks."""

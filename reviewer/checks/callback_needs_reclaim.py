@@ -119,7 +119,6 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
 def queued(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
     """Work items that the callback waits for and that make such an allocation."""
     outer = inside(callback)
-    retries = analysis.program.gfp.retries
     done: set[str] = set()
     for leaf in sorted((x for x in search.leaves if x.kind == "wait"), key=lambda x: x.rank):
         for func in awaited(analysis, leaf):
@@ -127,10 +126,8 @@ def queued(analysis: Analysis, callback: Callback, search: Search) -> Iterator[F
                 continue
             done.add(func.key)
             below = analysis.reach.below(func, WORK_DISTANCE, WORK_NODES)
-            inner = min(
-                (x for x in below.leaves if x.kind == "alloc" and isinstance(x.data, Const) and retries(x.data.value)),
-                key=lambda x: x.rank, default=None,
-            )  # fmt: skip
+            told = [x for x in below.leaves if x.kind == "alloc" and isinstance(x.data, Const)]  # those that reclaim
+            inner = min(told, key=lambda x: x.rank, default=None)
             if inner is None:
                 continue
             steps = entry_steps(analysis, callback) + leaf_steps(analysis, leaf, outer) + leaf_steps(analysis, inner)

@@ -128,24 +128,47 @@ def fixed(arg: Expr) -> bool:
     return some
 
 
-def consumes(analysis: Analysis, func: Func, index: int) -> bool:
-    """Whether the function takes away up to its parameter: it bounds a loop, and something shared shrinks there."""
-    frame = analysis.program.frame(func)
-    body = frame.body
-    if body is None or index >= len(func.parameters):
+def consumes(analysis: Analysis, func: Func, index: int, depth: int = 0) -> bool:
+    """Whether the function takes away up to its parameter.
+
+    It bounds a loop, and something shared shrinks there or in a function that is called there; or it is handed to a
+    function that does so.
+    """
+    body = analysis.program.body(func)
+    if body is None or index >= len(func.parameters) or depth > MAX_HANDS:
         return False
     type_ = func.parameters[index].type
     if type_.pointer or type_.name.startswith(("struct ", "enum ")) or type_.name in ("gfp_t", "bool"):
         return False
-    word = func.parameters[index].name
+    word = Name(func.parameters[index].name)
     bounds = False
     for block in body.blocks:
-        if isinstance(block.exit, Branch) and any(e == Name(word) for e in values.walk(block.exit.condition)):
+        if isinstance(block.exit, Branch) and any(e == word for e in values.walk(block.exit.condition)):
             bounds = True
         for e in block.events:
-            if isinstance(e, Write) and e.target == Name(word) and e.op == "-=":
+            if isinstance(e, Write) and e.target == word and e.op == "-=":
                 bounds = True
-    return bounds and any(a.op == "sub" for a in analysis.shared.of(func))
+    if bounds and shrinks(analysis, func, 0):
+        return True
+    for block in body.blocks:
+        for e in block.events:
+            if isinstance(e, Call) and word in e.args and isinstance(e.callee, Name):
+                i = e.args.index(word)
+                if any(consumes(analysis, f, i, depth + 1) for f in analysis.program.resolve(e.callee.id, func.path)):
+                    return True
+    return False
+
+
+def shrinks(analysis: Analysis, func: Func, depth: int) -> bool:
+    """Whether something shared is counted down, or an element taken off a list, in the function or its own helpers."""
+    if any(a.op == "sub" for a in analysis.shared.of(func)):
+        return True
+    helpers = (f for c in func.calls for f in analysis.program.functions(func.path, c))
+    return depth < MAX_HANDS and any(f.key != func.key and shrinks(analysis, f, depth + 1) for f in helpers)
+
+
+MAX_HANDS = 2
+"""Functions through which an amount is handed on."""
 
 
 def report(

@@ -43,7 +43,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     """
     start = time.monotonic()
     program = open_program(tree, store, models, request, progress)
-    analysis = Analysis(program)
+    analysis = Analysis(program, everything=request.everything)
     messages: list[str] = []
     progress("chains", 0, 0)
     selected = select(analysis, request, messages)

@@ -1,23 +1,27 @@
 """silent-trylock-failure: when a trylock fails the job is skipped, and the caller sees "nothing to do".
 
-Looked for below callbacks that owe a result. An amount of 0 after a failed trylock is what an empty pool gives too. A
-function that returns ``bool`` hands the failure on to its caller and is the caller's business; an error code, a flag that is
-stored, or another try tell the caller.
+Looked for below callbacks that owe a result, and with ``--all`` below functions of tables that do (shrinkers). An amount of
+0 after a failed trylock is what an empty pool gives too. A function that returns ``bool``, or comes back with the lock
+held, hands the failure on to its caller and is the caller's business; an error code, a flag that is stored, other work or
+another try tell the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from reviewer.checks.analysis import Analysis, Callback
-from reviewer.checks.finding import Finding
+from reviewer.checks.analysis import Analysis
+from reviewer.checks.finding import Finding, Step
 from reviewer.checks.missing_freed_update import Work
 from reviewer.checks.proof import entry_steps, inside, place, step, visit_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Const, Expr, Name, Write
 from reviewer.program import lockflow
+from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Observer, Outcome, State
+from reviewer.program.locks import Hold
 from reviewer.program.objects import short
 from reviewer.program.shared import Visit
 from reviewer.program.structs import Frame
@@ -54,20 +58,42 @@ class Watch(Observer):
         return state.extra
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A function that owes a number: ``who`` asks for it, by ``steps``, holding ``outer``.
+
+    ``by_result``: the number is what it returns; otherwise it adds to what a pointer points to.
+    """
+
+    func: Func
+    who: str
+    steps: tuple[Step, ...]
+    outer: tuple[Hold, ...]
+    by_result: bool
+
+
 @check(RULE)
 def silent_trylock_failure(analysis: Analysis) -> Iterator[Finding]:
     work = Work(analysis)
-    for callback in analysis.callbacks:
-        if not callback.owes:
-            continue
-        closure = analysis.shared.closure(callback.func)
+    for asked in all_asked(analysis):
+        closure = analysis.shared.closure(asked.func)
         done: set[str] = set()
         for visit in closure.visits:
             if visit.later or visit.func.key in done:
                 continue
             done.add(visit.func.key)
             if tries(analysis, visit):
-                yield from in_function(analysis, callback, visit, work)
+                yield from in_function(analysis, asked, visit, work)
+
+
+def all_asked(analysis: Analysis) -> Iterator[Asked]:
+    for callback in analysis.callbacks:
+        if callback.owes:
+            steps = tuple(entry_steps(analysis, callback))
+            yield Asked(callback.func, callback.chain.short, steps, inside(callback), by_result=False)
+    if analysis.everything:
+        for table, func in analysis.owing():
+            yield Asked(func, table, (), (), by_result=True)
 
 
 def tries(analysis: Analysis, visit: Visit) -> bool:
@@ -82,14 +108,14 @@ def tries(analysis: Analysis, visit: Visit) -> bool:
     return False
 
 
-def in_function(analysis: Analysis, callback: Callback, visit: Visit, work: Work) -> Iterator[Finding]:
+def in_function(analysis: Analysis, asked: Asked, visit: Visit, work: Work) -> Iterator[Finding]:
     func = visit.func
     definition = func.definition
     if definition is None or definition.type.name in ("bool", "_Bool") or definition.type.pointer:
         return
     frame = analysis.program.frame(func)
     flow = lockflow.run(frame, analysis.summaries, observer=Watch(analysis, work))
-    root = func.key == callback.func.key
+    root = func.key == asked.func.key and not asked.by_result
     void = definition.type.name == "void"
     silent = [e for e in flow.endings if e.state.extra is not None and (void or root or is_zero(e))]
     lost = silent[0].state.extra if silent else None
@@ -98,8 +124,8 @@ def in_function(analysis: Analysis, callback: Callback, visit: Visit, work: Work
     name, number, at = str(lost[0]), int(lost[1]), int(lost[2])
     call = frame.call(number)
     leaf = call.callee.id if call is not None and isinstance(call.callee, Name) else "the trylock"
-    outer = inside(callback)
-    steps = entry_steps(analysis, callback) + visit_steps(analysis, visit, outer)
+    outer = asked.outer
+    steps = [*asked.steps, *visit_steps(analysis, visit, outer)]
     steps.append(step(analysis, "acquire", func, at, (*outer, *visit.held)))
     steps.append(step(analysis, "return", func, silent[0].at, (*outer, *visit.held)))
     file, line, column, function = place(func, at)
@@ -107,9 +133,9 @@ def in_function(analysis: Analysis, callback: Callback, visit: Visit, work: Work
     yield Finding(
         rule=RULE, severity="warning", confidence="high" if len(visit.path) <= 2 else "medium", file=file, line=line,
         column=column, function=function,
-        message=f"{function} {what} when {leaf}() does not get {short(name)}: to the caller of {callback.chain.short}"
+        message=f"{function} {what} when {leaf}() does not get {short(name)}: to the caller of {asked.who}"
         " it looks as if there had been nothing to free",
-        involves=tuple(sorted((callback.chain.short, short(name)))), proof=tuple(steps),
+        involves=tuple(sorted((asked.who, short(name)))), proof=tuple(steps),
         event=analysis.program.line_text(file, line),
     )  # fmt: skip
 

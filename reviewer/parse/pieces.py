@@ -257,6 +257,16 @@ class Pieces:
                 got = self._macros[name] = tuple(self._macro(line) for line in self.skim.macros(name))
         return got
 
+    def macros_with(self, word: str) -> Iterator[facts.Macro]:
+        """Macros in whose body the word stands, in the order of the file."""
+        wanted = word.encode("utf-8", "surrogateescape")
+        if wanted in self.text:
+            for line in self.skim.directives:
+                text = self.text[line.start : line.end]
+                m = DEFINE.match(text) if line.kind == b"define" and wanted in text else None
+                if m is not None and any(True for _ in positions(m[3], wanted)):
+                    yield self._macro(line)
+
     def _macro(self, line: Directive) -> facts.Macro:
         m = DEFINE.match(self.text, line.start)
         assert m is not None

@@ -366,7 +366,7 @@ class ObligationEntry(Part):
     in_reclaim: bool = False
     forbids: list[str] = []
     unless: list[str] = []
-    owes: Literal["", "add to data"] = ""
+    owes: Literal["", "add to data", "result"] = ""
     source: Source
 
 

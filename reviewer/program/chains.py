@@ -133,6 +133,8 @@ class Chains:
             for func in self.program.functions_with(file, word):
                 if any(c in api for c in func.calls):
                     yield from self._sites_in(func, chain, api)
+            for func in self.program.macros_with(file, word):
+                yield from self._sites_in(func, chain, api)
 
     def _sites_in(
         self, func: Func, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
@@ -207,6 +209,13 @@ class Chains:
                     for e in block.events:
                         if isinstance(e, Call) and e.callee == Name(func.name):
                             yield caller, e
+            for caller in self.program.macros_with(file, func.name):
+                yield from ((caller, e) for e in self._calls(caller) if caller.name != func.name and e.callee == Name(func.name))
+
+    def _calls(self, func: Func) -> Iterator[Call]:
+        body = self.program.body(func)
+        for block in body.blocks if body is not None else ():
+            yield from (e for e in block.events if isinstance(e, Call))
 
     def callbacks(self, frame: Frame, block: Expr) -> Iterator[Func]:
         """What ``notifier_call`` of a notifier block may be: by its initialiser, or assigned at run time."""
@@ -219,7 +228,8 @@ class Chains:
             file, _, word = target.id[2:].rpartition(":")
             if file and "." in word:
                 function, _, local = word.partition(".")
-                for func in self.program.functions(file, function):
+                mine = (frame.func,) if frame.func.name == function else self.program.functions(file, function)
+                for func in mine:
                     body = self.program.body(func)
                     for v in body.locals if body is not None else ():
                         if v.name == local and v.value is not None:
@@ -231,7 +241,13 @@ class Chains:
                     names.extend(self._in_block(found[1].value))
         names.extend(self._assigned(frame, target))
         for name in dict.fromkeys(names):
-            yield from self.program.resolve(name, path)
+            index = frame.parameters.get(name) if frame.func.macro is not None else None
+            if index is None:
+                yield from self.program.resolve(name, path)
+                continue
+            for caller, call in self.callers_of(frame.func):  # the macro's own block, one for each use
+                for given in function_names(call.args[index]) if index < len(call.args) else ():
+                    yield from self.program.resolve(given, caller.path)
 
     def _in_block(self, value: Expr) -> Iterator[str]:
         if isinstance(value, Items):

@@ -224,7 +224,7 @@ class Program:
         else:
             assert func.macro is not None
             params = ", ".join("..." if p.endswith("...") else p for p in func.macro.parameters or ())
-            text = func.macro.body
+            text = func.macro.body.replace("##", "")  # fn##_nb is one word, whatever fn is
             keyword = "" if STATEMENT.match(text) else "return "
             original = f"long {func.name}({params}) {{ {keyword}{text} ; }}\n".encode()
         if not original:
@@ -403,6 +403,12 @@ class Program:
                 if macro.parameters is not None and macro.body.strip():
                     return Func(f"{file}#{name}@{macro.line}", file, name, None, macro)
         return None
+
+    def macros_with(self, path: str, word: str) -> Iterator[Func]:
+        """Function-like macros of ``path`` in whose body the word stands."""
+        for macro in self.file(path).macros_with(word):
+            if macro.parameters is not None:
+                yield Func(f"{path}#{macro.name}@{macro.line}", path, macro.name, None, macro)
 
     def macro(self, name: str, path: str) -> facts.Macro | None:
         """The object- or function-like macro that ``name`` is in ``path``, or None."""
@@ -679,7 +685,7 @@ class FileMacros:
 
     def __init__(self, program: Program, path: str, user: str = "") -> None:
         self.program = program
-        self.homes = [path, *([user] if user else [])]  # `user`: a file that includes `path`, and may see more
+        self.homes = [h for h in (path, user) if h]  # `user`: a file that includes `path`, and may see more
 
     def macro(self, name: str) -> facts.Macro | None:
         """The macro; what it is made of may be mere numbers, which are known only to the file in which it stands."""

@@ -242,11 +242,11 @@ class Scope(Model, frozen=True):
 class Obligation(Model, frozen=True):
     """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set."""
 
-    chain: str  # a name, or "*" with `scope`
+    chain: str  # a name, "*" with `scope`, or "struct T.field" for the functions of a table
     in_reclaim: bool = False
     forbids: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
-    owes: str = ""  # "add to data": the data pointer is a count that each callback adds to
+    owes: str = ""  # "add to data": the data pointer is a count that each callback adds to; "result": it returns one
     source: str = ""
 
 

@@ -48,7 +48,7 @@ class Setups:
 
     def _search(self, name: str, path: str) -> Iterator[Func]:
         word = short(name).rpartition(".")[2]
-        files = self.program.unit(name.rpartition(":")[0] if "/" in name else path)
+        files = self.program.unit(name.rpartition(":")[0].lstrip("*") if "/" in name else path)
         if name.startswith(("struct ", "union ")):
             folder = posixpath.dirname(path)
             near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())

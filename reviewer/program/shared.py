@@ -383,7 +383,7 @@ class Shared:
             return
         word = short(name).rpartition(".")[2]
         if "/" in name:
-            files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0])
+            files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0].lstrip("*"))
         elif name.startswith(("struct ", "union ")):
             files = self.program.unit(home)
         else:

@@ -20,17 +20,7 @@ from reviewer.data import fixtures_dir
 TREES = trees(fixtures_dir())
 RULE_TREES = [t for t in TREES if t.name != "oom"]
 
-LAGGING = {
-    "silent-trylock-failure": "a bool-like helper that returns int, an inode scan that is below no callback",
-    "unguarded-counter-reset": "a head in a struct, registration by a macro",
-}
-"""Trees whose marks the checks do not meet in full yet, and what is missing; a tree that is met leaves this list."""
-
-ENGINE_TREES = [
-    pytest.param(t, marks=pytest.mark.xfail(reason=LAGGING[t.name], strict=True)) if t.name in LAGGING else t for t in TREES
-]
 by_name = pytest.mark.parametrize("tree", TREES, ids=lambda t: t.name)
-by_engine = pytest.mark.parametrize("tree", ENGINE_TREES, ids=lambda t: t.name)
 by_rule = pytest.mark.parametrize("tree", RULE_TREES, ids=lambda t: t.name)
 
 
@@ -51,7 +41,7 @@ def scan(tree: Path, *, everything: bool) -> tuple[Finding, ...]:
     return result.findings
 
 
-@by_engine
+@by_name
 def test_findings_are_what_the_marks_say(tree: Path) -> None:
     problems = compare(marks(tree), scan(tree, everything=True))
     assert not problems, "\n" + "\n".join(map(str, problems))
