@@ -23,7 +23,7 @@ from reviewer.program.reach import Leaf, Search
 RULE = "callback-needs-reclaim"
 
 
-DISTANCE, NODES = 20, 1500
+DISTANCE, NODES = 20, 800
 """How far below a callback is searched, and how many functions at most (the nearest first)."""
 
 MAX_WAYS = 6

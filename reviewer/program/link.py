@@ -69,6 +69,9 @@ class Bodies(Protocol):
     def flush(self) -> None: ...
 
 
+CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
+
+
 @dataclass(frozen=True, slots=True)
 class Func:
     """A function definition at its place, or a function-like macro that stands for one.
@@ -96,8 +99,11 @@ class Func:
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """Distinct names that the function calls; none are known of a macro."""
-        return self.source[0].signature(self.source[1]).calls if self.source is not None else ()
+        """Distinct names that the function calls."""
+        if self.source is not None:
+            return self.source[0].signature(self.source[1]).calls
+        assert self.macro is not None
+        return tuple(dict.fromkeys(CALLED.findall(self.macro.body)))
 
     @property
     def line(self) -> int:

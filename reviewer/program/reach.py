@@ -15,6 +15,7 @@ from typing import Literal
 from reviewer.parse.facts import Call, Const, Expr, Name, Text
 from reviewer.program import values
 from reviewer.program.calls import Target
+from reviewer.program.cone import Cone
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
@@ -98,6 +99,7 @@ class Reach:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.program = summaries.program
+        self.cone = Cone(summaries)
 
     def below(self, func: Func, distance: int, nodes: int) -> Search:
         """Everything at or below ``func`` up to that distance and that many functions."""
@@ -181,7 +183,7 @@ class Reach:
                 for t, inner in self.summaries.invoked(frame, call, invokes, args):
                     yield from self._target(node, seen, call, t, inner, search, invokes.context, extra)
             return
-        if target.func is None or not target.sure:
+        if target.func is None or not target.sure or not self.cone.may_matter(target.func):
             return
         cost = SAME_FOLDER if posixpath.dirname(target.func.path) == posixpath.dirname(node.func.path) else OTHER_FOLDER
         if target.func.path.endswith(".h") or target.func.macro is not None:

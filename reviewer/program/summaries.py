@@ -5,6 +5,7 @@ A summary is made per function and per binding (the constant arguments), on dema
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ MAX_BINDINGS = 6
 
 LEVELS = 2
 """Calls below a function in which a net lock effect is looked for."""
+
+INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
+"""A call through a field or a pointer."""
 
 THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
@@ -69,12 +73,14 @@ class Summaries:
         self._used: dict[str, frozenset[int]] = {}
         self._tested: dict[str, frozenset[int]] = {}
         self._thin: dict[str, bool] = {}
+        self._depths: dict[tuple[str, int], int] = {}
         self._level = LEVELS
         self.statistics = Statistics()
 
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
         """The summary of ``func`` for callers who pass what ``binding`` says."""
         binding = self._admitted(func, binding)
+        level = self._needed(func, level)
         key = (func.key, binding, level)
         got = self._made.get(key)
         if got is not None:
@@ -92,6 +98,35 @@ class Summaries:
         self._made[key] = made
         self.statistics.summaries += 1
         return made
+
+    def _needed(self, func: Func, level: int) -> int:
+        """The levels below that can make a difference: none, if nothing thin is called."""
+        if level == 0:
+            return level
+        got = self._depths.get((func.key, level))
+        if got is None:
+            got = 0
+            for name in func.calls:
+                if name in self.program.models.functions:
+                    continue
+                for callee in self.program.resolve(name, func.path):
+                    if self.thin(callee):
+                        got = max(got, 1 + self._needed(callee, level - 1))
+                if got == level:
+                    break
+            if got < level and self.calls_indirectly(func):
+                got = level
+            self._depths[func.key, level] = got
+        return got
+
+    @staticmethod
+    def calls_indirectly(func: Func) -> bool:
+        """Whether it calls through a field or a pointer, so that names do not tell whom."""
+        if func.macro is not None:
+            return INDIRECT.search(func.macro.body.encode("utf-8", "replace")) is not None
+        assert func.source is not None
+        file, piece = func.source
+        return INDIRECT.search(file.skim.code, piece.brace, piece.end) is not None
 
     def _admitted(self, func: Func, binding: Binding) -> Binding:
         """The binding, or none if the function has too many already."""
