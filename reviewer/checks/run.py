@@ -9,6 +9,7 @@ from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.registry import checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
+from reviewer.checks.skipped import skipped
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
@@ -56,14 +57,13 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
             found.extend(c.run(analysis))
     program.bodies.flush()
     functions, broken = program.counts()
-    skipped = {**dict(tree.skipped), **program.skipped}
     stats = Stats(
         files=len(program.loaded()), functions=functions, functions_with_errors=broken,
         seconds=round(time.monotonic() - start, 3), cached=0,
     )  # fmt: skip
     return ScanResult(
         tree_path=tree.path, rev=tree.rev, stats=stats, chains=tuple(chain_record(c) for c in selected),
-        findings=tuple(with_fingerprints(unique(found))), skipped=tuple(sorted(skipped.items())),
+        findings=tuple(with_fingerprints(unique(found))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
 

@@ -290,6 +290,7 @@ class Body(Record, frozen=True, tag="Y"):
     locals: tuple[Variable, ...]  # parameters are not among them
     calls: int  # how many calls there are
     broken: bool = False  # an ERROR or MISSING node inside, or a size limit that cut it
+    cut: bool = False  # a size limit: what lies beyond it is not in the blocks
 
 
 # --- outlines -------------------------------------------------------------------------------------

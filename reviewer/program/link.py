@@ -189,6 +189,10 @@ class Program:
         made = [b for b in self._bodies.values() if b is not None]
         return len(made), sum(b.broken for b in made)
 
+    def looked_into(self) -> set[str]:
+        """Paths of the files of which a function has been executed or looked into."""
+        return {key.partition("#")[0] for key, body in self._bodies.items() if body is not None}
+
     def text(self, path: str) -> bytes:
         """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read."""
         return self.file(path).text
@@ -215,6 +219,8 @@ class Program:
         if func.key in self._bodies:
             return self._bodies[func.key]
         got = self._bodies[func.key] = self._make_body(func)
+        if got is not None and got.cut:
+            self.skipped.setdefault(func.path, f"{func.name} is too large or too deep: read in part")
         return got
 
     def _make_body(self, func: Func) -> facts.Body | None:
