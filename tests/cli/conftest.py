@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +17,7 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.result import Progress, ScanRequest, ScanResult, Site, Stats
 from reviewer.cli import engine
 from reviewer.cli.main import run
+from reviewer.data import fixtures_dir
 from reviewer.errors import InputError, MissingContent
 from reviewer.report.views import ContextReport, Edge, GraphReport, Node, RelianceReport
 
@@ -204,3 +209,98 @@ def reviewer(library: Library, tree: Path, capfd: pytest.CaptureFixture[str]) ->
         return Outcome(code, *capfd.readouterr())
 
     return command
+
+
+# --- the real library, on small kernels ------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NOBODY = 65534
+
+
+def run_git(folder: Path, *arguments: str, input: str | None = None) -> str:
+    """git in ``folder``, without the settings of whoever runs the tests."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "file"}
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=environment, check=True, capture_output=True, text=True, input=input,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def commit_all(folder: Path, message: str = "one") -> None:
+    """Everything in ``folder`` as one commit of a repository there, which is made if need be."""
+    if not (folder / ".git").exists():
+        run_git(folder, "init", "-q", "-b", "main")
+    run_git(folder, "add", "-A")
+    run_git(folder, "commit", "-q", "--allow-empty", "-m", message)
+
+
+@pytest.fixture
+def git() -> Callable[..., str]:
+    return run_git
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    """A work tree with a small kernel, committed: an OOM chain and five users."""
+    folder = tmp_path / "kernel"
+    shutil.copytree(fixtures_dir() / "oom", folder)
+    commit_all(folder)
+    return folder
+
+
+@pytest.fixture
+def commit() -> Callable[..., None]:
+    return commit_all
+
+
+@pytest.fixture
+def real(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Runs one command line with the real library, in this process; the cache is an empty folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def command(*arguments: str | Path) -> Outcome:
+        code = run([str(argument) for argument in arguments])
+        return Outcome(code, *capfd.readouterr())
+
+    return command
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """What a reviewer in a process of its own is started with."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+COMMAND = [sys.executable, "-c", "from reviewer.cli.main import main; main()"]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs one command line in a process of its own; ``user`` as in :class:`subprocess.Popen`."""
+
+    def command(*arguments: str | Path, user: int | None = None, timeout: float = 120) -> Outcome:
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)], env=environment(tmp_path / "cache"), capture_output=True, text=True,
+            user=user, timeout=timeout, check=False, cwd="/",
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return command
+
+
+def one_line(outcome: Outcome, code: int, *parts: str) -> None:
+    """The exit code, and one line on standard error with all of ``parts``."""
+    assert outcome.code == code, outcome
+    assert outcome.err.startswith("reviewer: ") and outcome.err.count("\n") == 1, outcome.err
+    for part in parts:
+        assert part in outcome.err, outcome.err
+
+
+@pytest.fixture
+def says() -> Callable[..., None]:
+    return one_line
