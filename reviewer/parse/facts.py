@@ -283,7 +283,7 @@ class Variable(Record, frozen=True, tag="V"):
     macro: str = ""  # the macro that declares it: DEFINE_MUTEX in DEFINE_MUTEX(x)
 
 
-class Body(Record, frozen=True, tag="Y"):
+class Body(Record, frozen=True, cache_hash=True, tag="Y"):
     """The control-flow graph of one function."""
 
     blocks: tuple[Block, ...]
