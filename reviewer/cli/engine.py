@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
-from reviewer.errors import InputError, ReviewerError
+from reviewer.errors import InputError, ReviewerError, StoreError
 from reviewer.report.doctor import ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
@@ -42,10 +42,16 @@ def open_store(path: Path | None) -> Store:
 
 
 def collect(store: Store, max_bytes: int | None) -> int:
-    """Drops what other versions wrote, then the oldest; gives the bytes that were freed."""
+    """Drops what other versions wrote, then the oldest; gives the bytes that were freed.
+
+    :raises StoreError: the store could not be written to.
+    """
     from reviewer.store.codec import extractor_version
 
-    return store.gc(max_bytes, extractor_version())
+    freed = store.gc(max_bytes, extractor_version())
+    if store.trouble:
+        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+    return freed
 
 
 def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:

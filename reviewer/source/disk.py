@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 from reviewer.errors import InputError, MissingContent
 from reviewer.source.base import SUFFIXES, Tree
 from reviewer.source.gitrun import Git, GitFailed
+from reviewer.source.search import complained
 
 
 def blob_id(content: bytes, sha256: bool = False) -> str:
@@ -22,6 +24,10 @@ def blob_id(content: bytes, sha256: bool = False) -> str:
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A file that is swapped for a link or a pipe behind our back must not catch us."""
+
+
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What lstat says of a file that was removed, as against one that is closed to us."""
 
 
 class _DiskTree(Tree):
@@ -47,7 +53,9 @@ class _DiskTree(Tree):
             return None
         try:
             found = os.lstat(f"{self._root}/{path}")
-        except (OSError, ValueError):
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                self.note_skipped(path, error.strerror or "unreadable")
             return None
         return found if stat.S_ISREG(found.st_mode) else None
 
@@ -106,9 +114,14 @@ class WorkTree(_DiskTree):
     def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
         patterns = [f"*{suffix}" for suffix in suffixes]
         try:
-            listing = self._runner().run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+            command = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+            listing, complaints, code = self._runner().run_raw(*command)
+            if code != 0:
+                raise self._runner().failure(command, code, complaints)
         except GitFailed as error:
             raise InputError(f"{self.path}: cannot list its files ({error})", "try git status there") from error
+        for name, reason in complained(complaints):
+            self.note_skipped(name, reason)
         names = {os.fsdecode(name) for name in listing.split(b"\0")[:-1]}
         return [path for path in names if self._stat(path) is not None]
 
