@@ -59,7 +59,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     functions, broken = program.counts()
     stats = Stats(
         files=len(program.loaded()), functions=functions, functions_with_errors=broken,
-        seconds=round(time.monotonic() - start, 3), cached=0,
+        seconds=round(time.monotonic() - start, 3), cached=len(program.looked_into() - program.parsed),
     )  # fmt: skip
     return ScanResult(
         tree_path=tree.path, rev=tree.rev, stats=stats, chains=tuple(chain_record(c) for c in selected),

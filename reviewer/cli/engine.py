@@ -7,9 +7,12 @@ place of the analysis.
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
 from reviewer.errors import InputError, ReviewerError, StoreError
@@ -62,13 +65,25 @@ def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
 
 
 def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
-    """Runs the rules.
+    """Runs the rules, or repeats what they said of the very same tree and question.
 
     :raises InputError: the request names a chain or a rule that is not there.
     """
+    from reviewer.cli import remembered
+
+    start = time.monotonic()
+    key = remembered.key(tree, models, request)
+    known = remembered.load(store, key, tree)
+    if known is not None:
+        stats = msgspec.structs.replace(
+            known.stats, seconds=round(time.monotonic() - start, 3), cached=known.stats.files
+        )
+        return msgspec.structs.replace(known, tree_path=tree.path, rev=tree.rev, stats=stats)
     from reviewer.checks import run
 
-    return run.scan(tree, store, models, request, progress)
+    result = run.scan(tree, store, models, request, progress)
+    remembered.save(store, key, tree, result)
+    return result
 
 
 def open_program(

@@ -120,6 +120,7 @@ class Program:
     """One revision. Everything is memoised; nothing is ever changed once asked.
 
     :ivar skipped: files that could not be read or parsed, with the reason.
+    :ivar parsed: files of which a function was not in the store.
     """
 
     def __init__(self, content: Content, names: Names, bodies: Bodies, models: ApiModels, dialect: Dialect) -> None:
@@ -129,6 +130,7 @@ class Program:
         self.models = models
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
+        self.parsed: set[str] = set()
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -247,6 +249,7 @@ class Program:
             return None
         got = cfg.body(node, original)
         self.bodies.put(key, got)
+        self.parsed.add(func.path)
         return got
 
     # --- linkage --------------------------------------------------------------------------------
