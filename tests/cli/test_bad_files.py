@@ -60,7 +60,7 @@ int odd_init(void)
 
 def scan(tree: Path) -> dict[str, Any]:
     """The report of a default scan in a process of its own, within :data:`MEMORY` and :data:`SECONDS`."""
-    from conftest import COMMAND, environment
+    from running import COMMAND, environment
 
     done = subprocess.run(
         [*COMMAND, *SCAN, str(tree)], env=environment(tree / ".cache"), capture_output=True, timeout=SECONDS, check=False,

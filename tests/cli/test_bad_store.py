@@ -139,7 +139,7 @@ def test_a_store_that_another_process_holds(
 
 
 def test_two_scans_at_once(kernel: Path, tmp_path: Path, expected: dict[str, Any]) -> None:
-    from conftest import COMMAND, environment
+    from running import COMMAND, environment
 
     command = [*COMMAND, *SCAN, str(kernel), "--store", str(tmp_path / "store")]
     runs = [

@@ -51,7 +51,7 @@ main()
 @pytest.mark.parametrize("where", ["analysis", "write"])
 @pytest.mark.parametrize("group", [False, True], ids=["kill", "terminal"])
 def test_interrupt(real: Run, kernel: Path, tmp_path: Path, where: str, group: bool) -> None:
-    from conftest import environment
+    from running import environment
 
     store, ready = tmp_path / "store", tmp_path / "ready"
     extra = {"REVIEWER_TEST_READY": str(ready), "REVIEWER_TEST_WHERE": where}
@@ -88,7 +88,7 @@ def findings(outcome: Outcome) -> list[dict[str, Any]]:
 
 def test_interrupts_at_any_time(kernel: Path, tmp_path: Path) -> None:
     """Wherever it comes: 130 or a whole report, no traceback, and a whole store."""
-    from conftest import COMMAND, environment
+    from running import COMMAND, environment
 
     store = tmp_path / "store"
     for wait in (0.25, 0.35, 0.5, 0.7):
