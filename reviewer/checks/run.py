@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reviewer.checks.analysis import Analysis
@@ -50,11 +51,13 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     selected = select(analysis, request, messages)
     analysis.selected = selected
     found: list[Finding] = []
-    if selected:
-        wanted = [c for c in checks() if not request.rules or c.id in request.rules]
-        for i, c in enumerate(wanted):
-            progress(c.id, i, len(wanted))
-            found.extend(c.run(analysis))
+    wanted = [
+        c for c in checks([Path(folder) for folder in request.rules_dirs])
+        if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
+    ]  # fmt: skip
+    for i, c in enumerate(wanted):
+        progress(c.id, i, len(wanted))
+        found.extend(c.run(analysis))
     program.bodies.flush()
     functions, broken = program.counts()
     stats = Stats(
