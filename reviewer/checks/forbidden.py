@@ -31,6 +31,9 @@ from reviewer.program.summaries import place as object_at
 DISTANCE, NODES = 20, 1500
 """How far below a start is searched, and how many functions at most (the nearest first)."""
 
+MAX_OTHERS = 5
+"""Other ways down that a message names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -189,20 +192,26 @@ class Pattern(Reach):
 
 
 def below(rule: Rule, analysis: Analysis, reach: Pattern, start: Start) -> Iterator[Finding]:
-    """One finding per call of the start and thing reached: by its most certain, then nearest way."""
+    """One finding per call of the start and kind of thing (for locks, per class): the most certain, then nearest way; the
+    message names others that are as certain."""
     search = reach.below(start.func, DISTANCE, NODES)
-    done: set[tuple[int, str, str]] = set()
+    ways: dict[tuple[int, str, str], list[Leaf]] = {}
     for leaf in sorted(search.leaves, key=lambda leaf: leaf.rank):
-        at = first_call(leaf)
-        what = (at, leaf.kind, leaf.name if leaf.lock is None else leaf.lock.name)
-        if what in done or excused(rule, leaf, start):
-            continue
-        done.add(what)
+        if not excused(rule, leaf, start):
+            lock = leaf.lock.name if leaf.lock is not None else ""
+            ways.setdefault((first_call(leaf), leaf.kind, lock), []).append(leaf)
+    for (at, _, lock), leaves in ways.items():
+        leaf = leaves[0]
+        others = dict.fromkeys(
+            f"{other.name}() in {other.node.func.name}" for other in leaves[1:] if other.doubt == leaf.doubt
+        )
+        others.pop(f"{leaf.name}() in {leaf.node.func.name}", None)
+        also = f"; also by {', '.join([*others][:MAX_OTHERS])}" if others else ""
         file, line, column, function = place(start.func, at)
         yield Finding(
             rule=rule.id, severity=rule.severity, confidence=confidence_of(leaf.doubt), file=file, line=line,
-            column=column, function=function, message=sentence(rule, analysis, leaf, start),
-            involves=tuple(sorted({leaf.name} if leaf.lock is None else {leaf.name, leaf.lock.name})),
+            column=column, function=function, message=sentence(rule, analysis, leaf, start) + also,
+            involves=tuple(sorted({leaf.name, lock} - {""})),
             proof=(*start.steps, *leaf_steps(analysis, leaf, start.outer)), event=analysis.program.line_text(file, line),
         )  # fmt: skip
 
