@@ -232,6 +232,8 @@ class FactStore:
         for other in self.path.parent.glob("facts-*.sqlite3*"):
             if not other.name.startswith(FILE_NAME) or other.name.endswith(".broken"):
                 freed += _remove(other)
+        for compiled in self.path.parent.glob("api-*.msgpack"):  # of models as they once were; made anew in 0.2 s
+            freed += _remove(compiled)
         with self._transaction() as db:
             if db is not None:
                 self._drop_versions(db, version)
