@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from reviewer.errors import InputError
@@ -23,6 +27,26 @@ def fixtures_dir() -> Path:
     :raises InputError: the installation is incomplete
     """
     return _data("fixtures")
+
+
+LIBRARIES = ("msgspec", "networkx", "pycparser", "tree_sitter", "tree_sitter_c")
+"""What an answer depends on besides ourselves."""
+
+
+@cache
+def installation_digest() -> str:
+    """32 hex digits that change with our code, our rules and models, the libraries below them, and Python.
+
+    Our own files by content; a library by where it lies and when it was put there, which costs no import.
+    """
+    digest = hashlib.sha256(sys.version.encode())
+    for file in (*sorted(_PACKAGE.rglob("*.py")), *sorted(rules_dir().rglob("*.yaml"))):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for name in LIBRARIES:
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            digest.update(f"{spec.origin} {Path(spec.origin).parent.stat().st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:32]
 
 
 def _data(name: str) -> Path:

@@ -1,10 +1,14 @@
-"""Which rules exist and which check answers for each: ``rules/ID.yaml`` and the functions marked ``@check("ID")``."""
+"""Which rules exist and which check answers for each: ``rules/ID.yaml`` and the functions marked ``@check("ID")``.
+
+A rule of the user's is only data: an instance of one of ours, or a pattern of what must not be reached.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,9 +26,58 @@ Run = Callable[["Analysis"], Iterable[Finding]]
 NOT_RULES = frozenset({"dialect.yaml"})
 
 
+class Only(msgspec.Struct, frozen=True, kw_only=True):
+    """Which findings of another rule are this one's: patterns of names; empty means any."""
+
+    chain: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    function: tuple[str, ...] = ()
+
+
+class Below(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a search starts; one of the first four is given. ``table`` is ``struct T.field``; ``registered`` are
+    words of the models (``Registers.how``); ``files`` are those in which a start may stand, empty for any."""
+
+    chain: tuple[str, ...] = ()
+    function: tuple[str, ...] = ()
+    table: str = ""
+    registered: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A mask with all of ``flags`` and none of ``without``, in the tree's own names."""
+
+    flags: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What must not be reached: calls by name, an allocation, lock classes that are waited for, waits by the models' words."""
+
+    call: tuple[str, ...] = ()
+    allocation: Allocation | None = None
+    lock: tuple[str, ...] = ()
+    wait: tuple[str, ...] = ()
+
+
+class Unless(msgspec.Struct, frozen=True, kw_only=True):
+    """Lock classes that excuse it where they are held, functions that excuse it where they are on the way."""
+
+    holding: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+
+
+class Forbid(msgspec.Struct, frozen=True, kw_only=True):
+    below: Below
+    reach: Target
+    unless: Unless = Unless()
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule as its YAML tells it. ``severity`` is that of a finding that nothing prevents; ``mend`` how to fix it;
-    ``confidence`` what its confidence rests on."""
+    ``confidence`` what its confidence rests on. A rule that is only data has ``like`` (the id of one of ours), with
+    ``only``, or ``forbid``; one of ours has neither."""
 
     id: str
     title: str
@@ -35,14 +88,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     mend: str
     source: str
     confidence: str
+    like: str = ""
+    only: Only = Only()
+    forbid: Forbid | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A rule's id with the function that finds it."""
+    """A rule's id with the function that finds it. ``chains``: it asks for chains, so without any there is nothing to do."""
 
     id: str
     run: Run
+    chains: bool = True
 
 
 _CHECKS: dict[str, Check] = {}
@@ -69,11 +126,28 @@ def checks(extra: Sequence[Path] = ()) -> Iterator[Check]:
     :raises RuleError: a rule that no module answers for.
     """
     for one in all_rules(extra):
-        try:
-            importlib.import_module(module_of(one.id))
-        except ModuleNotFoundError as e:
-            raise RuleError(f"rule {one.id}: there is no check for it", "remove its YAML file") from e
-        yield _CHECKS[one.id]
+        if one.forbid is not None:
+            from reviewer.checks import forbidden
+
+            yield Check(one.id, partial(forbidden.run, one), bool(one.forbid.below.chain))
+        elif one.like:
+            from reviewer.checks import instance
+
+            yield Check(one.id, partial(instance.run, one, built_in(one.like).run))
+        else:
+            yield built_in(one.id)
+
+
+def built_in(id: str) -> Check:
+    """The check that a module of ours holds.
+
+    :raises RuleError: no module answers for ``id``.
+    """
+    try:
+        importlib.import_module(module_of(id))
+    except ModuleNotFoundError as e:
+        raise RuleError(f"rule {id}: there is no check for it", "remove its YAML file") from e
+    return _CHECKS[id]
 
 
 def all_rules(extra: Sequence[Path] = ()) -> list[Rule]:
@@ -81,18 +155,34 @@ def all_rules(extra: Sequence[Path] = ()) -> list[Rule]:
 
     :raises RuleError: ``FILE:LINE: what; how to mend``
     """
-    found: dict[str, Rule] = {}
-    for folder in (rules_dir(), *extra):
-        for path in sorted(folder.glob("*.yaml")):
-            if path.name not in NOT_RULES:
-                one = read_rule(path)
-                found[one.id] = one
+    ours = {one.id: one for one in (read_rule(path) for path in rule_files(rules_dir()))}
+    found = dict(ours)
+    for folder in extra:
+        for path in rule_files(folder):
+            one = read_rule(path, ours)
+            found[one.id] = one
     return [found[id] for id in sorted(found)]
 
 
-def read_rule(path: Path) -> Rule:
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files of a folder, sorted."""
+    return [path for path in sorted(folder.glob("*.yaml")) if path.name not in NOT_RULES]
+
+
+TEXTS = ("title", "severity", "what", "why", "mend", "source", "confidence")
+"""What every rule says of itself."""
+
+SEARCH_CONFIDENCE = (
+    "High while every call on the way is direct or goes through a table with few targets; low where a table has too many"
+    " of them or an allocation's mask cannot be told."
+)
+
+
+def read_rule(path: Path, ours: Mapping[str, Rule] | None = None) -> Rule:
     """One rule file, checked.
 
+    :param ours: the rules that have a check in the package, for a rule of the user's; None for one of ours. A user's rule
+        under the id of one of ours is an instance of it.
     :raises RuleError: it does not fit, with the line.
     """
     from reviewer.checks.rule_schema import RuleSchema
@@ -102,4 +192,17 @@ def read_rule(path: Path) -> Rule:
     got = file.check(RuleSchema)
     if got.id != path.stem:
         file.fail(("id",), f"the id is {got.id!r}", f"name the file {got.id}.yaml or set 'id: {path.stem}'")
-    return Rule(**got.model_dump())
+    fields = got.model_dump(exclude_none=True)
+    if got.forbid is not None:
+        fields.setdefault("confidence", SEARCH_CONFIDENCE)
+    elif ours is not None:
+        like = got.like or (got.id if got.id in ours else "")
+        if not like:
+            file.fail((), "the rule does not say what it looks for", "add 'like:' with the id of a rule, or 'forbid:'")
+        if like not in ours:
+            file.fail(("like",), f"there is no rule {like!r} to be like", f"use one of {', '.join(sorted(ours))}")
+        fields = {**{name: getattr(ours[like], name) for name in TEXTS}, **fields, "like": like}
+    for name in TEXTS:
+        if name not in fields:
+            file.fail((), f"'{name}' is missing", f"add '{name}:'")
+    return msgspec.convert(fields, Rule)

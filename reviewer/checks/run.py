@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.registry import checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
+from reviewer.checks.skipped import skipped
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
@@ -49,21 +51,22 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     selected = select(analysis, request, messages)
     analysis.selected = selected
     found: list[Finding] = []
-    if selected:
-        wanted = [c for c in checks() if not request.rules or c.id in request.rules]
-        for i, c in enumerate(wanted):
-            progress(c.id, i, len(wanted))
-            found.extend(c.run(analysis))
+    wanted = [
+        c for c in checks([Path(folder) for folder in request.rules_dirs])
+        if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
+    ]  # fmt: skip
+    for i, c in enumerate(wanted):
+        progress(c.id, i, len(wanted))
+        found.extend(c.run(analysis))
     program.bodies.flush()
     functions, broken = program.counts()
-    skipped = {**dict(tree.skipped), **program.skipped}
     stats = Stats(
         files=len(program.loaded()), functions=functions, functions_with_errors=broken,
-        seconds=round(time.monotonic() - start, 3), cached=0,
+        seconds=round(time.monotonic() - start, 3), cached=len(program.looked_into() - program.parsed),
     )  # fmt: skip
     return ScanResult(
         tree_path=tree.path, rev=tree.rev, stats=stats, chains=tuple(chain_record(c) for c in selected),
-        findings=tuple(with_fingerprints(unique(found))), skipped=tuple(sorted(skipped.items())),
+        findings=tuple(with_fingerprints(unique(found))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
 

@@ -64,12 +64,13 @@ def in_callback(
     counts = distinct(a for a in [*mine, *others(analysis, callback, mine[0])] if a.op in COUNTS and not a.bit)
     found = waits(analysis.shared, closure) if counts else []
     serialiser = frozenset({callback.serialiser.name}) if callback.serialiser is not None else frozenset()
+    own = frozenset(mine)
     for reset in resets:
         if reset.bit or any(reset.guards() & a.guards() for a in counts if a is not reset):
             continue  # guarded by what guards the count elsewhere: whoever counts without it is to blame
-        loose = [c for c in counts if not apart(analysis, reset, c, mine, found, frozenset())]
+        loose = [c for c in counts if not apart(analysis, reset, c, own, found, frozenset())]
         if loose:
-            today = bool(serialiser) and all(apart(analysis, reset, c, mine, found, serialiser) for c in loose)
+            today = bool(serialiser) and all(apart(analysis, reset, c, own, found, serialiser) for c in loose)
             yield report(analysis, callback, reset, loose, counts, today)
             return
     for reset in resets:
@@ -88,14 +89,14 @@ def is_reset(access: Access, mine: list[Access]) -> bool:
 
 
 def apart(
-    analysis: Analysis, reset: Access, count: Access, mine: list[Access], found: list[Wait], more: frozenset[str]
+    analysis: Analysis, reset: Access, count: Access, own: frozenset[Access], found: list[Wait], more: frozenset[str]
 ) -> bool:
     """Whether something keeps this count and the reset by another caller apart.
 
-    :param more: locks that all callers of the callback hold.
+    :param own: the accesses of the callback itself. :param more: locks that all callers of the callback hold.
     """
     guards = reset.guards() | more
-    inner = count in mine
+    inner = count in own
     theirs = count.guards()
     if inner and not count.later:
         theirs |= more

@@ -7,12 +7,15 @@ place of the analysis.
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
-from reviewer.errors import InputError, ReviewerError
+from reviewer.errors import InputError, ReviewerError, StoreError
 from reviewer.report.doctor import ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
@@ -42,10 +45,16 @@ def open_store(path: Path | None) -> Store:
 
 
 def collect(store: Store, max_bytes: int | None) -> int:
-    """Drops what other versions wrote, then the oldest; gives the bytes that were freed."""
+    """Drops what other versions wrote, then the oldest; gives the bytes that were freed.
+
+    :raises StoreError: the store could not be written to.
+    """
     from reviewer.store.codec import extractor_version
 
-    return store.gc(max_bytes, extractor_version())
+    freed = store.gc(max_bytes, extractor_version())
+    if store.trouble:
+        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+    return freed
 
 
 def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
@@ -56,13 +65,25 @@ def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
 
 
 def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
-    """Runs the rules.
+    """Runs the rules, or repeats what they said of the very same tree and question.
 
     :raises InputError: the request names a chain or a rule that is not there.
     """
+    from reviewer.cli import remembered
+
+    start = time.monotonic()
+    key = remembered.key(tree, models, request)
+    known = remembered.load(store, key, tree)
+    if known is not None:
+        stats = msgspec.structs.replace(
+            known.stats, seconds=round(time.monotonic() - start, 3), cached=known.stats.files
+        )
+        return msgspec.structs.replace(known, tree_path=tree.path, rev=tree.rev, stats=stats)
     from reviewer.checks import run
 
-    return run.scan(tree, store, models, request, progress)
+    result = run.scan(tree, store, models, request, progress)
+    remembered.save(store, key, tree, result)
+    return result
 
 
 def open_program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from reviewer.checks.result import ScanRequest
 from reviewer.cli import engine
 from reviewer.cli.options import Options, default_store
-from reviewer.cli.output import Progress, check_output
+from reviewer.cli.output import Progress, check_output, say
 from reviewer.errors import InputError, MissingContent
 from reviewer.settings import FILE_NAME, Settings, read_settings
 
@@ -76,12 +77,27 @@ def session(options: Options) -> Iterator[Session]:
 
 @contextmanager
 def opened_store(options: Options) -> Iterator[Store]:
-    """The fact store that ``options`` name, or one that keeps nothing."""
-    store = engine.open_store(store_path(options))
+    """The fact store that ``options`` name, or one that keeps nothing. Its troubles are said on standard error."""
+    logger, handler = logging.getLogger("reviewer.store"), Warnings(options.quiet)
+    logger.addHandler(handler)
     try:
-        yield store
+        store = engine.open_store(store_path(options))
+        try:
+            yield store
+        finally:
+            store.close()
     finally:
-        store.close()
+        logger.removeHandler(handler)
+
+
+class Warnings(logging.Handler):
+    """Lines for standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(logging.ERROR if quiet else logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 def store_path(options: Options) -> Path | None:

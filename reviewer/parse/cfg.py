@@ -74,6 +74,7 @@ class Lowering:
         self.count = 0
         self.depth = 0
         self.broken = False
+        self.cut = False
         self.locals: list[facts.Variable] = []
         self.scopes: list[Scope] = []
         self.targets: list[Target] = []
@@ -140,7 +141,7 @@ class Lowering:
             else:
                 self.broken = True
         except (TooLarge, RecursionError):
-            self.broken = True
+            self.broken = self.cut = True
         end = facts.position(tree.end_point[0], max(0, tree.end_point[1] - 1))
         self.leave(facts.Return(None, end))
         self.patch_gotos()
@@ -177,13 +178,13 @@ class Lowering:
         order.sort()
         rename = {b: i for i, b in enumerate(order)}
         blocks = tuple(facts.Block(tuple(self.events[b]), renamed(exits[b], rename)) for b in order)
-        return facts.Body(blocks, tuple(self.locals), self.calls, self.broken)
+        return facts.Body(blocks, tuple(self.locals), self.calls, self.broken, self.cut)
 
     # --- statements -----------------------------------------------------------------------------
 
     def statement(self, node: tree_sitter.Node) -> None:
         if self.depth > MAX_DEPTH:
-            self.broken = True
+            self.broken = self.cut = True
             return
         self.depth += 1
         try:
@@ -582,6 +583,7 @@ class Lowering:
     def expr(self, node: tree_sitter.Node) -> Expr:
         handler = EXPRESSIONS.get(node.type)
         if handler is None or self.depth > MAX_DEPTH:
+            self.cut |= handler is not None
             if node.type == "ERROR":
                 self.broken = True
             return facts.Text(self.text(node)[:80])

@@ -283,13 +283,14 @@ class Variable(Record, frozen=True, tag="V"):
     macro: str = ""  # the macro that declares it: DEFINE_MUTEX in DEFINE_MUTEX(x)
 
 
-class Body(Record, frozen=True, tag="Y"):
+class Body(Record, frozen=True, cache_hash=True, tag="Y"):
     """The control-flow graph of one function."""
 
     blocks: tuple[Block, ...]
     locals: tuple[Variable, ...]  # parameters are not among them
     calls: int  # how many calls there are
     broken: bool = False  # an ERROR or MISSING node inside, or a size limit that cut it
+    cut: bool = False  # a size limit: what lies beyond it is not in the blocks
 
 
 # --- outlines -------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ class Program:
     """One revision. Everything is memoised; nothing is ever changed once asked.
 
     :ivar skipped: files that could not be read or parsed, with the reason.
+    :ivar parsed: files of which a function was not in the store.
     """
 
     def __init__(self, content: Content, names: Names, bodies: Bodies, models: ApiModels, dialect: Dialect) -> None:
@@ -135,6 +136,7 @@ class Program:
         self.models = models
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
+        self.parsed: set[str] = set()
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -195,6 +197,10 @@ class Program:
         made = [b for b in self._bodies.values() if b is not None]
         return len(made), sum(b.broken for b in made)
 
+    def looked_into(self) -> set[str]:
+        """Paths of the files of which a function has been executed or looked into."""
+        return {key.partition("#")[0] for key, body in self._bodies.items() if body is not None}
+
     def text(self, path: str) -> bytes:
         """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read."""
         return self.file(path).text
@@ -221,6 +227,8 @@ class Program:
         if func.key in self._bodies:
             return self._bodies[func.key]
         got = self._bodies[func.key] = self._make_body(func)
+        if got is not None and got.cut:
+            self.skipped.setdefault(func.path, f"{func.name} is too large or too deep: read in part")
         return got
 
     def _make_body(self, func: Func) -> facts.Body | None:
@@ -247,6 +255,7 @@ class Program:
             return None
         got = cfg.body(node, original)
         self.bodies.put(key, got)
+        self.parsed.add(func.path)
         return got
 
     # --- linkage --------------------------------------------------------------------------------

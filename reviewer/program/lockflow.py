@@ -276,6 +276,9 @@ class Runner:
             if self.ended:
                 endings.setdefault(b, {})[key] = self.ended
         self.capped |= bool(queue)
+        if self.limit < MAX_STATES or queue:
+            path, name = self.frame.func.path, self.frame.func.name
+            self.frame.program.skipped.setdefault(path, f"{name} has too many paths: looked at in part")
         found: list[Seen] = []
         for b in sorted(worlds, key=lambda b: order[b]):
             numbers = sorted({i for world in worlds[b].values() for i in world})

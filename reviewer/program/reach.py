@@ -26,7 +26,7 @@ from reviewer.program.summaries import Binding, Summaries, place
 SAME_FOLDER, OTHER_FOLDER, TABLE = 1, 2, 1
 """What a call adds to the distance: leaving the folder costs more, and so does a function table."""
 
-LeafKind = Literal["alloc", "acquire", "wait"]
+LeafKind = Literal["alloc", "acquire", "wait", "call"]
 
 
 @dataclass(slots=True, eq=False)

@@ -23,6 +23,8 @@ class Tree(ABC):
 
     :ivar path: as the user gave it. :ivar rev: full commit (or tree) id, None when read from disk.
     :ivar skipped: (path, reason) of files that a search could not read, each once.
+    :ivar asked: paths of other suffixes than :data:`SUFFIXES` that somebody asked for, there or not: a source may
+        include any file.
     """
 
     rev: str | None = None
@@ -31,6 +33,7 @@ class Tree(ABC):
         self.path = str(folder)
         self.folder = folder
         self.skipped: list[tuple[str, str]] = []
+        self.asked: set[str] = set()
         self._paths: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._path_set: frozenset[str] | None = None
         self._git: Git | None = None
@@ -47,7 +50,9 @@ class Tree(ABC):
 
     def exists(self, path: str) -> bool:
         """Whether ``path`` is a regular file of this tree (of any suffix)."""
-        if path.endswith(SUFFIXES) and SUFFIXES in self._paths:
+        if not path.endswith(SUFFIXES):
+            self.asked.add(path)
+        elif SUFFIXES in self._paths:
             return path in self._known()
         return self._exists(path)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
+import time
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reviewer.errors import InputError, MissingContent
 from reviewer.source.base import SUFFIXES, Tree
 from reviewer.source.gitrun import Git, GitFailed
+from reviewer.source.search import complained
 
 
 def blob_id(content: bytes, sha256: bool = False) -> str:
@@ -24,6 +28,16 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A file that is swapped for a link or a pipe behind our back must not catch us."""
 
 
+_TICK = 20_000_000
+"""Nanoseconds in which the time of a file may stand still: a tick of a kernel with HZ=100, twice."""
+
+_COARSE_TICK = 2_000_000_000
+"""The same where a file system keeps whole seconds (FAT: every other one)."""
+
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What lstat says of a file that was removed, as against one that is closed to us."""
+
+
 class _DiskTree(Tree):
     """Files as they lie on disk."""
 
@@ -31,25 +45,37 @@ class _DiskTree(Tree):
         super().__init__(folder)
         self._root = os.path.realpath(folder)
         self._hashes: dict[tuple[int, int, int, int], str] = {}
-        self._real_folders: dict[str, bool] = {}
+        self._real_folders: dict[str, bool] = {"": True}
         self._identity: str | None = None
 
     def _stat(self, path: str) -> os.stat_result | None:
         """lstat of a regular file that is reached without a symbolic link, else None."""
-        parts = path.split("/")
-        if path.startswith("/") or ".." in parts or "\0" in path:
+        above, _, name = path.rpartition("/")
+        if name in ("", "..") or path[0] == "/" or "\0" in path:
             return None
-        above = "/".join(parts[:-1])
-        if above not in self._real_folders:
-            there = os.path.join(self._root, above) if above else self._root  # noqa: PTH118  hot
-            self._real_folders[above] = os.path.realpath(there) == there
-        if not self._real_folders[above]:
+        real = self._real_folders.get(above)
+        if not (self._is_real(above) if real is None else real):
             return None
         try:
             found = os.lstat(f"{self._root}/{path}")
-        except (OSError, ValueError):
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                self.note_skipped(path, error.strerror or "unreadable")
             return None
         return found if stat.S_ISREG(found.st_mode) else None
+
+    def _is_real(self, folder: str) -> bool:
+        """Whether no symbolic link lies on the way to a folder."""
+        known = self._real_folders.get(folder)
+        if known is None:
+            above, _, name = folder.rpartition("/")
+            known = name not in ("", "..") and self._is_real(above)
+            try:
+                known = known and stat.S_ISDIR(os.lstat(f"{self._root}/{folder}").st_mode)
+            except OSError as error:
+                known = error.errno not in _NOT_THERE  # closed to us: what is in it will say so
+            self._real_folders[folder] = known
+        return known
 
     def _exists(self, path: str) -> bool:
         return self._stat(path) is not None
@@ -80,19 +106,33 @@ class _DiskTree(Tree):
             except MissingContent as error:
                 yield path, error
 
-    def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Every C file with its lstat, in an order that depends on names only."""
-        for path in self.paths():
-            found = self._stat(path)
-            if found is not None:
-                yield path, found
+    @abstractmethod
+    def _walk(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file with one of ``suffixes``, with its lstat, in an order that depends on names only."""
+
+    def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
+        if suffixes != SUFFIXES:
+            return [path for path, _ in self._walk(suffixes)]
+        started = time.time_ns()
+        newest = 0
+        paths: list[str] = []
+        lines: list[str] = []
+        for path, s in self._walk(suffixes):
+            paths.append(path)
+            # The time of the last change of the inode, too: nobody can set it back.
+            lines.append(f"{path}\0{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}\0")
+            newest = max(newest, s.st_ctime_ns)
+        digest = hashlib.sha256(os.fsencode(self._root) + b"\0" + os.fsencode("".join(lines))).hexdigest()[:40]
+        # A second change in the same tick of the clock would look like the first: such a state has a name of its own.
+        tick = _TICK if newest % 1_000_000_000 else _COARSE_TICK
+        self._identity = f"disk:{digest}" if newest < started - tick else f"disk:{digest}:{started}"
+        return paths
 
     def identity(self) -> str:
         if self._identity is None:
-            digest = hashlib.sha256(os.fsencode(self._root))
-            lines = [f"{path}\0{s.st_size} {s.st_mtime_ns} {s.st_ino}\0" for path, s in self._walk()]
-            digest.update(os.fsencode("".join(lines)))
-            self._identity = f"disk:{digest.hexdigest()[:40]}"
+            self._paths.pop(SUFFIXES, None)
+            self.paths()
+        assert self._identity is not None
         return self._identity
 
 
@@ -103,14 +143,21 @@ class WorkTree(_DiskTree):
         super().__init__(folder)
         self._git = Git(folder)
 
-    def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
+    def _walk(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
         patterns = [f"*{suffix}" for suffix in suffixes]
         try:
-            listing = self._runner().run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+            command = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+            listing, complaints, code = self._runner().run_raw(*command)
+            if code != 0:
+                raise self._runner().failure(command, code, complaints)
         except GitFailed as error:
             raise InputError(f"{self.path}: cannot list its files ({error})", "try git status there") from error
-        names = {os.fsdecode(name) for name in listing.split(b"\0")[:-1]}
-        return [path for path in names if self._stat(path) is not None]
+        for name, reason in complained(complaints):
+            self.note_skipped(name, reason)
+        for path in sorted({os.fsdecode(name) for name in listing.split(b"\0")[:-1]}):
+            found = self._stat(path)
+            if found is not None:
+                yield path, found
 
     def _grep_scope(self) -> list[str]:
         # --untracked alone would leave out tracked files that a pattern ignores; so everything is searched,
@@ -124,16 +171,11 @@ class WorkTree(_DiskTree):
 class DirectoryTree(_DiskTree):
     """A plain directory."""
 
-    def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
-        return [path for path, _ in self._scan(suffixes)]
-
     def has_c(self) -> bool:
         return any(True for _ in self._scan((".c",)))
 
-    def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        found = sorted(self._scan(SUFFIXES), key=lambda item: item[0])
-        self._paths.setdefault(SUFFIXES, tuple(path for path, _ in found))
-        for path, entry in found:
+    def _walk(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+        for path, entry in sorted(self._scan(suffixes), key=lambda item: item[0]):
             try:
                 yield path, entry.stat(follow_symlinks=False)
             except OSError:

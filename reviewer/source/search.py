@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from reviewer.source.gitrun import Git, scratch
@@ -51,6 +52,16 @@ def arguments(
     return ["grep", *always, *options, *scope, "--", *pathspecs]
 
 
+_COMPLAINT = re.compile(r"(?:error|warning): (?:failed to stat |could not open directory )?'(?P<name>.*?)/?': (?P<reason>.*)")
+
+
+def complained(complaints: bytes) -> Iterator[tuple[str, str]]:
+    """(name as git says it, reason) of files and folders that git could not read."""
+    for line in os.fsdecode(complaints).splitlines():
+        if found := _COMPLAINT.fullmatch(line):
+            yield found["name"], found["reason"]
+
+
 class Search:
     """A running ``git grep``. As a context manager it gives the output stream; leaving it waits for git.
 
@@ -86,9 +97,6 @@ class Search:
             raise self._git.failure(self._command, code, complaints)
 
     def _note(self, complaints: bytes) -> None:
-        for line in os.fsdecode(complaints).splitlines():
-            if not line.startswith("error: '"):
-                continue
-            name, _, reason = line.removeprefix("error: '").partition("': ")
+        for name, reason in complained(complaints):
             absent = reason.startswith("unable to read")
             self.unread.append((name, "content absent from the repository" if absent else reason))

@@ -23,7 +23,7 @@ from reviewer.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 """Stands in the file's name too, so that two releases with different schemas live side by side."""
 
 FILE_NAME = f"facts-{SCHEMA}.sqlite3"
@@ -51,7 +51,10 @@ class Store(Protocol):
 
     ``kind`` names what a value is and, behind an ``@``, the version that made it: another version's values are
     simply other rows. ``key`` is a blob id (with a function's number) or the digest of whatever went in.
+    ``trouble``: why nothing is kept any more, "" for no trouble.
     """
+
+    trouble: str
 
     def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
         """Values of those keys that are stored."""
@@ -85,6 +88,7 @@ class NullStore:
     """Keeps nothing (``--no-store``)."""
 
     path: Path | None = None
+    trouble = ""
 
     def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
         return {}
@@ -125,9 +129,10 @@ class FactStore:
         self._kinds: dict[str, int] = {}
 
     @classmethod
-    def open(cls, folder: Path | str, lock_seconds: float = LOCK_SECONDS) -> FactStore:
+    def open(cls, folder: Path | str, lock_seconds: float | None = None) -> FactStore:
         """The store in ``folder``, which is made if need be.
 
+        :param lock_seconds: how long a write waits for another process; None for :data:`LOCK_SECONDS`.
         :raises StoreError: ``folder`` is something else than a folder
         """
         folder = Path(folder)
@@ -140,7 +145,7 @@ class FactStore:
         except OSError as error:
             store._give_up(f"cannot be made ({error.strerror})")
             return store
-        store._connect(lock_seconds)
+        store._connect(LOCK_SECONDS if lock_seconds is None else lock_seconds)
         return store
 
     def __enter__(self) -> Self:
@@ -168,7 +173,10 @@ class FactStore:
                 for key, value in rows:
                     found[key] = _unpack(value)
         except (sqlite3.Error, zlib.error) as error:
+            found.clear()  # what came out of a damaged file before the damage showed
             self._trouble(error)
+            if self.trouble:
+                self.close()  # else each read would wait for the lock again
         return found
 
     def memo_get(self, kind: str, key: str) -> bytes | None:
@@ -224,6 +232,8 @@ class FactStore:
         for other in self.path.parent.glob("facts-*.sqlite3*"):
             if not other.name.startswith(FILE_NAME) or other.name.endswith(".broken"):
                 freed += _remove(other)
+        for compiled in self.path.parent.glob("api-*.msgpack"):  # of models as they once were; made anew in 0.2 s
+            freed += _remove(compiled)
         with self._transaction() as db:
             if db is not None:
                 self._drop_versions(db, version)
@@ -387,15 +397,24 @@ def _drop_oldest(db: sqlite3.Connection, max_bytes: int) -> None:
 
 
 def _pack(value: bytes) -> bytes:
+    """Checksum, kind, bytes: SQLite has no checksums, and a flipped bit must not become a fact."""
     if len(value) >= _COMPRESS_FROM:
         packed = zlib.compress(value, 1)
         if len(packed) < len(value) * 0.8:
-            return b"z" + packed
-    return b"r" + value
+            return _checked(b"z" + packed)
+    return _checked(b"r" + value)
+
+
+def _checked(packed: bytes) -> bytes:
+    return zlib.crc32(packed).to_bytes(4, "big") + packed
 
 
 def _unpack(value: bytes) -> bytes:
-    return zlib.decompress(value[1:]) if value[:1] == b"z" else value[1:]
+    """:raises sqlite3.DatabaseError: not what :func:`_pack` made"""
+    packed = value[4:] if isinstance(value, bytes) else b""
+    if not packed or value[:4] != zlib.crc32(packed).to_bytes(4, "big"):
+        raise sqlite3.DatabaseError("a value does not fit its checksum")
+    return zlib.decompress(packed[1:]) if packed[:1] == b"z" else packed[1:]
 
 
 def _is_broken(error: Exception) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from running import COMMAND, NO_PRIVILEGES, commit_all, environment, run_git
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.result import Progress, ScanRequest, ScanResult, Site, Stats
 from reviewer.cli import engine
 from reviewer.cli.main import run
+from reviewer.data import fixtures_dir
 from reviewer.errors import InputError, MissingContent
 from reviewer.report.views import ContextReport, Edge, GraphReport, Node, RelianceReport
 
@@ -45,6 +49,7 @@ class FakeTree:
 class FakeStore:
     rows: dict[tuple[str, str], bytes]
     closed: bool = False
+    trouble: str = ""
 
     def memo_get(self, kind: str, key: str) -> bytes | None:
         return self.rows.get((kind, key))
@@ -204,3 +209,67 @@ def reviewer(library: Library, tree: Path, capfd: pytest.CaptureFixture[str]) ->
         return Outcome(code, *capfd.readouterr())
 
     return command
+
+
+# --- the real library, on small kernels ------------------------------------------------------------
+
+@pytest.fixture
+def git() -> Callable[..., str]:
+    return run_git
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    """A work tree with a small kernel, committed: an OOM chain and five users."""
+    folder = tmp_path / "kernel"
+    shutil.copytree(fixtures_dir() / "oom", folder)
+    commit_all(folder)
+    return folder
+
+
+@pytest.fixture
+def commit() -> Callable[..., None]:
+    return commit_all
+
+
+@pytest.fixture
+def real(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Runs one command line with the real library, in this process; the cache is an empty folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def command(*arguments: str | Path) -> Outcome:
+        code = run([str(argument) for argument in arguments])
+        return Outcome(code, *capfd.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs one command line in a process of its own, which may do what files' permissions say and no more."""
+    if NO_PRIVILEGES and shutil.which(NO_PRIVILEGES[0]) is None:
+        pytest.skip("run by root, and there is no setpriv")
+
+    def command(*arguments: str | Path) -> Outcome:
+        done = subprocess.run(
+            [*NO_PRIVILEGES, *COMMAND, *map(str, arguments)], env=environment(tmp_path / "cache"), capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return command
+
+
+def one_line(outcome: Outcome, code: int, *parts: str) -> None:
+    """The exit code, and one line on standard error with all of ``parts``."""
+    assert outcome.code == code, outcome
+    assert outcome.err.startswith("reviewer: ") and outcome.err.count("\n") == 1, outcome.err
+    for part in parts:
+        assert part in outcome.err, outcome.err
+
+
+@pytest.fixture
+def says() -> Callable[..., None]:
+    return one_line

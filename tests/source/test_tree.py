@@ -149,25 +149,55 @@ def test_plain_directory_ignores_nothing_but_dot_folders(directory: Path) -> Non
     assert tree.grep_files(["pump"]) == ["mm/demo.c"]
 
 
-def test_identity_of_a_directory(directory: Path) -> None:
-    def identity() -> str:
-        return open_tree(str(directory)).identity()
+@pytest.mark.parametrize("kind", ["directory", "work_tree"])
+def test_identity_follows_every_c_file(kind: str, request: pytest.FixtureRequest, git: RunGit) -> None:
+    folder: Path = request.getfixturevalue(kind)
 
-    first = identity()
-    assert identity() == first
-    (directory / "README").write_text("not C\n")
-    assert identity() == first
-    file = directory / "mm/demo.c"
+    def identity() -> str:
+        time.sleep(0.05)
+        return open_tree(str(folder)).identity()
+
+    seen = [identity()]
+
+    def changed() -> bool:
+        seen.append(identity())
+        return seen[-1] not in seen[:-1]
+
+    assert not changed()
+    (folder / "README").write_text("not C\n")
+    assert not changed()
+    file = folder / "mm/demo.c"
     before = file.stat()
-    file.write_bytes(file.read_bytes().replace(b"pump", b"pomp"))  # same size
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    second = identity()
-    assert second != first
-    (directory / "mm/more.c").write_text("")
-    third = identity()
-    assert third != second
-    (directory / "mm/more.c").rename(directory / "mm/less.c")
-    assert identity() != third
+    file.write_bytes(file.read_bytes().replace(b"pump", b"pomp"))  # same size, same file, and the time set back
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert changed()
+    (folder / "mm/more.c").write_text("")
+    assert changed()
+    (folder / "mm/more.c").rename(folder / "mm/less.c")
+    assert changed()
+    (folder / "mm/less.c").unlink()
+    assert not changed()
+    (folder / "mm").rename(folder / "mm2")
+    assert changed()
+    (folder / "mm").symlink_to("mm2")  # a link: its files are none of the tree's
+    assert list(open_tree(str(folder)).paths()) == [path.replace("mm/", "mm2/") for path in C_FILES]
+    if kind == "work_tree":
+        (folder / ".gitignore").write_text("mm2\n")
+        assert changed()
+
+
+def test_a_state_that_may_still_change_unseen_has_a_name_of_its_own(directory: Path) -> None:
+    """Two writes in one tick of the clock leave the same times."""
+    time.sleep(0.05)
+    settled = open_tree(str(directory)).identity()
+    (directory / "mm/demo.c").write_text("int a;\n")
+    first, second = open_tree(str(directory)), open_tree(str(directory))
+    assert first.identity() != second.identity()
+    assert first.identity() == first.identity()
+    time.sleep(0.05)
+    third = open_tree(str(directory)).identity()
+    assert third == open_tree(str(directory)).identity()
+    assert third not in (settled, first.identity(), second.identity())
 
 
 def test_identity_of_a_revision_is_its_content(work_tree: Path, bare: Path, git: RunGit) -> None:

@@ -1,0 +1,106 @@
+"""Whole answers of earlier scans, kept in the fact store.
+
+An answer is repeated only where nothing that it rests on can have changed: the content of the tree, the question, the
+rules and models (the user's own, too), our code, and whatever could not be read at the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from reviewer.checks.result import ScanRequest, ScanResult
+from reviewer.data import installation_digest
+from reviewer.errors import MissingContent
+
+if TYPE_CHECKING:
+    from reviewer.program.models import ApiModels
+    from reviewer.source.tree import Tree
+    from reviewer.store.factstore import Store
+
+KIND = "answer"
+
+KEPT = 40
+"""Answers that stay in the store: some 100 KB each, before compression."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A result and what to look at before it is repeated.
+
+    :ivar closed: files that were needed, or searched, and could not be had. :ivar others: files that are no C files by
+        their name and were asked for, with their blob id, "" where there was none.
+    """
+
+    result: ScanResult
+    closed: tuple[str, ...]
+    others: dict[str, str]
+
+
+def key(tree: Tree, models: ApiModels, request: ScanRequest) -> str:
+    """The name of the answer to ``request`` for ``tree``. The processes used do not count."""
+    parts = [
+        tree.identity(), models.digest, installation_digest(), request.chain, request.everything, request.rules,
+        [_digest(sorted(Path(folder).glob("*.yaml"))) for folder in request.rules_dirs],
+        _digest([Path(request.config)]) if request.config is not None else None,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
+
+
+def load(store: Store, key: str, tree: Tree) -> ScanResult | None:
+    """The answer kept under ``key``, if it still holds for ``tree``."""
+    value = store.memo_get(KIND, key)
+    if value is None:
+        return None
+    try:
+        answer = msgspec.convert(json.loads(value), Answer)
+    except (ValueError, msgspec.ValidationError):
+        return None
+    if any(_can_be_read(tree, path) for path in answer.closed):
+        return None
+    if any(_blob(tree, path) != blob for path, blob in answer.others.items()):
+        return None
+    return answer.result
+
+
+def save(store: Store, key: str, tree: Tree, result: ScanResult) -> None:
+    """Keep ``result``, the answer to ``key``."""
+    skipped = {path for path, _ in (*tree.skipped, *result.skipped)}
+    closed = tuple(sorted(path for path in skipped if not _can_be_read(tree, path)))
+    # A revision's identity says what every file is; a disk's speaks of C files only.
+    others = {path: _blob(tree, path) for path in sorted(tree.asked)} if tree.rev is None else {}
+    answer = Answer(result, closed, others)
+    # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
+    store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
+    store.forget(KIND, KEPT)
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Of names and contents; a file that cannot be read is none."""
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError:
+            continue
+        total.update(f"{file.name!r} {len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def _can_be_read(tree: Tree, path: str) -> bool:
+    try:
+        tree.read(path)
+    except MissingContent:
+        return False
+    return True
+
+
+def _blob(tree: Tree, path: str) -> str:
+    try:
+        return tree.blob(path)
+    except MissingContent:
+        return ""
