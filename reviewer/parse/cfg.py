@@ -10,6 +10,7 @@ always does. Every arm of an ``#if`` group is kept: the group is a branch on a :
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ MAX_DEPTH = 400
 
 TRANSPARENT = frozenset({"likely", "unlikely", "__builtin_expect"})
 """Calls that are their first argument and say nothing else: conditions are lowered through them."""
+
+DIRECTIVE = re.compile(rb"[\s#]*(\w+)")
 
 ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="}
 
@@ -517,10 +520,12 @@ class Lowering:
         then, other, after = self.new_block(), self.new_block(), self.new_block()
         condition = node.child_by_field_name("condition") or node.child_by_field_name("name")
         text = " ".join(self.text(condition).split()) if condition is not None else "1"
-        if node.type.endswith("def"):
+        # Read from the original: behind a label the normaliser writes `;#if` for `#ifdef`.
+        word = DIRECTIVE.match(self.source, node.start_byte)
+        kind = word[1] if word is not None else b""
+        if kind.endswith(b"def"):
             text = f"defined({text})"
-        start = self.source[node.start_byte : node.start_byte + 12]
-        negate = b"ndef" in start
+        negate = kind.endswith(b"ndef")
         alternative = node.child_by_field_name("alternative")
         branch = facts.Branch(facts.Config(text), *((other, then) if negate else (then, other)), self.at(node))
         self.leave(branch)

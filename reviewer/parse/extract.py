@@ -18,7 +18,8 @@ from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.expressions import ctype, text_of
 from reviewer.parse.facts import CType, Expr, FieldDef, Variable
-from reviewer.parse.normalise import MacroUse, rewrite
+from reviewer.parse.normalise import rewrite
+from reviewer.parse.toplevel import MacroUse
 
 MAX_BYTES = 12_000_000
 """Bytes of a file that are read at all; the largest real header (a register map) has 7 MB."""
