@@ -13,7 +13,9 @@ ARGUMENT = re.compile(
     rb"|(?P<operator>[=!<>&|+*/%^-]{1,3}+)(?=\s*+[,)])"
     rb"|(?P<designator>\.\s*+\w[\w.]*+\s*+=(?!=))"
     rb"|(?P<type>(?:" + _TYPE_WORDS + rb"\s++(?=[A-Za-z_]))++\w++(?:\s++const\b)?+(?:[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?)?"
-    rb"|(?:const[ \t]++)?[A-Za-z_]\w*+[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?)(?=\s*[,)])"
+    rb"|(?:const[ \t]++)?[A-Za-z_]\w*+[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?"
+    rb"|[A-Z][A-Z0-9_]++[ \t]++[A-Z][A-Z0-9_]++)(?=\s*[,)])"
+    rb"|(?P<mark>[A-Z][A-Z0-9_]++[ \t]++)(?=[A-Za-z_]\w*+\()"
     rb")"
 )
 TYPE_OF = (b"typeof", b"__typeof__", b"__typeof", b"typeof_unqual", b"__typeof_unqual__")
@@ -77,6 +79,8 @@ def arguments(code: Code, words: set[bytes]) -> None:
         kind = m.lastgroup
         if kind == "type":
             _type(code, m.start(), *m.span("type"))
+        elif kind == "mark":
+            code.blank(*m.span("mark"))
         elif kind == "empty":
             _empty(code, m.start(), m.end() - 1)
         elif kind == "operator":
@@ -127,7 +131,9 @@ def is_call(code: Code, at: int) -> bool:
     if char == 0x2A:
         while at >= 0 and text[at] in b"* \t\r\n":
             at -= 1
-        return at >= 0 and text[at] not in NAME_BYTES
+        if at < 0 or text[at] not in NAME_BYTES:
+            return at >= 0
+        return code.word_before(at + 1)[1] in BEFORE_A_CALL or code.inside_body(at)
     if char == 0x7D:
         return code.inside_body(at)
     if char in NAME_BYTES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.groups import dead_arms
@@ -22,6 +23,8 @@ TOKEN = re.compile(rb"\w+|[^\w\s]")
 LONE_WORD = re.compile(rb"\n[A-Z][A-Z0-9_]*+[ \t]*+(?=\n)")
 INITIALISER = re.compile(rb"\s*\.\s*\w|\s*\[[^][]*\]\s*=")
 LINKAGE = re.compile(rb"\s*extern\s*\"[^\"]*\"\s*")
+TAGS = frozenset({b"struct", b"union", b"enum"})
+STATEMENTS = frozenset({b"if", b"for", b"while", b"switch"})
 NO_HEADER = frozenset({b"=", b"[", b"]", b".", b"#", b":", b","})
 
 
@@ -39,18 +42,21 @@ def definitions(split: Split, dialect: Dialect) -> list[int]:
     arms: list[int] = []
     depth = 0
     after = 0  # where what stands before the next brace begins
+    parentheses = 0  # open at depth 0: braces among the arguments of a macro
     for at, kind in _events(split, code):
         if kind == b"{":
             if depth == 0:
                 if LINKAGE.fullmatch(code, after, at):
                     after = at + 1  # what follows is still at file scope
                     continue
-                if _is_header(code, after, at, dialect):
+                parentheses += code.count(b"(", after, at) - code.count(b")", after, at)
+                if parentheses <= 0 and _is_header(code, after, at, dialect):
                     found.append(at)
             depth += 1
         elif kind == b"}":
             if at == 0 or code[at - 1] == 0x0A:
                 depth = min(depth, 1)
+                parentheses = 0
             depth = max(0, depth - 1)
             if depth == 0:
                 after = at + 1
@@ -104,14 +110,12 @@ def _names_a_function(head: bytes, dialect: Dialect) -> bool:
     while b"(" in head:
         inner = INNERMOST.sub(b" \x01 ", head)
         if inner == head:
-            break
+            return False  # inside of a macro's arguments
         head = inner
-    last = b""
-    named = False
-    for token in TOKEN.findall(head.replace(b"\x01", b"\x01 ")):
-        if token in NO_HEADER:
-            return False
-        if token == b"\x01":
-            named |= last != b"" and last not in dialect.annotations_with_arguments
-        last = token
-    return named
+    tokens: list[bytes] = TOKEN.findall(head)
+    if not NO_HEADER.isdisjoint(tokens) or not TAGS.isdisjoint(tokens[-2:]):
+        return False
+    named = [word for word, behind in pairwise(tokens) if behind == b"\x01" and word != b"\x01"]
+    if named and named[-1] in STATEMENTS:
+        return False  # the braces before it do not balance
+    return any(word not in dialect.annotations_with_arguments for word in named)

@@ -50,6 +50,14 @@ class Split:
     defines: list[Directive]
 
 
+CONTINUED = re.compile(rb".(\r?\n)(.)")
+
+
+def closed(m: re.Match[bytes]) -> bytes:
+    """A string that goes on in the next line as two strings, side by side."""
+    return b'"' + m[1] + (b" " if m[2] == b'"' else b'"')
+
+
 def split(text: bytes) -> Split:
     """Part one file, or a slice of it that begins with a whole line, into code and the rest; linear in its length."""
     groups: list[Directive] = []
@@ -62,7 +70,8 @@ def split(text: bytes) -> Split:
         if first == 0x22 or first == 0x27:
             if len(lexeme) < 3:
                 return lexeme
-            return lexeme[:1] + lexeme[1:-1].translate(DOTS) + lexeme[-1:]
+            dotted = lexeme[:1] + lexeme[1:-1].translate(DOTS) + lexeme[-1:]
+            return dotted if b"\n" not in dotted else CONTINUED.sub(closed, dotted)
         if first == 0x0A:
             found = kind_of(lexeme)
             kind = found[1] if found is not None else b""

@@ -73,7 +73,7 @@ def rewrite(text: bytes, dialect: Dialect) -> Normalised:
     if words & ASM_WORDS:
         assembly(code)
     members(code, words, dialect)
-    uses = toplevel(code, dialect)
+    uses = toplevel(code, parts.code, dialect)
     arguments(code, words)
     statements(code, words, dialect)
     if b"static" in words:

@@ -13,9 +13,9 @@ STATEMENT = re.compile(
     rb"[ \t]*+(" + BALANCED + rb")(?=(\s*+)[\w{}])"
 )
 FOR_EACH = re.compile(rb"for_each\w*+[ \t]*+(" + BALANCED + rb")(?=\s*+[^\s;,)])")
-LOOP_NAME = re.compile(rb"for_?each|(?:\A|_)iter|\Awith_")
-LONE_WORD = re.compile(rb"\n[ \t]++([A-Z_][A-Z0-9_]*+)[ \t]*+(?=\n)(\s*+)(?=[\w}])")
-WHILE_WORD = re.compile(rb"\}\s*+(while_\w++)\s*+\(")
+LOOP_NAME = re.compile(rb"(?i:for_?each)|(?:\A|_)iter|\Awith_")
+LONE_WORD = re.compile(rb"\n[ \t]++([A-Z_]\w*+)[ \t]*+(?=\n)(\s*+)(?=[\w}])")
+WHILE_WORD = re.compile(rb"\}(?:\s*+(while_\w++)|[ \t]*+(for_each\w++))\s*+(" + BALANCED + rb")[ \t]*+;")
 JUMP = re.compile(rb"(?:return|goto|break|continue)\b")
 STATEMENTS_INSIDE = re.compile(rb";\s*+\)")
 JUMP_ARGUMENT = re.compile(rb"[(,]\s*+(?:return|goto|break|continue)\b")
@@ -26,6 +26,8 @@ AFTER_KEYWORD = re.compile(rb"\b(?:else|do)\s*\Z")
 CALL = re.compile(rb"\w+[ \t]*\(")
 CALL_OR_ASSIGNMENT = re.compile(rb"(?:if|for|while|switch|return|continue|break|goto)\b|[\w.>\[\]-]+\s*(?:\(|[-+|&]?=)")
 VALUED_MACRO = re.compile(rb"\)\s*+=\s*+\{")
+BARE_FIELD = re.compile(rb":[ \t]*+\d++[ \t]*+(?=;)")
+TYPE_ALONE = re.compile(rb"[;{}]\s*+(?:(?:unsigned|signed|long|short|const|volatile)\s++)*+\w++\s*+\Z")
 NOT_A_MACRO = frozenset({b"if", b"for", b"while", b"switch", b"return", b"sizeof", b""})
 FAR = 6000
 """Bytes back from a statement among arguments to the macro around it."""
@@ -50,13 +52,19 @@ def statements(code: Code, words: set[bytes], dialect: Dialect) -> None:
                 start -= 1
             if code.last(start) in BOUNDARY or _after_keyword(code, start):
                 _loop(code, start, m.start(1), m.end(1) - 1)
-    if b"while_" in text:
+    if b"} while_" in text or b"} for_each" in text:
         for m in list(WHILE_WORD.finditer(text)):
-            text[m.start(1) : m.end(1)] = b"while".ljust(m.end(1) - m.start(1))
+            start, end = m.span(1) if m[1] is not None else m.span(2)
+            text[start:end] = b"while".ljust(end - start)
+            if not text[m.start(3) + 1 : m.end(3) - 1].strip():
+                text[end - 1 : m.end(3)] = b"(1)".rjust(m.end(3) - end + 1)
     for m in list(VALUED_MACRO.finditer(text)):
         _valued_macro(code, m.start())
     for m in list(LONE_WORD.finditer(text)):
         _lone_word(code, m)
+    for m in list(BARE_FIELD.finditer(text)):  # a bit-field without a name
+        if TYPE_ALONE.search(text, max(0, m.start() - 100), m.start()):
+            code.blank(m.start(), m.end())
     for m in list(LABEL_AT_END.finditer(text)):
         code.put_between(m.start(1), m.end(1), 0x3B)
     for m in list(BARE_IF.finditer(text)):  # `if time_after(a, b)`: the macro brings parentheses of its own
@@ -104,7 +112,7 @@ def _macro_statement(
     indent = len(m[1].expandtabs())
     tail = gap[gap.rfind(b"\n") + 1 :]
     if char != 0x7D and len(tail.expandtabs()) > indent:
-        if name.isupper() or not CALL_OR_ASSIGNMENT.match(text, follower):
+        if not CALL_OR_ASSIGNMENT.match(text, follower):
             return
         _loop(code, start, m.start(4), closing)
     elif code.in_items(start):
@@ -154,6 +162,9 @@ def _statements_inside(code: Code, closing: int) -> None:
     follower = code.skip_blanks(closing + 1)
     ended = code.at(follower) == 0x3B
     several = b";" in text[args[first][0] : args[-1][1]].rstrip(b"; \t\r\n")
+    if code.last(start) not in BOUNDARY and not _after_keyword(code, start):
+        _compound_argument(code, args, first, closing)
+        return
     separators = [text.find(b",", b) for _, b in args[:-1]]
     for at in separators[first:]:
         text[at] = 0x3B
@@ -173,6 +184,20 @@ def _statements_inside(code: Code, closing: int) -> None:
     text[comma] = 0x29
     text[start:opening] = (b"while" if opening - start >= 5 else b"if").ljust(opening - start)
     text[closing] = 0x7D if brace else 0x20 if ended or semicolon else 0x3B
+
+
+def _compound_argument(code: Code, args: list[tuple[int, int]], first: int, closing: int) -> None:
+    """``x = M(a, if (b) break; );`` to ``x = M(a,{if (b) break; });``, for its value is used."""
+    text = code.text
+    if first == 0 or first != len(args) - 1:
+        return
+    end = args[first][1]
+    if not code.put_between(end, closing, 0x7D):
+        if text[end - 6 : end] != b"break;":
+            return
+        text[end - 6 : end] = b";    }"
+    if not code.put_between(args[first - 1][1] + 1, args[first][0], 0x7B):
+        text[end - 1] = 0x3B
 
 
 def _is_statement(text: bytearray, start: int, end: int) -> bool:
@@ -196,7 +221,7 @@ def _lone_word(code: Code, m: re.Match[bytes]) -> None:
     """A macro without arguments for a statement: a semicolon behind it, or nothing in its place."""
     start, end = m.span(1)
     text = code.text
-    if text[start:end] != m[1] or code.last(start) not in b";{}):" or code.in_items(start):
+    if not (m[1].isupper() or m[1].startswith(b"__")) or code.last(start) not in b";{}):" or code.in_items(start):
         return
     if text[m.end()] == 0x7D and code.last(start) == 0x7B:
         return  # an enum with one item

@@ -9,8 +9,8 @@ from reviewer.parse.code import BALANCED, Code
 from reviewer.parse.dialect import Dialect
 
 RUN = rb"([A-Za-z_][\w* \t\r\n]*+)"
-ITEM = re.compile(rb"\n" + RUN)
-FIRST_ITEM = re.compile(RUN)
+ITEM = re.compile(rb"\n[ ]*+" + RUN)
+FIRST_ITEM = re.compile(rb"[ ]*+" + RUN)
 WORD = re.compile(rb"\w+")
 NEXT_RUN = re.compile(rb"[\s*]*+" + RUN)
 MEMBER = re.compile(rb"\s*+\.\s*\w")
@@ -53,14 +53,18 @@ class MacroUse:
     valued: bool = False
 
 
-def toplevel(code: Code, dialect: Dialect) -> list[MacroUse]:
-    """Rewrite what begins in the first column; the macros found there, in order."""
-    return _Toplevel(code, dialect).run()
+def toplevel(code: Code, original: bytes, dialect: Dialect) -> list[MacroUse]:
+    """Rewrite what begins in the first column; the macros found there, in order.
+
+    :param original: the code before annotations were blanked: what stood before a word may have been one.
+    """
+    return _Toplevel(code, original, dialect).run()
 
 
 class _Toplevel:
-    def __init__(self, code: Code, dialect: Dialect) -> None:
+    def __init__(self, code: Code, original: bytes, dialect: Dialect) -> None:
         self.code = code
+        self.original = original
         self.text = code.text
         self.dialect = dialect
         self.uses: list[MacroUse] = []
@@ -70,6 +74,9 @@ class _Toplevel:
         items = [first] if first is not None else []
         items += ITEM.finditer(self.text)
         for m in items:
+            line = m.start() + (m[0][0] == 0x0A)
+            if line != m.start(1) and self.original[line] in b" \t\f":
+                continue  # it was indented from the beginning
             self.item(m.start(1), m.end(1), m[1])
         return self.uses
 
