@@ -15,6 +15,7 @@ ARGUMENT = re.compile(
     rb"|(?P<type>(?:" + _TYPE_WORDS + rb"\s++(?=[A-Za-z_]))++\w++(?:\s++const\b)?+(?:[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?)?"
     rb"|(?:const[ \t]++)?[A-Za-z_]\w*+[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?"
     rb"|[A-Z][A-Z0-9_]++[ \t]++[A-Z][A-Z0-9_]++)(?=\s*[,)])"
+    rb"|(?P<jump>(?:return|goto|break|continue)\b)"
     rb"|(?P<mark>[A-Z][A-Z0-9_]++[ \t]++)(?=[A-Za-z_]\w*+\()"
     rb")"
 )
@@ -24,13 +25,15 @@ TYPE_ONLY = frozenset({b"sizeof", b"_Alignof", b"alignof", *TYPE_OF, *SIZE_OF})
 NOT_A_CALL = frozenset({b"if", b"for", b"while", b"switch", b"return", b"goto", b"do", b"else", b"case"})
 BEFORE_A_CALL = frozenset({b"return", b"else", b"do", b"case", b"goto", b"in"})
 NUMBER = re.compile(rb"0[xX][0-9a-fA-F]*[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*|\d+[fFlL]?|\d+[eE]\d*[fFlL]?|0[xX][0-9a-fA-F]*[pP]\d*")
-OFFSETOF = re.compile(rb"\boffsetof(?=[ \t]*+\()(?![ \t]*+\(\s*(?:struct[ \t]++|union[ \t]++)?\w+\s*,\s*\w+\s*\))")
+OFFSETOF = re.compile(rb"offsetof(?=[ \t]*+\()(?![ \t]*+\(\s*(?:struct[ \t]++|union[ \t]++)?\w+\s*,\s*\w+\s*\))")
 BEFORE_STRING = re.compile(rb'[(,="]\s*+((?:[A-Za-z_]\w*+\s++(?=[A-Za-z_]))++)\w++\s*+"')
 CALL_AFTER_STRING = re.compile(rb'"[ \t\n]*+(\w+[ \t]*+' + BALANCED + rb")")
 CALL_BEFORE_STRING = re.compile(rb'\)[ \t\n]*+"')
 IS_STATEMENT = frozenset({b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"else"})
 MARK = re.compile(rb"\][ \t\n]++([A-Za-z_]\w*+)(?=\s*+[=;,])")
-RANGE = re.compile(rb"\bcase\b[^;{}?:]*?\.\.\.")
+BRACKET = re.compile(rb"[(){}]")
+DOTS = re.compile(rb'\.\.\.(?![.\"])')
+CASE = re.compile(rb"\bcase\b[^;{}?:]*\Z")
 ASM = re.compile(
     rb"\b(?:asm|__asm__|__asm|asm_inline|asm_volatile_goto)\b[ \t]*+"
     rb"(?:(?:volatile|__volatile__|__volatile|goto|inline|__inline)\b[ \t]*+)*+\s*+\("
@@ -60,8 +63,12 @@ def assembly(code: Code) -> None:
             text[at : at + 2] = b'""'
 
 
-def arguments(code: Code, words: set[bytes]) -> None:
-    """Rewrite what stands between parentheses and is no expression."""
+def arguments(code: Code, words: set[bytes]) -> list[int]:
+    """Rewrite what stands between parentheses and is no expression.
+
+    :return: offsets of the parenthesis or comma before each argument that is a jump, for :mod:`.statements`
+    """
+    jumps: list[int] = []
     text = code.text
     for word in TYPE_OF:
         if word in words:
@@ -75,10 +82,13 @@ def arguments(code: Code, words: set[bytes]) -> None:
         if word[0] < 0x3A and NUMBER.fullmatch(word) is None:
             for at in list(code.find(word)):
                 text[at] = 0x5F
+    last = last_opening = -1
     for m in list(ARGUMENT.finditer(text)):
         kind = m.lastgroup
         if kind == "type":
             _type(code, m.start(), *m.span("type"))
+        elif kind == "jump":
+            jumps.append(m.start())
         elif kind == "mark":
             code.blank(*m.span("mark"))
         elif kind == "empty":
@@ -87,7 +97,15 @@ def arguments(code: Code, words: set[bytes]) -> None:
             start, end = m.span("operator")
             text[start:end] = b"_" * (end - start)
         elif kind == "designator":
-            _designator(code, m.start(), *m.span("designator"))
+            at = m.start()
+            if text[at] == 0x28:
+                last_opening = at
+            elif last < 0 or BRACKET.search(text, last, at):  # in a table, one look back serves for a whole row
+                last_opening = code.enclosing(at, 3000)
+            last = at
+            if last_opening >= 0:
+                _designator(code, last_opening, *m.span("designator"))
+    return jumps
 
 
 def _empty(code: Code, before: int, after: int) -> None:
@@ -98,10 +116,9 @@ def _empty(code: Code, before: int, after: int) -> None:
         code.text[before if code.text[before] == 0x2C else after] = 0x20
 
 
-def _designator(code: Code, before: int, start: int, end: int) -> None:
+def _designator(code: Code, opening: int, start: int, end: int) -> None:
     """``f(a, .b = c)`` to ``f(a,  b , c)``: an assignment would be a write."""
-    opening = before if code.text[before] == 0x28 else code.enclosing(before, 3000)
-    if opening < 0 or code.text[code.last_at(opening)] not in NAME_BYTES:
+    if code.last(opening) not in NAME_BYTES:
         return
     code.text[start] = 0x20
     part = code.text[start : end - 1]
@@ -147,11 +164,14 @@ def operands(code: Code, words: set[bytes]) -> None:
     if b'"' in text:
         _strings(code)
     if b"case" in words:
-        for m in list(RANGE.finditer(text)):
-            text[m.end() - 3 : m.end()] = b" | "
+        for m in list(DOTS.finditer(text)):
+            at = m.start()
+            if text[at - 1] not in b'."' and CASE.search(text, max(0, at - 300), at):
+                text[at : at + 3] = b" | "
     if b"offsetof" in words:
         for m in list(OFFSETOF.finditer(text)):
-            text[m.end() - 1] = 0x5F
+            if m.start() == 0 or text[m.start() - 1] not in NAME_BYTES:
+                text[m.end() - 1] = 0x5F
     for m in list(MARK.finditer(text)):
         code.blank(m.start(1), m.end(1))
 

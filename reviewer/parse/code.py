@@ -14,6 +14,9 @@ _P1 = rb"\((?:[^()]++|" + _P0 + rb")*+\)"
 _P2 = rb"\((?:[^()]++|" + _P1 + rb")*+\)"
 BALANCED = rb"\((?:[^()]++|" + _P2 + rb")*+\)"
 
+NEAR = 200
+"""Bytes back that are looked at first for an open parenthesis; most calls are shorter."""
+
 FAR = 20_000
 """Bytes that a look back may cross; what is further away than that is not looked for."""
 
@@ -22,6 +25,7 @@ WORD_BYTES = frozenset(NAME_BYTES)
 _SEPARATED = bytes(c if c in WORD_BYTES else 0x20 for c in range(256))
 """For ``bytes.translate``: words are kept, everything between them becomes a blank."""
 
+FIRST_COLUMN = re.compile(rb"\n[{}]")
 _BALANCED = re.compile(BALANCED)
 _COMMAS = re.compile(rb"[,(){}\[\]]")
 _BRACES = re.compile(rb"[{}]")
@@ -79,6 +83,7 @@ class Code:
     def __init__(self, text: bytearray) -> None:
         self.text = text
         self.parentheses: Parentheses | None = None
+        self.first_column: list[int] | None = None
 
     # --- overwriting
 
@@ -178,6 +183,14 @@ class Code:
 
     def enclosing(self, at: int, far: int = 1000) -> int:
         """The offset of the parenthesis around ``at``, or -1; a brace that is open around it ends the search."""
+        near = min(far, NEAR)
+        found = self._enclosing(at, near)
+        if found == -2 and far > near:
+            found = self._enclosing(at, far)
+        return max(found, -1)
+
+    def _enclosing(self, at: int, far: int) -> int:
+        """The same; -2 if the stretch ended first."""
         depth = braces = 0
         for m in reversed(list(_BRACKETS.finditer(self.text, max(0, at - far), at))):
             char = m[0]
@@ -195,7 +208,7 @@ class Code:
                 return m.start()
             else:
                 depth -= 1
-        return -1
+        return -2
 
     def arguments(self, opening: int, closing: int) -> list[tuple[int, int]]:
         """(start, end) of each argument between the two parentheses, blanks around them left out."""
@@ -225,7 +238,10 @@ class Code:
 
     def inside_body(self, at: int) -> bool:
         """Whether a function's opening brace in the first column is nearer than a closing one."""
-        return self.text.rfind(b"\n{", 0, at) > self.text.rfind(b"\n}", 0, at)
+        if self.first_column is None:
+            self.first_column = [m.end() - 1 for m in FIRST_COLUMN.finditer(self.text)]
+        i = bisect_left(self.first_column, at)
+        return i > 0 and self.text[self.first_column[i - 1]] == 0x7B
 
     def in_struct(self, at: int) -> bool:
         """Whether the brace around ``at`` opens a struct or a union; looks back to the last first-column brace."""

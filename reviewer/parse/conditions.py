@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif|else|endif)\b((?:[^\n\\]|\\\n|\\.)*)", re.M)
+from reviewer.parse.lexical import Split
+
+DIRECTIVE = re.compile(rb"\s*#\s*(\w+)(.*)", re.S)
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 GUARD = re.compile(rb"\s*+(?:(?>/\*.*?\*/)\s*+)*+#[ \t]*define[ \t]+(\w+)[ \t]*(?=\n|\Z|/)", re.S)
 MAX_TEXT = 300
@@ -13,19 +15,27 @@ MAX_TEXT = 300
 
 
 class Conditions:
-    """Conditions by byte offset of one file. Include guards do not count."""
+    """Conditions by byte offset of one text. Include guards do not count."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, split: Split) -> None:
         self.offsets: list[int] = [0]
         self.texts: list[str] = [""]
+        text = split.text
         stack: list[tuple[str, str]] = []  # (this arm, arms before it negated)
-        for m in DIRECTIVE.finditer(text):
-            kind = m[1]
-            condition = " ".join(COMMENT.sub(b" ", m[2]).replace(b"\\\n", b" ").decode("utf-8", "replace").split())
+        for line in split.groups:
+            m = DIRECTIVE.match(text, line.start, line.end)
+            if m is None:
+                continue
+            kind, rest = m[1], m[2]
+            if b"/" in rest:
+                rest = COMMENT.sub(b" ", rest)
+            if b"\\" in rest:
+                rest = rest.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+            condition = " ".join(rest.decode("utf-8", "replace").split())
             if kind in (b"ifdef", b"ifndef"):
                 word = f"defined({condition.split(' ')[0]})" if condition else "1"
                 arm = word if kind == b"ifdef" else f"!{word}"
-                if kind == b"ifndef" and is_guard(text, m.end(), condition):
+                if kind == b"ifndef" and is_guard(text, line.end, condition):
                     arm = ""
                 stack.append((arm, negated(arm)))
             elif kind == b"if":
@@ -40,12 +50,12 @@ class Conditions:
             now = ""
             for arm, _ in stack:
                 now = both(now, arm)
-            self.offsets.append(m.end())
+            self.offsets.append(line.end)
             self.texts.append(now[:MAX_TEXT])
 
     def at(self, offset: int) -> str:
         """The condition under which the byte at ``offset`` stands, "" for none."""
-        return self.texts[bisect_right(self.offsets, offset) - 1]
+        return self.texts[bisect_right(self.offsets, offset) - 1] if len(self.texts) > 1 else ""
 
 
 def is_guard(text: bytes, at: int, name: str) -> bool:

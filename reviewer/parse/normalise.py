@@ -33,7 +33,7 @@ import re
 from dataclasses import dataclass, field
 
 from reviewer.parse.arguments import ASM_WORDS, arguments, assembly, operands
-from reviewer.parse.code import Code, words_of
+from reviewer.parse.code import WORD_BYTES, Code, words_of
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.groups import resolve, write_back
 from reviewer.parse.lexical import Split, split
@@ -41,7 +41,7 @@ from reviewer.parse.members import annotations, members
 from reviewer.parse.statements import statements
 from reviewer.parse.toplevel import MacroUse, toplevel
 
-STATIC_MACRO = re.compile(rb"\bstatic[ \t]++(?=[A-Z][A-Z0-9_]*+[ \t]*+\()")
+STATIC_MACRO = re.compile(rb"static[ \t]++(?=[A-Z][A-Z0-9_]*+[ \t]*+\()")
 
 
 @dataclass(slots=True)
@@ -51,7 +51,6 @@ class Normalised:
     text: bytes
     split: Split
     uses: list[MacroUse] = field(default_factory=list)
-    words: set[bytes] = field(default_factory=set)
 
 
 def normalise(text: bytes, dialect: Dialect) -> bytes:
@@ -62,9 +61,9 @@ def normalise(text: bytes, dialect: Dialect) -> bytes:
     return rewrite(text, dialect).text
 
 
-def rewrite(text: bytes, dialect: Dialect) -> Normalised:
-    """:func:`normalise`, with what was learnt on the way."""
-    parts = split(text)
+def rewrite(text: bytes, dialect: Dialect, parts: Split | None = None) -> Normalised:
+    """:func:`normalise`, with what was learnt on the way; ``parts`` saves splitting the text again."""
+    parts = parts if parts is not None else split(text)
     raw = bytearray(parts.code)
     lines = resolve(parts, raw, dialect)
     code = Code(raw)
@@ -74,13 +73,13 @@ def rewrite(text: bytes, dialect: Dialect) -> Normalised:
         assembly(code)
     members(code, words, dialect)
     uses = toplevel(code, parts.code, dialect)
-    arguments(code, words)
-    statements(code, words, dialect)
+    statements(code, arguments(code, words), dialect)
     if b"static" in words:
         for m in list(STATIC_MACRO.finditer(raw)):
-            code.blank(m.start(), m.end())
+            if m.start() == 0 or raw[m.start() - 1] not in WORD_BYTES:
+                code.blank(m.start(), m.end())
     operands(code, words)
     write_back(parts, raw, lines)
     if len(raw) != len(text):  # every rewriting is of equal length; a slip must not shift what follows
         raw = bytearray(parts.code)
-    return Normalised(bytes(raw), parts, uses, words)
+    return Normalised(bytes(raw), parts, uses)

@@ -18,9 +18,8 @@ LONE_WORD = re.compile(rb"\n[ \t]++([A-Z_]\w*+)[ \t]*+(?=\n)(\s*+)(?=[\w}])")
 WHILE_WORD = re.compile(rb"\}(?:\s*+(while_\w++)|[ \t]*+(for_each\w++))\s*+(" + BALANCED + rb")[ \t]*+;")
 JUMP = re.compile(rb"(?:return|goto|break|continue)\b")
 STATEMENTS_INSIDE = re.compile(rb";\s*+\)")
-JUMP_ARGUMENT = re.compile(rb"[(,]\s*+(?:return|goto|break|continue)\b")
-LABEL_AT_END = re.compile(rb"\n[ \t]*+[A-Za-z_]\w*+[ \t]*+:(\s++)\}")
-BARE_IF = re.compile(rb"\bif[ \t]++([A-Za-z_]\w*+[ \t]*+)(?=" + BALANCED + rb"\s)")
+LABEL_AT_END = re.compile(rb":(\s++)\}")
+BARE_IF = re.compile(rb"if[ \t]++([A-Za-z_]\w*+[ \t]*+)(?=" + BALANCED + rb"\s)")
 BOUNDARY = frozenset(b";{}):\0")
 AFTER_KEYWORD = re.compile(rb"\b(?:else|do)\s*\Z")
 CALL = re.compile(rb"\w+[ \t]*\(")
@@ -33,15 +32,18 @@ FAR = 6000
 """Bytes back from a statement among arguments to the macro around it."""
 
 
-def statements(code: Code, words: set[bytes], dialect: Dialect) -> None:
-    """Rewrite the statements of all bodies."""
+def statements(code: Code, jumps: list[int], dialect: Dialect) -> None:
+    """Rewrite the statements of all bodies.
+
+    :param jumps: what :func:`reviewer.parse.arguments.arguments` found
+    """
     text = code.text
     for m in list(STATEMENTS_INSIDE.finditer(text)):
         _statements_inside(code, m.end() - 1)
-    if words & _JUMPS:
-        for m in list(JUMP_ARGUMENT.finditer(text)):
-            opening = m.start() if text[m.start()] == 0x28 else code.enclosing(m.start(), FAR)
-            if opening >= 0 and text[m.start()] in b"(,":
+    for at in jumps:
+        if text[at] in b"(,":
+            opening = at if text[at] == 0x28 else code.enclosing(at, FAR)
+            if opening >= 0:
                 _statements_inside(code, code.closing(opening))
     for m in list(STATEMENT.finditer(text)):
         _statement(code, m, dialect)
@@ -68,10 +70,8 @@ def statements(code: Code, words: set[bytes], dialect: Dialect) -> None:
     for m in list(LABEL_AT_END.finditer(text)):
         code.put_between(m.start(1), m.end(1), 0x3B)
     for m in list(BARE_IF.finditer(text)):  # `if time_after(a, b)`: the macro brings parentheses of its own
-        code.blank(m.start(1), m.end(1))
-
-
-_JUMPS = frozenset({b"return", b"goto", b"break", b"continue"})
+        if text[m.start() - 1] not in NAME_BYTES:
+            code.blank(m.start(1), m.end(1))
 
 
 def _after_keyword(code: Code, at: int) -> bool:
