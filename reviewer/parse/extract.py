@@ -17,7 +17,7 @@ from reviewer.parse.cfg import Lowering
 from reviewer.parse.code import WORD_BYTES, words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.expressions import ctype, text_of
+from reviewer.parse.expressions import ctype, number, text_of
 from reviewer.parse.facts import CType, Expr, FieldDef, Variable
 from reviewer.parse.lexical import Split, split
 from reviewer.parse.normalise import rewrite
@@ -34,6 +34,7 @@ INCLUDE = re.compile(rb"\s*#\s*include\s*([<\"])([^>\"\n]+)[>\"]")
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 ANNOTATION = re.compile(rb"\b(__(?:init|exit|meminit|init_or_module|sched|cpuinit)\b|__(?:must_hold|acquires|releases|acquire|release|cond_acquires)\s*\([^()]*\))")
 CODE = re.compile(rb"[{};]")
+NUMBERS = re.compile(rb"\{\s*+(?:-?(?:0[xX][0-9a-fA-F]++|\d++)[uUlL]*+\s*+,\s*+)*+(?:-?(?:0[xX][0-9a-fA-F]++|\d++)[uUlL]*+\s*+)?\}")
 NAME = re.compile(r"[A-Za-z_]\w*\Z")
 GUARDED = re.compile(rb"protect|guard|serializ|serialis|under |lock", re.I)
 KEYWORDS = frozenset({
@@ -57,8 +58,21 @@ def parser() -> tree_sitter.Parser:
 class Pure(Lowering):
     """Initialisers: a call in one is kept as its text, for macros that expand to more of the list."""
 
+    def expr(self, node: tree_sitter.Node) -> Expr:
+        if node.type == "call_expression":
+            return self.call_expression(node)
+        return self.items(node) if node.type == "initializer_list" else super().expr(node)
+
     def call_expression(self, node: tree_sitter.Node) -> Expr:
         return facts.Text(" ".join(self.text(node).split())[:400])
+
+    def items(self, node: tree_sitter.Node) -> Expr:
+        """A row of numbers is read from its text; large tables are little else."""
+        text = self.source[node.start_byte : node.end_byte]
+        if NUMBERS.fullmatch(text) is None:
+            return super().items(node)
+        values = (number(part) for part in text[1:-1].decode("ascii").split(",") if part.strip())
+        return facts.Items(None, tuple(("", facts.Const(value)) for value in values if value is not None))
 
 
 def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
@@ -94,9 +108,7 @@ def names_in(code: bytes) -> tuple[list[str], list[str]]:
 
     :param code: without comments, the inside of strings dotted; what the normaliser rewrites is to be in it.
     """
-    marked = code.translate(MARKED)
-    while b" (" in marked:
-        marked = marked.replace(b" (", b"(")
+    marked = b" ".join(code.translate(MARKED).split()).replace(b" (", b"(")
     words = set(marked.replace(b"(", b"( ").replace(b";", b" ").split())
     called = {word[:-1] for word in words if word[-1] == 0x28 and word[0] > 0x39} - KEYWORDS
     other = {word for word in words if word[-1] != 0x28 and word[0] > 0x39} - KEYWORDS - called
