@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+from reviewer.parse import lexical
 from reviewer.parse.lexical import Split
 
 DIRECTIVE = re.compile(rb"\s*#\s*(\w+)(.*)", re.S)
@@ -17,7 +18,8 @@ MAX_TEXT = 300
 class Conditions:
     """Conditions by byte offset of one text. Include guards do not count."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, of: Split | bytes) -> None:
+        split = of if isinstance(of, Split) else lexical.split(of)
         self.offsets: list[int] = [0]
         self.texts: list[str] = [""]
         text = split.text

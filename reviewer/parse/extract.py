@@ -7,6 +7,7 @@ are visited: what happens in a body is :mod:`reviewer.parse.cfg`'s, function by 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import cache, cached_property
 
 import tree_sitter
@@ -30,7 +31,7 @@ MAX_PARSE = 3_000_000
 """Bytes of a file that are parsed; beyond it only macros are read. The largest real source has 0.6 MB."""
 
 DEFINE = re.compile(rb"\s*#\s*define\s+(\w+)(\([^)]*\))?(.*)", re.S)
-INCLUDE = re.compile(rb"\s*#\s*include\s*([<\"])([^>\"\n]+)[>\"]")
+INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.M)
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 ANNOTATION = re.compile(rb"\b(__(?:init|exit|meminit|init_or_module|sched|cpuinit)\b|__(?:must_hold|acquires|releases|acquire|release|cond_acquires)\s*\([^()]*\))")
 CODE = re.compile(rb"[{};]")
@@ -38,9 +39,9 @@ NUMBERS = re.compile(rb"\{\s*+(?:-?(?:0[xX][0-9a-fA-F]++|\d++)[uUlL]*+\s*+,\s*+)
 NAME = re.compile(r"[A-Za-z_]\w*\Z")
 GUARDED = re.compile(rb"protect|guard|serializ|serialis|under |lock", re.I)
 KEYWORDS = frozenset({
-    b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"do", b"else", b"case", b"goto", b"default", b"break",
-    b"continue", b"struct", b"union", b"enum", b"const", b"static", b"inline", b"void", b"int", b"char", b"short", b"long",
-    b"unsigned", b"signed", b"volatile", b"extern", b"typeof", b"__typeof__", b"defined",
+    "if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "goto", "default", "break", "continue",
+    "struct", "union", "enum", "const", "static", "inline", "void", "int", "char", "short", "long", "unsigned", "signed",
+    "volatile", "extern", "typeof", "__typeof__", "defined",
 })  # fmt: skip
 MARKED = bytes(c if c in WORD_BYTES or c == 0x28 else 0x20 if c in b" \t\r\n\f\v" else 0x3B for c in range(256))
 """For ``bytes.translate``: words and ``(`` stay, blanks become one kind, the rest semicolons."""
@@ -109,14 +110,14 @@ def names_in(code: bytes) -> tuple[list[str], list[str]]:
     :param code: without comments, the inside of strings dotted; what the normaliser rewrites is to be in it.
     """
     marked = b" ".join(code.translate(MARKED).split()).replace(b" (", b"(")
-    words = set(marked.replace(b"(", b"( ").replace(b";", b" ").split())
-    called = {word[:-1] for word in words if word[-1] == 0x28 and word[0] > 0x39} - KEYWORDS
-    other = {word for word in words if word[-1] != 0x28 and word[0] > 0x39} - KEYWORDS - called
-    return decoded(called), decoded(other)
-
-
-def decoded(words: set[bytes]) -> list[str]:
-    return b" ".join(sorted(words)).decode("ascii", "replace").split(" ") if words else []
+    words = sorted(set(marked.replace(b"(", b"( ").replace(b";", b" ").split()))
+    first = bisect_left(words, b":")  # past the numbers and the lone parenthesis
+    if first == len(words):
+        return [], []
+    texts = b" ".join(words[first:]).decode("ascii").split(" ")
+    called = [text[:-1] for text in texts if text[-1] == "("]
+    known = KEYWORDS.union(called)
+    return [text for text in called if text not in KEYWORDS], [text for text in texts if text[-1] != "(" and text not in known]
 
 
 class Outliner:

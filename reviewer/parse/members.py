@@ -6,7 +6,7 @@ from reviewer.parse.code import Code
 from reviewer.parse.dialect import Dialect
 
 
-def annotations(code: Code, words: set[bytes], dialect: Dialect) -> None:
+def blank_annotations(code: Code, words: set[bytes], dialect: Dialect) -> None:
     """Blank attributes, section marks and the like, and words that stand where ``static`` or ``inline`` would."""
     for word in words & dialect.annotations:
         for at in list(code.find(word)):

@@ -37,7 +37,7 @@ from reviewer.parse.code import WORD_BYTES, Code, words_of
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.groups import resolve, write_back
 from reviewer.parse.lexical import Split, split
-from reviewer.parse.members import annotations, members
+from reviewer.parse.members import blank_annotations, members
 from reviewer.parse.statements import statements
 from reviewer.parse.toplevel import MacroUse, toplevel
 
@@ -68,7 +68,7 @@ def rewrite(text: bytes, dialect: Dialect, parts: Split | None = None) -> Normal
     lines = resolve(parts, raw, dialect)
     code = Code(raw)
     words = words_of(raw)
-    annotations(code, words, dialect)
+    blank_annotations(code, words, dialect)
     if words & ASM_WORDS:
         assembly(code)
     members(code, words, dialect)

@@ -74,10 +74,11 @@ class _Toplevel:
         items = [first] if first is not None else []
         items += ITEM.finditer(self.text)
         for m in items:
-            line = m.start() + (m[0][0] == 0x0A)
-            if line != m.start(1) and self.original[line] in b" \t\f":
+            start, end = m.span(1)
+            line = m.start() + (m is not first)
+            if line != start and self.original[line] in b" \t\f":
                 continue  # it was indented from the beginning
-            self.item(m.start(1), m.end(1), m[1])
+            self.item(start, end, m[1])
         return self.uses
 
     def item(self, start: int, end: int, run: bytes) -> None:

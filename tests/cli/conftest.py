@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,13 @@ class FakeTree:
             return (Path(self.path) / path).read_bytes()
         except OSError as error:
             raise MissingContent(f"{path}: {error.strerror}") from None
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]:
+        for path in paths:
+            try:
+                yield path, self.read(path)
+            except MissingContent as error:
+                yield path, error
 
     def close(self) -> None:
         self.closed = True
