@@ -16,8 +16,9 @@ FOR_EACH = re.compile(rb"for_each\w*+[ \t]*+(" + BALANCED + rb")(?=\s*+[^\s;,)])
 LOOP_NAME = re.compile(rb"(?i:for_?each)|(?:\A|_)iter|\Awith_")
 LONE_WORD = re.compile(rb"\n[ \t]++([A-Z_]\w*+)[ \t]*+(?=\n)(\s*+)(?=[\w}])")
 WHILE_WORD = re.compile(rb"\}(?:\s*+(while_\w++)|[ \t]*+(for_each\w++))\s*+(" + BALANCED + rb")[ \t]*+;")
+ELSE = re.compile(rb"\s*+else\b")
 JUMP = re.compile(rb"(?:return|goto|break|continue)\b")
-STATEMENTS_INSIDE = re.compile(rb";\s*+\)")
+STATEMENTS_INSIDE = re.compile(rb"[;}]\s*+\)")
 LABEL_AT_END = re.compile(rb":(\s++)\}")
 BARE_IF = re.compile(rb"if[ \t]++([A-Za-z_]\w*+[ \t]*+)(?=" + BALANCED + rb"\s)")
 BOUNDARY = frozenset(b";{}):\0")
@@ -137,7 +138,7 @@ def _loop(code: Code, start: int, opening: int, closing: int) -> None:
             return
     name = bytes(text[start:opening]).rstrip()
     text[start:opening] = b"while".ljust(length)
-    if b"guard" in name or b"{" in text[opening:closing]:
+    if b"guard" in name or b"{" in text[opening:closing] or b"return" in text[opening:closing]:
         for a, b in code.arguments(opening, closing):
             part = bytes(text[a:b])
             if JUMP.match(part) or b"{" in part or b";" in part:
@@ -160,6 +161,8 @@ def _statements_inside(code: Code, closing: int) -> None:
     if first == len(args):
         return
     follower = code.skip_blanks(closing + 1)
+    if code.at(follower) == 0x7B:
+        return  # it has a body: a loop, for which the jump is a word
     ended = code.at(follower) == 0x3B
     several = b";" in text[args[first][0] : args[-1][1]].rstrip(b"; \t\r\n")
     if code.last(start) not in BOUNDARY and not _after_keyword(code, start):
@@ -171,18 +174,25 @@ def _statements_inside(code: Code, closing: int) -> None:
     last = code.last_at(closing)
     semicolon = text[last] in b";}"
     if first == 0:
-        room = opening + 1 - start >= 6 and b"\n" not in text[start:opening]
         code.blank(start, opening + 1)
-        if room and (semicolon or code.put_between(last + 1, closing, 0x3B)):
-            text[start : opening + 1] = b"if(1)".ljust(opening - start) + b"{"
-            text[closing] = 0x7D
+        if semicolon or code.put_between(last + 1, closing, 0x3B):
+            text[opening], text[closing] = 0x7B, 0x7D
+            # A macro around a jump is the jump; one around statements may be empty, as a macro for debugging is.
+            jump = JUMP.match(text, args[0][0]) is not None
+            otherwise = ELSE.match(text, follower + ended) is not None
+            if not jump and not otherwise and opening - start >= 5 and b"\n" not in text[start:opening]:
+                text[start : start + 5] = b"if(1)"
+            if otherwise and ended:
+                text[follower] = 0x20
         else:
-            text[closing] = 0x20 if ended or semicolon else 0x3B
+            text[closing] = 0x20 if ended else 0x3B
         return
     comma = separators[first - 1]
     brace = several and len(args) == first + 1 and code.put_between(comma + 1, args[first][0], 0x7B)
     text[comma] = 0x29
     text[start:opening] = (b"while" if opening - start >= 5 else b"if").ljust(opening - start)
+    if brace and ended and ELSE.match(text, follower + 1):
+        text[follower] = 0x20
     text[closing] = 0x7D if brace else 0x20 if ended or semicolon else 0x3B
 
 
