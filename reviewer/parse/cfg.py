@@ -26,6 +26,9 @@ MAX_EVENTS = 60_000
 MAX_DEPTH = 400
 """Nesting of statements and expressions that is followed; generated parentheses beyond it become Text."""
 
+MAX_LOOK = 2_000
+"""Nodes of an expression that are looked at for an effect; a larger one is taken to have some."""
+
 TRANSPARENT = frozenset({"likely", "unlikely", "__builtin_expect"})
 """Calls that are their first argument and say nothing else: conditions are lowered through them."""
 
@@ -860,12 +863,14 @@ EFFECTS = frozenset({"call_expression", "assignment_expression", "update_express
 def has_effect(node: tree_sitter.Node) -> bool:
     """Whether evaluating the expression can call or write something."""
     todo = [node]
-    while todo:
+    for _ in range(MAX_LOOK):
+        if not todo:
+            return False
         n = todo.pop()
         if n.type in EFFECTS:
             return True
         todo.extend(n.named_children)
-    return False
+    return True
 
 
 IGNORED = frozenset({

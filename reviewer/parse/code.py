@@ -20,6 +20,10 @@ NEAR = 200
 FAR = 20_000
 """Bytes that a look back may cross; what is further away than that is not looked for."""
 
+BUDGET_PER_BYTE = 20
+"""Bytes of looking back for each byte of the text, after which nothing more is found by it: kernel files need less
+than one; text that was made to need thousands is still read in linear time."""
+
 NAME_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 WORD_BYTES = frozenset(NAME_BYTES)
 _SEPARATED = bytes(c if c in WORD_BYTES else 0x20 for c in range(256))
@@ -84,6 +88,7 @@ class Code:
         self.text = text
         self.parentheses: Parentheses | None = None
         self.first_column: list[int] | None = None
+        self.budget = BUDGET_PER_BYTE * len(text) + FAR
 
     # --- overwriting
 
@@ -191,6 +196,9 @@ class Code:
 
     def _enclosing(self, at: int, far: int) -> int:
         """The same; -2 if the stretch ended first."""
+        self.budget -= far
+        if self.budget < 0:
+            return -1
         depth = braces = 0
         for m in reversed(list(_BRACKETS.finditer(self.text, max(0, at - far), at))):
             char = m[0]
@@ -259,7 +267,10 @@ class Code:
     def _brace_around(self, at: int, far: int) -> int:
         text = self.text
         depth = 0
-        stop = max(text.rfind(b"\n}", 0, at), at - far, 0)
+        stop = max(text.rfind(b"\n}", max(0, at - far), at), at - far, 0)
+        self.budget -= at - stop
+        if self.budget < 0:
+            return -1
         for m in reversed(list(_BRACES.finditer(text, stop, at))):
             if m[0] == b"}":
                 depth += 1

@@ -23,7 +23,7 @@ class Conditions:
         self.offsets: list[int] = [0]
         self.texts: list[str] = [""]
         text = split.text
-        stack: list[tuple[str, str]] = []  # (this arm, arms before it negated)
+        stack: list[tuple[str, str, str]] = []  # (this arm, arms before it negated, what stands over the group)
         for line in split.groups:
             m = DIRECTIVE.match(text, line.start, line.end)
             if m is None:
@@ -39,21 +39,26 @@ class Conditions:
                 arm = word if kind == b"ifdef" else f"!{word}"
                 if kind == b"ifndef" and is_guard(text, line.end, condition):
                     arm = ""
-                stack.append((arm, negated(arm)))
+                stack.append((arm, negated(arm), self.texts[-1]))
             elif kind == b"if":
-                stack.append((condition, negated(condition)))
+                stack.append((condition[:MAX_TEXT], negated(condition)[:MAX_TEXT], self.texts[-1]))
             elif kind == b"elif" and stack:
-                before = stack[-1][1]
-                stack[-1] = (both(before, condition), both(before, negated(condition)))
+                _, before, outer = stack[-1]
+                stack[-1] = (
+                    both(before, condition)[:MAX_TEXT], both(before, negated(condition))[:MAX_TEXT], outer
+                )  # fmt: skip
             elif kind == b"else" and stack:
-                stack[-1] = (stack[-1][1], stack[-1][1])
+                _, before, outer = stack[-1]
+                stack[-1] = (before, before, outer)
             elif kind == b"endif" and stack:
-                stack.pop()
-            now = ""
-            for arm, _ in stack:
-                now = both(now, arm)
-            self.offsets.append(line.end)
-            self.texts.append(now[:MAX_TEXT])
+                outer = stack.pop()[2]
+                self.offsets.append(line.end)
+                self.texts.append(outer)
+                continue
+            if stack:
+                arm, _, outer = stack[-1]
+                self.offsets.append(line.end)
+                self.texts.append(both(outer, arm)[:MAX_TEXT])
 
     def at(self, offset: int) -> str:
         """The condition under which the byte at ``offset`` stands, "" for none."""

@@ -27,6 +27,8 @@ from reviewer.parse.toplevel import MacroUse
 MAX_BYTES = 12_000_000
 """Bytes of a file that are read at all; the largest real header (a register map) has 7 MB."""
 
+CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a\x1b")
+
 MAX_PARSE = 3_000_000
 """Bytes of a file that are parsed; beyond it only macros are read. The largest real source has 0.6 MB."""
 
@@ -81,7 +83,7 @@ def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
     lines = text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
     if len(text) > MAX_BYTES:
         return empty(lines, "too large")
-    if b"\0" in text[:4096]:
+    if looks_binary(text):
         return empty(lines, "binary")
     outliner = Outliner(text, dialect)
     try:
@@ -93,6 +95,12 @@ def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
     except RecursionError:
         return outliner.finish(lines, "nested too deeply")
     return outliner.finish(lines, "")
+
+
+def looks_binary(text: bytes) -> bool:
+    """Whether the beginning of a file holds a NUL, as git looks for one, or is full of control characters."""
+    start = text[:4096]
+    return b"\0" in start or len(start) - len(start.translate(None, CONTROLS)) > len(start) // 20
 
 
 def empty(lines: int, problem: str) -> facts.FileFacts:

@@ -13,7 +13,7 @@ import tree_sitter
 
 from reviewer.parse.definitions import definitions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.extract import MAX_BYTES, MAX_PARSE, parser
+from reviewer.parse.extract import MAX_BYTES, MAX_PARSE, looks_binary, parser
 from reviewer.parse.normalise import rewrite
 
 CAUSES = 10
@@ -112,7 +112,7 @@ def file_health(text: bytes, dialect: Dialect) -> FileHealth:
 
     A definition is whole if the parser found a function with that very body and no error in it.
     """
-    if len(text) > MAX_BYTES or b"\0" in text[:4096]:
+    if len(text) > MAX_BYTES or looks_binary(text):
         return FileHealth(0)
     normalised = rewrite(text, dialect)
     braces = definitions(normalised.split, dialect)

@@ -68,6 +68,8 @@ class _Toplevel:
         self.text = code.text
         self.dialect = dialect
         self.uses: list[MacroUse] = []
+        self.gone = -1  # where the last use that was blanked ended
+        self.before = 0  # and the last character that stood before it
 
     def run(self) -> list[MacroUse]:
         first = FIRST_ITEM.match(self.text)  # the text begins a line, though no line end stands before it
@@ -116,7 +118,7 @@ class _Toplevel:
             return
         follower = code.skip_blanks(closing + 1)
         char = code.at(follower)
-        before = code.last(start)
+        before = self.before if self.gone >= 0 and not self.text[self.gone : start].strip() else code.last(start)
         if before not in BOUNDARY or (before == 0x29 and len(words) == 1 and char == 0x7B):
             return
         if char != 0x7B and code.inside_body(start):
@@ -126,6 +128,7 @@ class _Toplevel:
         if char == 0x3B:  # ;
             self.uses.append(use)
             code.blank(start, follower + 1)
+            self.gone, self.before = follower + 1, before
         elif char == 0x7B:  # {
             if MEMBER.match(self.text, follower + 1):
                 self.described(use, follower, follower)
@@ -143,6 +146,7 @@ class _Toplevel:
         elif b"\n" in self.text[closing:follower] or follower >= len(self.text):
             self.uses.append(use)
             code.blank(start, closing + 1)
+            self.gone, self.before = closing + 1, before
         elif name.isupper() or name.startswith(b"__"):  # an annotation with arguments, on its header's line
             self.uses.append(use)
             code.blank(name_at, closing + 1)
