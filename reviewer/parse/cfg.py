@@ -123,7 +123,8 @@ class Lowering:
     # --- text -----------------------------------------------------------------------------------
 
     def text(self, node: tree_sitter.Node) -> str:
-        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        text = self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        return text.replace("\r\n", "\n") if "\r" in text else text
 
     def word(self, node: tree_sitter.Node) -> str:
         """Text of a name, with the blanks of ``struct   T`` squeezed."""

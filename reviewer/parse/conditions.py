@@ -10,7 +10,7 @@ from reviewer.parse.lexical import Split
 
 DIRECTIVE = re.compile(rb"\s*#\s*(\w+)(.*)", re.S)
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
-GUARD = re.compile(rb"\s*+(?:(?>/\*.*?\*/)\s*+)*+#[ \t]*define[ \t]+(\w+)[ \t]*(?=\n|\Z|/)", re.S)
+GUARD = re.compile(rb"\s*+(?:(?>/\*.*?\*/)\s*+)*+#[ \t]*define[ \t]+(\w+)[ \t\r]*(?=\n|\Z|/)", re.S)
 MAX_TEXT = 300
 """Characters of one condition that are kept."""
 

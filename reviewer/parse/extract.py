@@ -29,6 +29,9 @@ MAX_BYTES = 12_000_000
 
 CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a\x1b")
 
+MAX_DEPTH = 150
+"""Nesting of an initialiser that is followed; three frames each leave the rest of Python's thousand to the caller."""
+
 MAX_PARSE = 3_000_000
 """Bytes of a file that are parsed; beyond it only macros are read. The largest real source has 0.6 MB."""
 
@@ -45,6 +48,7 @@ KEYWORDS = frozenset({
     "struct", "union", "enum", "const", "static", "inline", "void", "int", "char", "short", "long", "unsigned", "signed",
     "volatile", "extern", "typeof", "__typeof__", "defined",
 })  # fmt: skip
+OUTER = frozenset({"translation_unit", "ERROR", "linkage_specification", "declaration_list"})
 MARKED = bytes(c if c in WORD_BYTES or c == 0x28 else 0x20 if c in b" \t\r\n\f\v" else 0x3B for c in range(256))
 """For ``bytes.translate``: words and ``(`` stay, blanks become one kind, the rest semicolons."""
 
@@ -62,6 +66,8 @@ class Pure(Lowering):
     """Initialisers: a call in one is kept as its text, for macros that expand to more of the list."""
 
     def expr(self, node: tree_sitter.Node) -> Expr:
+        if self.depth > MAX_DEPTH:
+            return facts.Text(self.text(node)[:80])
         if node.type == "call_expression":
             return self.call_expression(node)
         return self.items(node) if node.type == "initializer_list" else super().expr(node)
@@ -86,15 +92,12 @@ def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
     if looks_binary(text):
         return empty(lines, "binary")
     outliner = Outliner(text, dialect)
-    try:
-        outliner.preprocessor()
-        if len(text) > MAX_PARSE:
-            return outliner.finish(lines, "too large to parse: macros only")
-        if CODE.search(outliner.parts.code):
-            outliner.run()
-    except RecursionError:
-        return outliner.finish(lines, "nested too deeply")
-    return outliner.finish(lines, "")
+    outliner.preprocessor()
+    if len(text) > MAX_PARSE:
+        return outliner.finish(lines, "too large to parse: macros only")
+    if CODE.search(outliner.parts.code):
+        outliner.run()
+    return outliner.finish(lines, outliner.problem)
 
 
 def looks_binary(text: bytes) -> bool:
@@ -149,6 +152,7 @@ class Outliner:
         self.includes: list[facts.Include] = []
         self.code = source
         self.headers: dict[int, MacroUse] = {}
+        self.problem = ""
 
     @cached_property
     def parts(self) -> Split:
@@ -261,21 +265,30 @@ class Outliner:
         todo = [node]
         while todo:
             n = todo.pop()
-            kind = n.type
-            if kind == "function_definition":
-                self.function(n)
-            elif kind == "declaration":
-                self.declaration(n)
-            elif kind in ("struct_specifier", "union_specifier"):
-                self.struct(n)
-            elif kind == "enum_specifier":
-                self.enum(n)
-            elif kind == "type_definition":
-                self.typedef(n)
-            elif kind in ("translation_unit", "ERROR", "linkage_specification", "declaration_list") or kind.startswith(
-                "preproc"
-            ):
+            try:
+                outer = self.item(n)
+            except RecursionError:
+                self.problem = "nested too deeply"
+                continue
+            if outer:
                 todo.extend(reversed(n.named_children))
+
+    def item(self, node: tree_sitter.Node) -> bool:
+        """Take what one node at file scope defines; whether it only holds such nodes."""
+        kind = node.type
+        if kind == "function_definition":
+            self.function(node)
+        elif kind == "declaration":
+            self.declaration(node)
+        elif kind in ("struct_specifier", "union_specifier"):
+            self.struct(node)
+        elif kind == "enum_specifier":
+            self.enum(node)
+        elif kind == "type_definition":
+            self.typedef(node)
+        else:
+            return kind in OUTER or kind.startswith("preproc")
+        return False
 
     def function(self, node: tree_sitter.Node) -> None:
         declarator = node.child_by_field_name("declarator")

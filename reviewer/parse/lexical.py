@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 LEXEME = re.compile(
     rb"\n[ \t\f]*+\#"  # a preprocessor line, to its end: continued lines and comments are part of it
@@ -31,8 +32,7 @@ CONDITIONALS = frozenset({b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"eli
 DEFINES = frozenset({b"define", b"include", b"include_next", b"import"})
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(NamedTuple):
     """One preprocessor line with its continuations. ``start`` is the offset of its line, ``end`` the one past it."""
 
     kind: bytes
@@ -73,6 +73,9 @@ def split(text: bytes) -> Split:
             dotted = lexeme[:1] + lexeme[1:-1].translate(DOTS) + lexeme[-1:]
             return dotted if b"\n" not in dotted else CONTINUED.sub(closed, dotted)
         if first == 0x0A:
+            if lexeme.startswith(b"\n#define "):
+                defines.append(Directive(b"define", m.start(), m.end() - 1))
+                return lexeme.translate(BLANKS)
             found = kind_of(lexeme)
             kind = found[1] if found is not None else b""
             # The virtual line end before the text makes m.start() the offset of the line itself.

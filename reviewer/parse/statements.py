@@ -175,10 +175,13 @@ def _statements_inside(code: Code, closing: int) -> None:
     semicolon = text[last] in b";}"
     if first == 0:
         code.blank(start, opening + 1)
+        # A macro around a jump is the jump; one around statements may be empty, as a macro for debugging is.
+        jump = JUMP.match(text, args[0][0]) is not None
+        if jump and separators:
+            code.blank(separators[0] + 1, closing)
+            semicolon = True
         if semicolon or code.put_between(last + 1, closing, 0x3B):
             text[opening], text[closing] = 0x7B, 0x7D
-            # A macro around a jump is the jump; one around statements may be empty, as a macro for debugging is.
-            jump = JUMP.match(text, args[0][0]) is not None
             otherwise = ELSE.match(text, follower + ended) is not None
             if not jump and not otherwise and opening - start >= 5 and b"\n" not in text[start:opening]:
                 text[start : start + 5] = b"if(1)"
