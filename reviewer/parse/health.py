@@ -227,6 +227,8 @@ def _what_is_among(code: bytes, opening: int) -> str:
     inside = code[opening + 1 : closing if closing > 0 else opening + 400]
     if re.search(rb"[;{}]|(?:\A|,)\s*(?:return|goto|break|continue)\b", inside):
         return "a statement among the arguments of"
+    if re.search(rb'(?:\A|,|:)\s*(?:\[\w+\]\s*)?"[^"]*"\s*\(', inside):
+        return "operands of assembly among the arguments of"
     if re.search(rb"(?:\A|,)\s*\.\s*\w", inside):
         return "a designated initialiser among the arguments of"
     if re.search(rb"(?:\A|,)\s*(?:,|\Z)", inside):

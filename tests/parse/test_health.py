@@ -27,6 +27,20 @@ def test_an_error_inside_is_told_with_its_line_and_its_macro() -> None:
     assert [(b.line, b.cause) for b in found.broken] == [(7, "the arguments of PUMP_ODD(...)")]
 
 
+@pytest.mark.parametrize(
+    ("statement", "cause"),
+    [
+        ('PUMP_INSN("x", [a] "=r" (b) : "c");', "operands of assembly among the arguments of PUMP_INSN(...)"),
+        ("return PUMP_TRY(a b; c);", "a statement among the arguments of PUMP_TRY(...)"),
+        ("x = 2 PUMP_SECONDS;", "a number PUMP_SECONDS after '='"),
+        ("x = a ? b;", "'?' a word after a word"),
+    ],
+)
+def test_causes_are_told_by_shape(statement: str, cause: str) -> None:
+    found = file_health(b"int f(void)\n{\n\t" + statement.encode() + b"\n}\n", DIALECT)
+    assert [b.cause for b in found.broken] == [cause]
+
+
 def test_a_definition_that_the_parser_does_not_see_counts_as_broken() -> None:
     found = file_health(FINE + LOST, DIALECT)
     assert (found.functions, len(found.broken)) == (2, 1)
