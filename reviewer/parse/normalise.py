@@ -24,6 +24,16 @@ inside of strings and characters          dots
 ``SYSCALL_DEFINE2(f, int, a, ...) {``     ``T FFFFFFFFFFFF(                ) {``; :class:`Normalised` lists it
 ``DEFINE_PER_CPU(struct T, x) = 1;``      ``               struct T  x  = 1;``
 ``DECLARE_BITMAP(x, N);`` among members   ``long           x[ N];``
+``static UNHEARD int f(...) {``            ``static         int f(...) {``: of several words before a name the type stays
+``M(a, return b);``                       ``M`` to ``while``: ``while (a) return b ;``, called, and perhaps left by what it was given
+``DEBUG(f(a);)``                          ``if(1){f(a);}`` where there is room, else a block
+``x = M(a, if (b) break; );``             ``x = M(a,{if (b) break; });``
+``M(a, ==, , .b = c)``                    ``M(a, __,0,  b , c)``
+``} while_each(a);``                      ``} while     (a);``
+``typeof(*x)``, ``194A``                  one word
+``KERN_ERR NAME "x"``                     ``         NAME "x"``
+``register T x asm("r0") = y``            ``register T x           = y``
+a label before ``#ifdef A``               ``;`` behind it, or ``;#if   A``
 ========================================  ==================================================================
 """
 
