@@ -58,7 +58,8 @@ def _diagnose(options: Options, sample: int) -> Diagnosis:
     try:
         all_paths = tree.paths()
         with Progress(not options.quiet) as progress:
-            health = engine.health(_contents(tree, sampled(all_paths, sample), progress), len(all_paths))
+            wanted = sampled(all_paths, sample)
+            health = engine.health(_contents(tree, wanted, progress), len(all_paths), options.processes)
     finally:
         tree.close()
     return Diagnosis(checks=installed, tree_path=tree.path, rev=tree.rev, health=health)
@@ -72,10 +73,9 @@ def sampled(paths: Iterable[str], count: int) -> list[str]:
     return sorted(random.Random(0).sample(sources, min(count, len(sources))))
 
 
-def _contents(tree: Tree, paths: list[str], progress: Progress) -> Iterator[bytes]:
-    for number, path in enumerate(paths):
+def _contents(tree: Tree, paths: list[str], progress: Progress) -> Iterator[tuple[str, bytes]]:
+    """(path, text) of what can be read, as it is asked for; a scan that needs the rest lists it as skipped."""
+    for number, (path, text) in enumerate(tree.read_many(paths)):
         progress("parsing", number, len(paths))
-        try:
-            yield tree.read(path)
-        except MissingContent:
-            continue  # a scan that needs it lists it as skipped
+        if not isinstance(text, MissingContent):
+            yield path, text

@@ -16,7 +16,7 @@ import msgspec
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
 from reviewer.errors import InputError, ReviewerError, StoreError
-from reviewer.report.doctor import ParseHealth
+from reviewer.report.doctor import BrokenCause, ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 
@@ -151,15 +151,18 @@ def rule(id: str, extra: Sequence[Path]) -> Rule:
     raise InputError(f"there is no rule {id!r}", f"{_similar(id, rules)}`reviewer rules list` shows all")
 
 
-def health(files: Iterable[bytes], of_files: int) -> ParseHealth:
-    """Parses ``files`` and counts what is broken in them."""
-    found = _library("parse.health", "health")(files, _library("parse.dialect", "load_dialect")())
+def health(files: Iterable[tuple[str, bytes]], of_files: int, jobs: int) -> ParseHealth:
+    """Parses ``files``, given as (path, text), with that many processes, and counts what is broken in them."""
+    from reviewer.parse.dialect import load_dialect
+    from reviewer.parse.health import health
+
+    found = health(files, load_dialect(), jobs)
     return ParseHealth(
         files=found.files,
         of_files=of_files,
         functions=found.functions,
         broken=found.broken,
-        causes=tuple(found.causes),
+        causes=tuple(BrokenCause(cause.what, cause.count, cause.place) for cause in found.causes),
     )
 
 

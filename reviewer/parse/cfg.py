@@ -10,6 +10,7 @@ always does. Every arm of an ``#if`` group is kept: the group is a branch on a :
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -25,8 +26,13 @@ MAX_EVENTS = 60_000
 MAX_DEPTH = 400
 """Nesting of statements and expressions that is followed; generated parentheses beyond it become Text."""
 
+MAX_LOOK = 2_000
+"""Nodes of an expression that are looked at for an effect; a larger one is taken to have some."""
+
 TRANSPARENT = frozenset({"likely", "unlikely", "__builtin_expect"})
 """Calls that are their first argument and say nothing else: conditions are lowered through them."""
+
+DIRECTIVE = re.compile(rb"[\s#]*(\w+)")
 
 ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="}
 
@@ -118,7 +124,8 @@ class Lowering:
     # --- text -----------------------------------------------------------------------------------
 
     def text(self, node: tree_sitter.Node) -> str:
-        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        text = self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        return text.replace("\r\n", "\n") if "\r" in text else text
 
     def word(self, node: tree_sitter.Node) -> str:
         """Text of a name, with the blanks of ``struct   T`` squeezed."""
@@ -518,10 +525,12 @@ class Lowering:
         then, other, after = self.new_block(), self.new_block(), self.new_block()
         condition = node.child_by_field_name("condition") or node.child_by_field_name("name")
         text = " ".join(self.text(condition).split()) if condition is not None else "1"
-        if node.type.endswith("def"):
+        # Read from the original: behind a label the normaliser writes `;#if` for `#ifdef`.
+        word = DIRECTIVE.match(self.source, node.start_byte)
+        kind = word[1] if word is not None else b""
+        if kind.endswith(b"def"):
             text = f"defined({text})"
-        start = self.source[node.start_byte : node.start_byte + 12]
-        negate = b"ndef" in start
+        negate = kind.endswith(b"ndef")
         alternative = node.child_by_field_name("alternative")
         branch = facts.Branch(facts.Config(text), *((other, then) if negate else (then, other)), self.at(node))
         self.leave(branch)
@@ -857,12 +866,14 @@ EFFECTS = frozenset({"call_expression", "assignment_expression", "update_express
 def has_effect(node: tree_sitter.Node) -> bool:
     """Whether evaluating the expression can call or write something."""
     todo = [node]
-    while todo:
+    for _ in range(MAX_LOOK):
+        if not todo:
+            return False
         n = todo.pop()
         if n.type in EFFECTS:
             return True
         todo.extend(n.named_children)
-    return False
+    return True
 
 
 IGNORED = frozenset({

@@ -53,7 +53,8 @@ def character(text: str) -> int | None:
 
 def text_of(node: tree_sitter.Node, source: bytes) -> str:
     """The node's original text, with runs of blanks squeezed."""
-    return " ".join(source[node.start_byte : node.end_byte].decode("utf-8", "replace").split())
+    text = source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+    return text if text.isidentifier() else " ".join(text.split())
 
 
 def base_type(node: tree_sitter.Node, source: bytes) -> str:

@@ -7,34 +7,50 @@ are visited: what happens in a body is :mod:`reviewer.parse.cfg`'s, function by 
 from __future__ import annotations
 
 import re
-from functools import cache
+from bisect import bisect_left
+from functools import cache, cached_property
 
 import tree_sitter
 import tree_sitter_c
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import Lowering
+from reviewer.parse.code import WORD_BYTES, words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.expressions import ctype, text_of
+from reviewer.parse.expressions import ctype, number, text_of
 from reviewer.parse.facts import CType, Expr, FieldDef, Variable
-from reviewer.parse.normalise import MacroUse, rewrite
+from reviewer.parse.lexical import Split, split
+from reviewer.parse.normalise import rewrite
+from reviewer.parse.toplevel import MacroUse
 
 MAX_BYTES = 12_000_000
 """Bytes of a file that are read at all; the largest real header (a register map) has 7 MB."""
 
+CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a\x1b")
+
+MAX_DEPTH = 150
+"""Nesting of an initialiser that is followed; three frames each leave the rest of Python's thousand to the caller."""
+
 MAX_PARSE = 3_000_000
 """Bytes of a file that are parsed; beyond it only macros are read. The largest real source has 0.6 MB."""
 
-WORD = re.compile(rb"[A-Za-z_]\w*")
-CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
-DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)(\([^)\n]*\))?((?:[^\n\\]|\\\r?\n|\\.)*)", re.M)
+DEFINE = re.compile(rb"\s*#\s*define\s+(\w+)(\([^)]*\))?(.*)", re.S)
 INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.M)
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 ANNOTATION = re.compile(rb"\b(__(?:init|exit|meminit|init_or_module|sched|cpuinit)\b|__(?:must_hold|acquires|releases|acquire|release|cond_acquires)\s*\([^()]*\))")
 CODE = re.compile(rb"[{};]")
+NUMBERS = re.compile(rb"\{\s*+(?:-?(?:0[xX][0-9a-fA-F]++|\d++)[uUlL]*+\s*+,\s*+)*+(?:-?(?:0[xX][0-9a-fA-F]++|\d++)[uUlL]*+\s*+)?\}")
+NAME = re.compile(r"[A-Za-z_]\w*\Z")
 GUARDED = re.compile(rb"protect|guard|serializ|serialis|under |lock", re.I)
-KEYWORDS = frozenset(["if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "goto", "default", "break", "continue", "struct", "union", "enum", "const", "static", "inline", "void", "int", "char", "short", "long", "unsigned", "signed", "volatile", "extern", "typeof", "__typeof__", "defined"])  # fmt: skip
+KEYWORDS = frozenset({
+    "if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "goto", "default", "break", "continue",
+    "struct", "union", "enum", "const", "static", "inline", "void", "int", "char", "short", "long", "unsigned", "signed",
+    "volatile", "extern", "typeof", "__typeof__", "defined",
+})  # fmt: skip
+OUTER = frozenset({"translation_unit", "ERROR", "linkage_specification", "declaration_list"})
+MARKED = bytes(c if c in WORD_BYTES or c == 0x28 else 0x20 if c in b" \t\r\n\f\v" else 0x3B for c in range(256))
+"""For ``bytes.translate``: words and ``(`` stay, blanks become one kind, the rest semicolons."""
 
 
 @cache
@@ -49,8 +65,23 @@ def parser() -> tree_sitter.Parser:
 class Pure(Lowering):
     """Initialisers: a call in one is kept as its text, for macros that expand to more of the list."""
 
+    def expr(self, node: tree_sitter.Node) -> Expr:
+        if self.depth > MAX_DEPTH:
+            return facts.Text(self.text(node)[:80])
+        if node.type == "call_expression":
+            return self.call_expression(node)
+        return self.items(node) if node.type == "initializer_list" else super().expr(node)
+
     def call_expression(self, node: tree_sitter.Node) -> Expr:
         return facts.Text(" ".join(self.text(node).split())[:400])
+
+    def items(self, node: tree_sitter.Node) -> Expr:
+        """A row of numbers is read from its text; large tables are little else."""
+        text = self.source[node.start_byte : node.end_byte]
+        if NUMBERS.fullmatch(text) is None:
+            return super().items(node)
+        values = (number(part) for part in text[1:-1].decode("ascii").split(",") if part.strip())
+        return facts.Items(None, tuple(("", facts.Const(value)) for value in values if value is not None))
 
 
 def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
@@ -58,18 +89,21 @@ def outline(text: bytes, dialect: Dialect) -> facts.FileFacts:
     lines = text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
     if len(text) > MAX_BYTES:
         return empty(lines, "too large")
-    if b"\0" in text[:4096]:
+    if looks_binary(text):
         return empty(lines, "binary")
     outliner = Outliner(text, dialect)
-    try:
-        outliner.preprocessor()
-        if len(text) > MAX_PARSE:
-            return outliner.finish(lines, "too large to parse: macros only")
-        if CODE.search(COMMENT.sub(b" ", DEFINE.sub(b"", text)) if outliner.macros else text):
-            outliner.run()
-    except RecursionError:
-        return outliner.finish(lines, "nested too deeply")
-    return outliner.finish(lines, "")
+    outliner.preprocessor()
+    if len(text) > MAX_PARSE:
+        return outliner.finish(lines, "too large to parse: macros only")
+    if CODE.search(outliner.parts.code):
+        outliner.run()
+    return outliner.finish(lines, outliner.problem)
+
+
+def looks_binary(text: bytes) -> bool:
+    """Whether the beginning of a file holds a NUL, as git looks for one, or is full of control characters."""
+    start = text[:4096]
+    return b"\0" in start or len(start) - len(start.translate(None, CONTROLS)) > len(start) // 20
 
 
 def empty(lines: int, problem: str) -> facts.FileFacts:
@@ -81,14 +115,32 @@ def slice_of(normalised: bytes, function: facts.Function) -> bytes:
     return normalised[function.start : function.end]
 
 
+def names_in(code: bytes) -> tuple[list[str], list[str]]:
+    """Distinct (names that are called, other names), each sorted, keywords and numbers left out.
+
+    :param code: without comments, the inside of strings dotted; what the normaliser rewrites is to be in it.
+    """
+    marked = b" ".join(code.translate(MARKED).split()).replace(b" (", b"(")
+    words = sorted(set(marked.replace(b"(", b"( ").replace(b";", b" ").split()))
+    first = bisect_left(words, b":")  # past the numbers and the lone parenthesis
+    if first == len(words):
+        return [], []
+    texts = b" ".join(words[first:]).decode("ascii").split(" ")
+    called = [text[:-1] for text in texts if text[-1] == "("]
+    known = KEYWORDS.union(called)
+    return [text for text in called if text not in KEYWORDS], [text for text in texts if text[-1] != "(" and text not in known]
+
+
 class Outliner:
-    """Collects the facts of one file."""
+    """Collects the facts of one file, or of a slice of it that begins with a whole line.
+
+    ``parts``, ``conditions`` and ``pure`` are made when first asked for.
+    """
 
     def __init__(self, source: bytes, dialect: Dialect, first: int = 0) -> None:
         self.source = source
         self.dialect = dialect
         self.first = first  # number of the first struct without a tag; a slice of a file must not repeat another's
-        self.conditions = Conditions(source)
         self.functions: list[facts.Function] = []
         self.prototypes: list[facts.Prototype] = []
         self.structs: list[facts.StructDef | None] = []
@@ -100,7 +152,21 @@ class Outliner:
         self.includes: list[facts.Include] = []
         self.code = source
         self.headers: dict[int, MacroUse] = {}
-        self.pure = Pure(source)
+        self.problem = ""
+
+    @cached_property
+    def parts(self) -> Split:
+        """The source, code parted from the rest."""
+        return split(self.source)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The ``#if`` condition over each byte."""
+        return Conditions(self.parts)
+
+    @cached_property
+    def pure(self) -> Pure:
+        return Pure(self.source)
 
     def finish(self, lines: int, problem: str) -> facts.FileFacts:
         return facts.FileFacts(
@@ -112,29 +178,41 @@ class Outliner:
     # --- without the parser -----------------------------------------------------------------------
 
     def preprocessor(self) -> None:
+        source = self.source
         line, last = 1, 0
-        for m in DEFINE.finditer(self.source):
-            line += self.source.count(b"\n", last, m.start())
-            last = m.start()
-            body = COMMENT.sub(b" ", m[3]).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+        for directive in self.parts.defines:
+            start, end = directive.start, directive.end
+            if directive.kind != b"define":
+                m = INCLUDE.match(source, start, end)
+                if m is not None:
+                    path = m[2].decode("utf-8", "replace").strip()
+                    self.includes.append(facts.Include(path, m[1] == b"<", self.conditions.at(start)))
+                continue
+            m = DEFINE.match(source, start, end)
+            if m is None:
+                continue
+            line += source.count(b"\n", last, start)
+            last = start
+            name, arguments, body = m.groups()
+            if b"/" in body:
+                body = COMMENT.sub(b" ", body)
+            if b"\\" in body:
+                body = body.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
             parameters = None
-            if m[2] is not None:
-                words = (p.strip() for p in m[2][1:-1].decode("utf-8", "replace").split(","))
+            if arguments is not None:
+                words = (p.strip(" \t\r\n\\") for p in arguments[1:-1].decode("utf-8", "replace").split(","))
                 parameters = tuple(w for w in words if w)
             self.macros.append(
                 facts.Macro(
-                    m[1].decode("utf-8", "replace"), parameters, " ".join(body.decode("utf-8", "replace").split()), line,
-                    self.conditions.at(m.start()),
+                    name.decode("ascii"), parameters, " ".join(body.decode("utf-8", "replace").split()), line,
+                    self.conditions.at(start),
                 )
             )  # fmt: skip
-        for m in INCLUDE.finditer(self.source):
-            path = m[2].decode("utf-8", "replace").strip()
-            self.includes.append(facts.Include(path, m[1] == b"<", self.conditions.at(m.start())))
 
     # --- with it ----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        normalised = rewrite(self.source, self.dialect)
+        normalised = rewrite(self.source, self.dialect, self.parts)
         self.code = normalised.text
         for use in normalised.uses:
             if use.header:
@@ -187,21 +265,30 @@ class Outliner:
         todo = [node]
         while todo:
             n = todo.pop()
-            kind = n.type
-            if kind == "function_definition":
-                self.function(n)
-            elif kind == "declaration":
-                self.declaration(n)
-            elif kind in ("struct_specifier", "union_specifier"):
-                self.struct(n)
-            elif kind == "enum_specifier":
-                self.enum(n)
-            elif kind == "type_definition":
-                self.typedef(n)
-            elif kind in ("translation_unit", "ERROR", "linkage_specification", "declaration_list") or kind.startswith(
-                "preproc"
-            ):
+            try:
+                outer = self.item(n)
+            except RecursionError:
+                self.problem = "nested too deeply"
+                continue
+            if outer:
                 todo.extend(reversed(n.named_children))
+
+    def item(self, node: tree_sitter.Node) -> bool:
+        """Take what one node at file scope defines; whether it only holds such nodes."""
+        kind = node.type
+        if kind == "function_definition":
+            self.function(node)
+        elif kind == "declaration":
+            self.declaration(node)
+        elif kind in ("struct_specifier", "union_specifier"):
+            self.struct(node)
+        elif kind == "enum_specifier":
+            self.enum(node)
+        elif kind == "type_definition":
+            self.typedef(node)
+        else:
+            return kind in OUTER or kind.startswith("preproc")
+        return False
 
     def function(self, node: tree_sitter.Node) -> None:
         declarator = node.child_by_field_name("declarator")
@@ -217,36 +304,32 @@ class Outliner:
         name = text_of(inner, self.source)
         parameters = self.parameters(header)
         start = node.start_byte
-        made = next((u for at, u in self.headers.items() if node.start_byte <= at < block.start_byte), None)
+        made = None
+        if self.headers:
+            made = next((u for at, u in self.headers.items() if start <= at < block.start_byte), None)
         if made is not None:
             macro, name, parameters = self.made(made)
-        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        if not NAME.match(name):
             return
         pointer = 0
         d = declarator
         while d is not None and d.type == "pointer_declarator":
             pointer += 1
             d = d.child_by_field_name("declarator")
-        head = self.source[start : block.start_byte]
-        before = self.source.rfind(b"\n", 0, start) + 1
-        words = set(WORD.findall(self.source[before : block.start_byte]))
-        code = self.code[block.start_byte : node.end_byte]
-        calls = {c.decode("ascii", "replace") for c in CALLED.findall(code)} - KEYWORDS
-        mentions = {w.decode("ascii", "replace") for w in WORD.findall(code)} - KEYWORDS - calls
-        original = self.source[block.start_byte : node.end_byte]
-        if b"_each" in original or b"guard(" in original or b"with_" in original:
-            calls |= {c.decode("ascii", "replace") for c in CALLED.findall(original)} - KEYWORDS
+        head = self.source[self.source.rfind(b"\n", 0, start) + 1 : block.start_byte]
+        words = words_of(head)
+        annotations = ANNOTATION.findall(head) if b"__" in head else ()
+        calls, mentions = names_in(self.parts.code[block.start_byte : node.end_byte])
         self.functions.append(
             facts.Function(
                 name, CType(ctype(type_node, None, self.source)[1].name, pointer), parameters, start, node.end_byte,
                 self.line(node), int(header.start_point[0]) + 1,
                 bool(words & (self.dialect.static_words | {b"static"})),
                 bool(words & (self.dialect.inline_words | {b"inline"})), self.conditions.at(start),
-                tuple(a.decode("ascii", "replace") for a in ANNOTATION.findall(self.source[before : block.start_byte])),
-                tuple(sorted(calls)), tuple(sorted(mentions)), node.has_error, macro,
+                tuple(a.decode("ascii", "replace") for a in annotations), tuple(calls), tuple(mentions), node.has_error,
+                macro,
             )
         )  # fmt: skip
-        del head
 
     def made(self, use: MacroUse) -> tuple[str, str, tuple[Variable, ...]]:
         """``SYSCALL_DEFINE2(name, type, a, type, b) {``: the macro, what the function is called, its parameters."""

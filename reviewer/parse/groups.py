@@ -3,7 +3,8 @@
 At file scope, in structs, enums and initialisers the directive lines go and every arm stays: the condition over a
 line is known from :mod:`reviewer.parse.conditions`. Inside a function body a group of whole statements stays
 as it is, for it becomes a branch. A group that splits a statement, or whose arms do not balance their brackets,
-is reduced to one arm: the first with something in it, but the ``#else`` of ``#if 0`` and ``#ifndef``.
+is reduced to one arm: the first with something in it, but the ``#else`` of ``#ifndef``. Arms that no configuration
+compiles (``#if 0``, ``#ifdef __ASSEMBLY__``) go first of all: what they hold need not be C.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
+from reviewer.parse.dialect import Dialect
 from reviewer.parse.lexical import BLANKS, Directive, Split
 
 BRACKET = re.compile(rb"[][(){}]")
@@ -93,18 +95,85 @@ def last_char(code: bytearray, position: int) -> int:
     return part[-1] if part else 0
 
 
-def resolve(split: Split, code: bytearray) -> None:
-    """Take groups apart in ``code``, which holds the directives as blanks; write back those that stay.
+def resolve(split: Split, code: bytearray, dialect: Dialect) -> list[Kept]:
+    """Take groups apart in ``code``, which holds the directives as blanks.
 
-    ``code`` changes in place and keeps its length and its line ends.
+    ``code`` changes in place and keeps its length and its line ends. Directives that stay become form feeds, which
+    are blanks that nothing is written into, until :func:`write_back` puts them where they were.
+
+    :return: the directives that stay
     """
     if not split.groups:
-        return
+        return []
+    resolver = _Resolver(split, code, dialect)
     top, stray = nest(split.groups)
     cut_stray(stray, code)
-    brackets = Brackets(code)
     for group in top:
-        resolve_group(split, code, group, brackets, 0)
+        resolver.group(group, 0)
+    for kept in resolver.kept:
+        start, end = kept.line.start, kept.line.end
+        code[start:end] = code[start:end].translate(FEEDS)
+    return resolver.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A directive that the parser sees. ``labelled``: a label stands before it, which wants a statement."""
+
+    line: Directive
+    labelled: bool = False
+
+
+def dead_arms(split: Split, dialect: Dialect) -> list[tuple[int, int]]:
+    """(start, end) of every arm that no configuration compiles: ``#if 0``, and what is for assemblers or C++."""
+    found: list[tuple[int, int]] = []
+    stack: list[list[int | None]] = []  # [where a dead arm began, whether an arm that is always true was seen]
+    for line in split.groups:
+        opens = line.kind in OPENING
+        if opens:
+            stack.append([None, 0])
+        elif not stack:
+            continue
+        top = stack[-1]
+        if top[0] is not None:
+            found.append((top[0], line.start))
+            top[0] = None
+        if line.kind == b"endif":
+            stack.pop()
+            continue
+        verdict = 1 if line.kind == b"else" else constant(split.text[line.start : line.end], dialect)
+        if top[1] or verdict == 0:
+            top[0] = line.end
+        elif verdict == 1:
+            top[1] = 1
+    found += [(top[0], len(split.text)) for top in stack if top[0] is not None]
+    return found
+
+
+def constant(line: bytes, dialect: Dialect) -> int | None:
+    """1 or 0 if the condition of a directive has that value in every configuration, else None."""
+    m = SIMPLE.match(line)
+    if m is None:
+        return None
+    number, if_not, if_word, negation, word, more = m.groups()
+    if number is not None:
+        return int(number)
+    if if_word is not None:
+        return (1 if if_not else 0) if if_word in dialect.never_defined else None
+    if word not in dialect.never_defined:
+        return None
+    if not more:
+        return 1 if negation else 0
+    return 0 if not negation and more == b"&&" else None
+
+
+SIMPLE = re.compile(
+    rb"[ \t]*#[ \t]*(?:(?:el)?if[ \t]+\(?([01])\)?[ \t\r]*(?:\Z|/[*/])"
+    rb"|(?:el)?if(n)?def[ \t]+(\w+)"
+    rb"|(?:el)?if[ \t]+(!)?[ \t]*defined[ \t]*\(?[ \t]*(\w+)[ \t]*\)?[ \t\r]*(\Z|/[*/]|\|\||&&))"
+)
+OPENING = frozenset({b"if", b"ifdef", b"ifndef"})
+FEEDS = bytes(c if c in b"\n\r" else 0x0C for c in range(256))
 
 
 def cut_stray(stray: list[Directive], code: bytearray) -> None:
@@ -126,38 +195,80 @@ def blank(code: bytearray, start: int, end: int) -> None:
     code[start:end] = code[start:end].translate(BLANKS)
 
 
-def resolve_group(split: Split, code: bytearray, group: Group, brackets: Brackets, depth: int) -> None:
-    """Decide about one group, then about those inside the arms that stay."""
-    lines = group.lines
-    start = lines[0].start
-    stack = list(brackets.before(start))
-    arms = [(a.end, b.start) for a, b in itertools.pairwise(lines)]
-    if not group.closed:
-        arms.append((lines[-1].end, len(code)))
-    if not arms or depth > MAX_DEPTH:
-        return
-    if not code[arms[0][0] : arms[-1][1]].strip():
-        return  # nothing but directives
-    outermost = code[stack[0]] if stack else 0
-    in_body = outermost == 0x7B and is_body(code, stack[0])
-    innermost = code[stack[-1]] if stack else 0
-    in_list = innermost in (0x28, 0x5B) or (innermost == 0x7B and is_list(code, stack[-1]))
-    before = last_char(code, start)
-    guard = depth == 0 and not stack and before == 0 and len(arms) == 1
-    if guard or in_order(split, code, arms, stack, in_list, before, lines[-1].end if group.closed else len(code)):
-        if in_body and not in_list and group.closed:
-            for line in lines:
-                restore(split, code, line)
-        keep = range(len(arms))
-    else:
-        keep = range(*chosen(split, code, group, arms))
-        for i, (a, b) in enumerate(arms):
-            if i not in keep:
-                blank(code, a, b)
-    for inner in group.inner:
-        at = inner.lines[0].start
-        if any(arms[i][0] <= at <= arms[i][1] for i in keep):
-            resolve_group(split, code, inner, brackets, depth + 1)
+class _Resolver:
+    """Decides about the groups of one text, from the outside in."""
+
+    def __init__(self, split: Split, code: bytearray, dialect: Dialect) -> None:
+        self.split = split
+        self.code = code
+        self.brackets = Brackets(code)
+        self.kept: list[Kept] = []
+        dead = dead_arms(split, dialect)
+        self.dead = {start for start, _ in dead}
+        for start, end in dead:
+            blank(code, start, end)
+
+    def group(self, group: Group, depth: int) -> None:
+        """Decide about one group, then about those inside the arms that stay."""
+        code, lines = self.code, group.lines
+        start = lines[0].start
+        stack = list(self.brackets.before(start))
+        every = [(a.end, b.start) for a, b in itertools.pairwise(lines)]
+        if not group.closed:
+            every.append((lines[-1].end, len(code)))
+        arms = [arm for arm in every if arm[0] not in self.dead]
+        if not arms or depth > MAX_DEPTH:
+            return
+        if not code[arms[0][0] : arms[-1][1]].strip():
+            return  # nothing but directives
+        outermost = code[stack[0]] if stack else 0
+        in_body = outermost == 0x7B and is_body(code, stack[0])
+        innermost = code[stack[-1]] if stack else 0
+        in_list = innermost in (0x28, 0x5B) or (innermost == 0x7B and is_list(code, stack[-1]))
+        before = last_char(code, start)
+        guard = depth == 0 and not stack and before == 0 and len(arms) == 1
+        decided = len(arms) < len(every)
+        if (
+            (decided and len(arms) == 1)
+            or guard
+            or in_order(self.split, code, arms, stack, in_list, before, lines[-1].end if group.closed else len(code))
+        ):
+            if in_body and not in_list and group.closed and not decided:
+                self.keep(lines)
+            keep = range(len(arms))
+        else:
+            keep = range(*chosen(self.split, code, group, arms))
+            for i, (a, b) in enumerate(arms):
+                if i not in keep:
+                    blank(code, a, b)
+        for inner in group.inner:
+            at = inner.lines[0].start
+            if any(arms[i][0] <= at <= arms[i][1] for i in keep):
+                self.group(inner, depth + 1)
+
+    def keep(self, lines: list[Directive]) -> None:
+        """Leave the directives to the parser, unless one follows a label and there is no room for a semicolon."""
+        kept: list[Kept] = []
+        spaces: list[int] = []
+        for line in lines:
+            m = LABEL.search(self.code, max(0, line.start - 300), line.start)
+            if m is None or m[1] in (b"default", b"case"):
+                kept.append(Kept(line))
+                continue
+            space = next((at for at in range(m.end(1), line.start) if self.code[at] in b" \t" and at > m.start(2)), -1)
+            if space >= 0:
+                spaces.append(space)
+                kept.append(Kept(line))
+            elif restored(self.split, Kept(line, labelled=True)) is not None:
+                kept.append(Kept(line, labelled=True))
+            else:
+                return
+        for space in spaces:
+            self.code[space] = 0x3B
+        self.kept += kept
+
+
+LABEL = re.compile(rb"[;{}\n][ \t]*([A-Za-z_]\w*)[ \t]*(:)\s*\Z")
 
 
 def chosen(split: Split, code: bytearray, group: Group, arms: list[tuple[int, int]]) -> tuple[int, int]:
@@ -171,26 +282,41 @@ def chosen(split: Split, code: bytearray, group: Group, arms: list[tuple[int, in
     return (full[0], full[0] + 1) if full else (0, 0)
 
 
-def restore(split: Split, code: bytearray, line: Directive) -> None:
-    """Write one directive back, its condition as a single word: the parser need not understand it."""
+def write_back(split: Split, code: bytearray, kept: list[Kept]) -> None:
+    """Put directives where they stood, their conditions as single words: the parser need not understand them."""
+    for one in kept:
+        line = one.line
+        made = restored(split, one)
+        whole = split.code[line.start : line.end]  # blanks and line ends
+        code[line.start : line.end] = whole if made is None else made + whole[len(made) :]
+
+
+def restored(split: Split, kept: Kept) -> bytes | None:
+    """The directive as the parser sees it, from the beginning of its line; None if there is no room for it."""
+    line = kept.line
     text = split.text[line.start : line.end]
-    at = line.start
     if line.kind in (b"if", b"elif"):
         m = CONDITION.match(text)
         if m is None:
-            return
-        stop = m.end(2)
-        code[at : at + m.end(1)] = m[1].translate(BLANK_TAIL) if b"/*" in m[1] else m[1]
-        code[at + m.start(2) : at + stop] = b"X" * (stop - m.start(2))
-        return
+            return None
+        head, length = m[1].translate(BLANKS) if b"/*" in m[1] else m[1], m.end(2) - m.start(2)
+        if not kept.labelled:
+            return head + b"X" * length
+        return b";#if!".ljust(len(head) + 1, b" ") + b"X" * (length - 1) if length > 1 and line.kind == b"if" else None
     m = PLAIN.match(text)
-    if m is not None:
-        code[at : at + m.end()] = m[0]
+    if m is None:
+        return None
+    if not kept.labelled:
+        return m[0]
+    if line.kind in (b"ifdef", b"ifndef"):
+        name = m[0].split()[-1]
+        return b";#if".ljust(len(m[0]) - len(name)) + name
+    word = b";#" + line.kind
+    return word if len(word) <= len(text.rstrip(b"\r")) else None
 
 
 CONDITION = re.compile(rb"([ \t]*#[ \t]*(?:el)?if[ \t]*)((?:[^\s\\/]|/(?![*/])|[ \t]+(?![\s\\]|/[*/]|\Z))+)")
 PLAIN = re.compile(rb"[ \t]*#[ \t]*[a-z]+(?:[ \t]+(?!else|endif)\w+)?")
-BLANK_TAIL = BLANKS
 
 
 def is_body(code: bytearray, brace: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 LEXEME = re.compile(
     rb"\n[ \t\f]*+\#"  # a preprocessor line, to its end: continued lines and comments are part of it
@@ -31,8 +32,7 @@ CONDITIONALS = frozenset({b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"eli
 DEFINES = frozenset({b"define", b"include", b"include_next", b"import"})
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(NamedTuple):
     """One preprocessor line with its continuations. ``start`` is the offset of its line, ``end`` the one past it."""
 
     kind: bytes
@@ -50,6 +50,14 @@ class Split:
     defines: list[Directive]
 
 
+CONTINUED = re.compile(rb".(\r?\n)(.)")
+
+
+def closed(m: re.Match[bytes]) -> bytes:
+    """A string that goes on in the next line as two strings, side by side."""
+    return b'"' + m[1] + (b" " if m[2] == b'"' else b'"')
+
+
 def split(text: bytes) -> Split:
     """Part one file, or a slice of it that begins with a whole line, into code and the rest; linear in its length."""
     groups: list[Directive] = []
@@ -62,8 +70,12 @@ def split(text: bytes) -> Split:
         if first == 0x22 or first == 0x27:
             if len(lexeme) < 3:
                 return lexeme
-            return lexeme[:1] + lexeme[1:-1].translate(DOTS) + lexeme[-1:]
+            dotted = lexeme[:1] + lexeme[1:-1].translate(DOTS) + lexeme[-1:]
+            return dotted if b"\n" not in dotted else CONTINUED.sub(closed, dotted)
         if first == 0x0A:
+            if lexeme.startswith(b"\n#define "):
+                defines.append(Directive(b"define", m.start(), m.end() - 1))
+                return lexeme.translate(BLANKS)
             found = kind_of(lexeme)
             kind = found[1] if found is not None else b""
             # The virtual line end before the text makes m.start() the offset of the line itself.

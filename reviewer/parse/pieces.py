@@ -14,7 +14,7 @@ import msgspec
 from reviewer.parse import facts
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.extract import ANNOTATION, CALLED, COMMENT, INCLUDE, KEYWORDS, MAX_BYTES, MAX_PARSE, Outliner
+from reviewer.parse.extract import ANNOTATION, COMMENT, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, names_in
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
 
@@ -110,8 +110,7 @@ class Pieces:
 
     def calls(self, piece: Piece) -> tuple[str, ...]:
         """Distinct names that are followed by an argument list in the body, sorted."""
-        found = {c.decode("ascii", "replace") for c in CALLED.findall(self.skim.code, piece.brace, piece.end)}
-        return tuple(sorted(found - KEYWORDS))
+        return tuple(names_in(self.skim.code[piece.brace : piece.end])[0])
 
     # --- everything else --------------------------------------------------------------------------
 

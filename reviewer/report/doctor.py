@@ -10,8 +10,6 @@ from reviewer.report.json_v1 import Object
 from reviewer.report.paint import Paint
 from reviewer.report.plain import clip, plural, safe
 
-CAUSES_SHOWN = 12
-
 
 class Check(msgspec.Struct, frozen=True):
     """One part of the installation. ``missing``: what is wrong and what it costs, empty if all is well."""
@@ -21,19 +19,27 @@ class Check(msgspec.Struct, frozen=True):
     missing: str = ""
 
 
+class BrokenCause(msgspec.Struct, frozen=True):
+    """What breaks ``count`` function definitions, in words; ``place``: an example, as ``path:line``."""
+
+    what: str
+    count: int
+    place: str
+
+
 class ParseHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a tree can be parsed.
 
     :ivar files: how many were parsed, of ``of_files`` in the tree.
     :ivar broken: function definitions with an error inside, of ``functions``.
-    :ivar causes: (cause, how often), the commonest first.
+    :ivar causes: the commonest first, ten at most.
     """
 
     files: int
     of_files: int
     functions: int
     broken: int
-    causes: tuple[tuple[str, int], ...] = ()
+    causes: tuple[BrokenCause, ...] = ()
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +70,10 @@ def _lines(diagnosis: Diagnosis, paint: Paint) -> Iterator[str]:
     yield f"{safe(diagnosis.tree_path or '')}{at}: {plural(health.of_files, 'file')}, {health.files} parsed"
     share = 100 * (1 - health.broken / health.functions) if health.functions else 100.0
     yield f"{plural(health.functions, 'function')}, {share:.2f} % without a parse error"
-    for cause, count in health.causes[:CAUSES_SHOWN]:
-        yield f"  {count:6}  {clip(safe(cause), 90)}"
+    if health.causes:
+        yield f"{plural(health.broken, 'function')} with one; the commonest causes, each with an example:"
+    for cause in health.causes:
+        yield f"  {cause.count:6}  {clip(safe(cause.what), 90)}  {safe(cause.place)}"
 
 
 def diagnosis_object(diagnosis: Diagnosis) -> Object:
@@ -82,6 +90,6 @@ def diagnosis_object(diagnosis: Diagnosis) -> Object:
             "of_files": health.of_files,
             "functions": health.functions,
             "functions_with_errors": health.broken,
-            "causes": [{"cause": cause, "count": count} for cause, count in health.causes],
+            "causes": [{"cause": c.what, "count": c.count, "place": c.place} for c in health.causes],
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,13 @@ class FakeTree:
             return (Path(self.path) / path).read_bytes()
         except OSError as error:
             raise MissingContent(f"{path}: {error.strerror}") from None
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]:
+        for path in paths:
+            try:
+                yield path, self.read(path)
+            except MissingContent as error:
+                yield path, error
 
     def close(self) -> None:
         self.closed = True

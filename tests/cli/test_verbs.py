@@ -173,7 +173,7 @@ def test_store(reviewer: Reviewer, tmp_path: Path) -> None:
 
 
 def healthy(asked: list[int]) -> Callable[..., ParseHealth]:
-    def health(files: object, of_files: int) -> ParseHealth:
+    def health(files: object, of_files: int, jobs: int) -> ParseHealth:
         asked.append(len(list(files)))  # type: ignore[call-overload]
         return ParseHealth(files=asked[-1], of_files=of_files, functions=7, broken=0)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.result import Site
 from reviewer.report.answers import context_object, context_text, reliance_object, reliance_text
-from reviewer.report.doctor import Check, Diagnosis, ParseHealth, diagnosis_object, diagnosis_text
+from reviewer.report.doctor import BrokenCause, Check, Diagnosis, ParseHealth, diagnosis_object, diagnosis_text
 from reviewer.report.explain import finding_text, paragraphs, rule_object, rule_text
 from reviewer.report.paint import Paint, wants_color
 from reviewer.report.saved import SavedFinding
@@ -148,14 +148,15 @@ def test_a_finding_explained(make_finding: Callable[..., Finding]) -> None:
 DIAGNOSIS = Diagnosis(
     checks=(Check("python", "3.11"), Check("graphviz", "", "no `dot`")),
     tree_path="linux",
-    health=ParseHealth(files=2, of_files=9, functions=200, broken=1, causes=(("odd \x1b macro", 1),)),
+    health=ParseHealth(files=2, of_files=9, functions=200, broken=1, causes=(BrokenCause("odd \x1b macro", 1, "a.c:7"),)),
 )
 
 
 def test_diagnosis() -> None:
     assert diagnosis_text(DIAGNOSIS, PLAIN) == (
         "python    3.11\ngraphviz  no `dot`\n\nlinux: 9 files, 2 parsed\n"
-        "200 functions, 99.50 % without a parse error\n       1  odd \\x1b macro\n"
+        "200 functions, 99.50 % without a parse error\n"
+        "1 function with one; the commonest causes, each with an example:\n       1  odd \\x1b macro  a.c:7\n"
     )
     found = diagnosis_object(DIAGNOSIS)
     assert found["parse"] == {
@@ -163,7 +164,7 @@ def test_diagnosis() -> None:
         "of_files": 9,
         "functions": 200,
         "functions_with_errors": 1,
-        "causes": [{"cause": "odd \x1b macro", "count": 1}],
+        "causes": [{"cause": "odd \x1b macro", "count": 1, "place": "a.c:7"}],
     }
 
 
