@@ -19,7 +19,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Observer, State
 from reviewer.program.objects import contains, root_of
-from reviewer.program.shared import CHANGES
+from reviewer.program.shared import CHANGES, COUNTS
 from reviewer.program.structs import Frame
 
 RULE = "missing-freed-update"
@@ -81,8 +81,9 @@ class Watch(Observer):
                 return now
             return now if carried else now.did(event.at, NO_RESULT)
         if isinstance(event, Call):
-            if not now.paid and self.work.pays(frame, event, args, counts):
-                now = replace(now, paid=True)
+            paid = self.work.pays(frame, event, args, counts)
+            if paid:
+                now = replace(now, paid=True, spoiled=event.at if paid == "sets" else now.spoiled)
             if self.work.call_works(frame, event, args):
                 return now.did(event.at, event.number)
         return now
@@ -146,8 +147,8 @@ class Work:
 
     def pays(
         self, frame: Frame, call: Call, args: tuple[Expr, ...], counts: frozenset[Expr], depth: int = 0
-    ) -> bool:
-        """Whether a callee adds to the count through one of the expressions that point to it.
+    ) -> str:
+        """``adds`` or ``sets`` if a callee does that to the count through one of the expressions that point to it, or "".
 
         It may get the pointer itself or an object that holds it; an unknown callee gets the benefit of the doubt.
 
@@ -155,29 +156,30 @@ class Work:
         """
         handed = [a for a in args if leads_to(a, counts)]
         if not handed and all(root_is_local(c) for c in counts):
-            return False
+            return ""
         targets = self.analysis.summaries.calls.targets(frame, frame.canonical(call.callee, {}))
         if not targets:
-            return bool(handed)
+            return "adds" if handed else ""
         for target in targets:
             if target.func is None:
                 if target.model is not None and handed and any(a.op in CHANGES for a in target.model.accesses):
-                    return True
+                    return "adds"
                 continue
             inner = self.analysis.summaries.flow(target.func)
             for a in self.analysis.shared.of(target.func):
                 if a.op in CHANGES and is_count(values.substitute(a.path, args, target.func.name), counts):
-                    return True
+                    return "adds" if a.op in COUNTS else "sets"
             if depth >= MAX_PAYERS or inner is None:
                 continue
             for seen in inner.seen:
                 if isinstance(seen.event, Call):
                     given = tuple(values.substitute(a, args, target.func.name) for a in seen.args[0])
-                    if any(leads_to(g, counts) for g in given) and self.pays(
-                        self.analysis.program.frame(target.func), seen.event, given, counts, depth + 1
-                    ):
-                        return True
-        return False
+                    if any(leads_to(g, counts) for g in given):
+                        callee = self.analysis.program.frame(target.func)
+                        paid = self.pays(callee, seen.event, given, counts, depth + 1)
+                        if paid:
+                            return paid
+        return ""
 
 
 MAX_PAYERS = 4

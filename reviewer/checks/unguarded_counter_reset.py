@@ -7,7 +7,7 @@ changes, with no lock in common. A value that is only ever stored is no counter:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Finding, Severity, Step
@@ -26,7 +26,7 @@ from reviewer.parse.facts import Const, Expr
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Observer, State
 from reviewer.program.objects import objects_read, short
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, exclusive
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
 from reviewer.program.structs import Frame
 from reviewer.program.waiting import Wait, comes_after, waits, way_to
 
@@ -261,11 +261,3 @@ def is_number(analysis: Analysis, access: Access) -> bool:
     if type_.pointer or type_.array:
         return False
     return type_.name in NUMBERS or access.atomic or not frame.resolve(type_).name.startswith(("struct ", "union "))
-
-
-def distinct(accesses: Iterable[Access]) -> list[Access]:
-    """Each place once, as it was first met."""
-    found: dict[tuple[str, int], Access] = {}
-    for a in accesses:
-        found.setdefault((a.func.key, a.at), a)
-    return list(found.values())

@@ -6,28 +6,43 @@ The object counts as guarded when every other change of it that we see is made u
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding
 from reviewer.checks.proof import access_step, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Call, Expr, Write
+from reviewer.parse.facts import Call, Expr, Name, Write
 from reviewer.program import lockflow
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
-from reviewer.program.objects import object_name, short
-from reviewer.program.shared import CHANGES
+from reviewer.program.objects import object_name, rooted, short
+from reviewer.program.shared import CHANGES, Access, distinct, exclusive
 from reviewer.program.structs import Frame
+from reviewer.program.summaries import accesses
 
 RULE = "write-after-failed-lock"
 
 
-class Watch(Observer):
-    """Collects writes made while a lock that was asked for is not held."""
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A change made without the lock that was asked for: of ``name``, at ``at``, or by a callee there."""
 
-    def __init__(self) -> None:
-        self.written: dict[tuple[str, str, int], int] = {}
+    name: str
+    lock: str
+    tried: int
+    at: int
+    held: frozenset[str]
+    source: tuple[str, int]
+
+
+class Watch(Observer):
+    """Collects changes made while a lock that was asked for is not held."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.found: dict[tuple[str, str, int], Bad] = {}
 
     def start(self) -> object:
         return ()
@@ -35,12 +50,35 @@ class Watch(Observer):
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         failed = state.extra
         assert isinstance(failed, tuple)
-        if failed and isinstance(event, Write):
-            name = object_name(frame, args[0])
-            for lock, at in failed:
-                if name and not any(h.name == lock for h in state.locks):
-                    self.written.setdefault((name, lock, event.at), at)
+        held = exclusive(state.locks)
+        for lock, tried in failed:
+            if lock not in held:
+                for name, source, inner in self.changes(frame, event, args):
+                    if lock not in inner:
+                        bad = Bad(name, lock, tried, event.at, held | inner, source)
+                        self.found.setdefault((name, lock, event.at), bad)
         return failed
+
+    def changes(
+        self, frame: Frame, event: facts.Event, args: tuple[Expr, ...]
+    ) -> Iterator[tuple[str, tuple[str, int], frozenset[str]]]:
+        """Objects that the event changes, not atomically: name, place, and the locks that a callee takes for it."""
+        here = (frame.func.key, event.at)
+        if isinstance(event, Write):
+            name = object_name(frame, rooted(frame, args[0]))
+            if name and not event.declares:
+                yield name, here, frozenset()
+        elif isinstance(event, Call) and isinstance(event.callee, Name):
+            for target in self.analysis.summaries.calls.named(event.callee.id, frame.func.path):
+                if target.model is not None:
+                    for access, path in accesses(target.model, args):
+                        name = object_name(frame, rooted(frame, path))
+                        if access.op in CHANGES and not access.atomic and name:
+                            yield name, here, frozenset()
+                elif target.func is not None and target.func.path == frame.func.path:
+                    for a in self.analysis.shared.of(target.func):
+                        if a.op in CHANGES and not a.atomic and a.object:
+                            yield a.object, (a.func.key, a.at), a.guards()
 
     def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
         failed = state.extra
@@ -55,38 +93,49 @@ class Watch(Observer):
 @check(RULE)
 def write_after_failed_lock(analysis: Analysis) -> Iterator[Finding]:
     for func in analysis.functions_nearby():
-        if any(fallible(analysis, c) for c in func.calls):
+        if any(fallible(analysis, c, func.path) for c in func.calls):
             yield from in_function(analysis, func)
 
 
-def fallible(analysis: Analysis, callee: str) -> bool:
-    """Whether the models know the callee as a lock function that may come back without the lock."""
+def fallible(analysis: Analysis, callee: str, path: str, wrapped: bool = False) -> bool:
+    """Whether a callee may come back without the lock it was called for: by the models, or as a wrapper in the file."""
     model = analysis.program.models.functions.get(callee)
-    return model is not None and any(t.taken != "lock" for t in model.takes)
+    if model is not None:
+        return any(t.taken != "lock" for t in model.takes)
+    return not wrapped and any(
+        fallible(analysis, c, path, True) for f in analysis.program.functions(path, callee) for c in f.calls
+    )
 
 
 def in_function(analysis: Analysis, func: Func) -> Iterator[Finding]:
-    watch = Watch()
+    watch = Watch(analysis)
     lockflow.run(analysis.program.frame(func), analysis.summaries, observer=watch)
-    for (name, lock, at), tried in watch.written.items():
+    sources = {b.source for b in watch.found.values()}
+    for bad in watch.found.values():
         others = [
             a
-            for a in [*analysis.shared.of(func), *analysis.shared.elsewhere(name, func.path)]
-            if a.object == name and a.op in CHANGES and not (a.func.key == func.key and a.at == at)
+            for a in distinct([*analysis.shared.of(func), *analysis.shared.elsewhere(bad.name, func.path)])
+            if a.object == bad.name and a.op in CHANGES and (a.func.key, a.at) not in sources
         ]
-        guarded = [a for a in others if lock in a.guards()]
-        bad = {w[2] for w in watch.written if w[0] == name}
-        open_ = [a for a in others if lock not in a.guards() and not (a.func.key == func.key and a.at in bad)]
-        if not guarded or open_:
+        sets = [guards(analysis, a, bad.lock) for a in others]
+        common = frozenset.intersection(*sets) if sets else frozenset()
+        if bad.lock not in common or common & bad.held:
             continue
-        file, line, column, function = place(func, at)
+        file, line, column, function = place(func, bad.at)
         yield Finding(
             rule=RULE, severity="error", confidence="high", file=file, line=line, column=column, function=function,
-            message=f"{short(name)} is written although {short(lock)}, which guards it everywhere else, was not obtained",
-            involves=tuple(sorted((short(name), short(lock)))),
+            message=f"{short(bad.name)} is written although {short(bad.lock)}, which guards it everywhere else, was not"
+            " obtained",
+            involves=tuple(sorted((short(bad.name), short(bad.lock)))),
             proof=(
-                step(analysis, "acquire", func, tried), step(analysis, "access", func, at),
-                access_step(analysis, guarded[0]),
+                step(analysis, "acquire", func, bad.tried), step(analysis, "access", func, bad.at),
+                access_step(analysis, others[0]),
             ),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
+
+
+def guards(analysis: Analysis, access: Access, lock: str) -> frozenset[str]:
+    """What guards a change: its own locks and, where the lock is not among them, those of all its callers."""
+    own = access.guards()
+    return own if lock in own else own | exclusive(analysis.contexts.of(access.func).must)

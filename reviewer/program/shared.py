@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
@@ -451,3 +451,11 @@ def write_op(op: str, target: Expr, value: Expr) -> Op:
     if contains(value, target):
         return "rmw"
     return "set"
+
+
+def distinct(accesses: Iterable[Access]) -> list[Access]:
+    """Each place once, as it was first met."""
+    found: dict[tuple[str, int], Access] = {}
+    for a in accesses:
+        found.setdefault((a.func.key, a.at), a)
+    return list(found.values())
