@@ -40,6 +40,9 @@ MAX_CLOSURE = 200
 MAX_DEPTH = 3
 """Calls below a callback at which functions outside its own unit still count as its module's."""
 
+MAX_FILES = 300
+"""Files that name a variable and are searched for changes of it; with more, nothing is said of it."""
+
 CHANGES: frozenset[Op] = frozenset({"set", "add", "sub", "rmw", "test_set", "clear"})
 COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
 
@@ -374,20 +377,25 @@ class Shared:
 
     def exists(self, name: str, home: str) -> bool:
         """Whether the name is that of a variable or field; a local that a macro declares only looks like one."""
-        if "/" in name or name.startswith(("struct ", "union ", "*")):
+        name = name.lstrip("*")
+        if "/" in name or name.startswith(("struct ", "union ")):
             return True
         return self.program.variable(name.partition(".")[0], home) is not None
 
     def _changes_of(self, name: str, home: str) -> Iterator[Access]:
         if not self.exists(name, home):
             return
-        word = short(name).rpartition(".")[2]
+        word = short(name).lstrip("*").rpartition(".")[2]
         if "/" in name:
             files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0].lstrip("*"))
-        elif name.startswith(("struct ", "union ")):
-            files = self.program.unit(home)
+        elif name.lstrip("*").startswith(("struct ", "union ")):
+            folder = posixpath.dirname(home)
+            near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
+            files = tuple(dict.fromkeys([*self.program.unit(home), *(f for f in near if posixpath.dirname(f) == folder)]))
         else:
             files = self.program.names.files_mentioning([word]).get(word, ())
+        if len(files) > MAX_FILES:
+            return
         self.program.load(files)
         for file in files:
             for func in self.program.functions_with(file, word):
