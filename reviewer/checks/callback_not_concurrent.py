@@ -27,6 +27,8 @@ RULE = "callback-not-concurrent"
 @check(RULE)
 def callback_not_concurrent(analysis: Analysis) -> Iterator[Finding]:
     for callback in analysis.callbacks:
+        if callback.alone:
+            continue
         closure = analysis.shared.closure(callback.func)
         yield from counts(analysis, callback, closure)
         yield from waits(analysis, callback, closure)

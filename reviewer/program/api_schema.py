@@ -364,6 +364,7 @@ class ScopeEntry(Part):
 class ObligationEntry(Part):
     obligation: str
     in_reclaim: bool = False
+    alone: bool = False
     forbids: list[str] = []
     unless: list[str] = []
     owes: Literal["", "add to data", "result"] = ""

@@ -9,7 +9,7 @@ from reviewer.parse.facts import Call
 from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
+from reviewer.program.locks import ALONE, Hold
 from reviewer.program.summaries import Summaries, place
 
 MAX_UP = 3
@@ -50,7 +50,7 @@ class Context:
     above: dict[str, Context] = field(default_factory=dict)
 
     def exclusive(self) -> tuple[Hold, ...]:
-        return tuple(h for h in self.must if h.mode == "exclusive" and h.name)
+        return tuple(h for h in self.must if h.mode == "exclusive" and h.name and h.kind not in ALONE)
 
 
 class Contexts:

@@ -240,10 +240,14 @@ class Scope(Model, frozen=True):
 
 
 class Obligation(Model, frozen=True):
-    """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set."""
+    """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set.
+
+    ``alone``: the machine is going down and nobody else is left to run, so nothing is owed to a second caller.
+    """
 
     chain: str  # a name, "*" with `scope`, or "struct T.field" for the functions of a table
     in_reclaim: bool = False
+    alone: bool = False
     forbids: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     owes: str = ""  # "add to data": the data pointer is a count that each callback adds to; "result": it returns one

@@ -14,8 +14,7 @@ from reviewer.program.contexts import Contexts
 from reviewer.program.gates import Gates
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
-from reviewer.program.models import Kind
+from reviewer.program.locks import ALONE, Hold
 from reviewer.program.objects import (
     contains,
     object_name,
@@ -88,10 +87,6 @@ class Access:
 
 def exclusive(held: tuple[Hold, ...]) -> frozenset[str]:
     return frozenset(h.name for h in held if h.mode == "exclusive" and h.name and h.kind not in ALONE)
-
-
-ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
-"""What keeps only this CPU or nobody out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,7 +451,7 @@ def write_op(op: str, target: Expr, value: Expr) -> Op:
         return "sub"
     if op != "=":
         return "rmw"
-    if contains(value, target):
+    if contains(value, target) and value != target:  # a value that was saved and is put back is a plain store
         return "rmw"
     return "set"
 
