@@ -117,8 +117,9 @@ def in_function(analysis: Analysis, func: Func) -> Iterator[Finding]:
             for a in distinct([*analysis.shared.of(func), *analysis.shared.elsewhere(bad.name, func.path)])
             if a.object == bad.name and a.op in CHANGES and (a.func.key, a.at) not in sources
         ]
-        sets = [guards(analysis, a, bad.lock) for a in others]
-        common = frozenset.intersection(*sets) if sets else frozenset()
+        if not any(bad.lock in a.guards() for a in others):
+            continue
+        common = all_guards(analysis, others, bad.lock)
         if bad.lock not in common or common & bad.held:
             continue
         file, line, column, function = place(func, bad.at)
@@ -135,7 +136,14 @@ def in_function(analysis: Analysis, func: Func) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def guards(analysis: Analysis, access: Access, lock: str) -> frozenset[str]:
-    """What guards a change: its own locks and, where the lock is not among them, those of all its callers."""
-    own = access.guards()
-    return own if lock in own else own | exclusive(analysis.contexts.of(access.func).must)
+def all_guards(analysis: Analysis, accesses: list[Access], lock: str) -> frozenset[str]:
+    """What guards every change: its own locks and, where the lock is not among them, those of all its callers."""
+    common: frozenset[str] | None = None
+    for access in sorted(accesses, key=lambda a: lock in a.guards()):
+        own = access.guards()
+        if lock not in own:
+            own |= exclusive(analysis.contexts.of(access.func).must)
+        common = own if common is None else common & own
+        if lock not in common:
+            break
+    return common or frozenset()
