@@ -1,7 +1,7 @@
 """callback-not-concurrent: a callback is right only if its callers come one at a time, and nothing of its own sees to it.
 
-Three shapes: state of its own is changed without lock or atomic; it waits for a condition and then acts as if that still
-held; it gives up a fixed amount per call, so that N callers give up N times as much.
+Three shapes: state of its own is changed without lock or atomic; it waits or looks for a condition and then acts as if
+that still held; it gives up a fixed amount per call, so that N callers give up N times as much.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from reviewer.checks.finding import Finding, Severity, Step
 from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps, way_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Write
+from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Read, Write
 from reviewer.program import values
 from reviewer.program.link import Func
-from reviewer.program.objects import short
-from reviewer.program.shared import CHANGES, COUNTS, Closure, exclusive
-from reviewer.program.waiting import comes_after, way_to
+from reviewer.program.objects import objects_read, short
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, exclusive
+from reviewer.program.waiting import comes_after, in_order, way_to
 from reviewer.program.waiting import waits as waits_of
 
 RULE = "callback-not-concurrent"
@@ -32,6 +32,7 @@ def callback_not_concurrent(analysis: Analysis) -> Iterator[Finding]:
         closure = analysis.shared.closure(callback.func)
         yield from counts(analysis, callback, closure)
         yield from waits(analysis, callback, closure)
+        yield from looks(analysis, callback, closure)
         if callback.owes:
             yield from amounts(analysis, callback)
 
@@ -79,6 +80,38 @@ def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[
                 (short(name),), steps,
             )  # fmt: skip
             break
+
+
+def looks(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
+    """An atomic counter is looked at and then counted, in two steps."""
+    done: set[str] = set()
+    for a in closure.accesses:
+        if a.op not in ("add", "sub") or not a.atomic or a.tests or a.later or a.guards() or a.maybe:
+            continue
+        if a.object in done or not analysis.shared.single(a):
+            continue
+        at = look_before(analysis, a)
+        if at is None or not analysis.shared.checked(a):
+            continue
+        done.add(a.object)
+        outer = inside(callback)
+        steps = entry_steps(analysis, callback) + way_steps(analysis, a.way, outer)
+        steps += [step(analysis, "access", a.func, at, (*outer, *a.held)), access_step(analysis, a, outer)]
+        text = f"two callers look at {a.word} in {a.func.name} together and both go on to count"
+        yield report(analysis, callback, a.func, at, text, (a.word,), steps)
+
+
+def look_before(analysis: Analysis, access: Access) -> int | None:
+    """Where the function has looked at the object by a plain read, before it changes it."""
+    frame = analysis.program.frame(access.func)
+    flow = analysis.summaries.flow(access.func)
+    for seen in flow.seen if flow is not None else ():
+        if not isinstance(seen.event, Read) or seen.event.at == access.at or frame.body is None:
+            continue
+        found = objects_read(frame, seen.args[0][0])
+        if (access.object, access.bit) in found and in_order(frame.body, seen.event.at, access.at):
+            return seen.event.at
+    return None
 
 
 def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:

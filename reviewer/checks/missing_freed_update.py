@@ -1,7 +1,7 @@
 """missing-freed-update: a callback owes its caller a count, and on some path it has done its work without adding to it.
 
 Work is a change that others can see: a write to shared state, a call that frees, queues or changes something. Logging,
-locking, reading and waiting are none, so an early return before any of it owes nothing.
+locking, reading, waiting, gates and counts of calls are none, so an early return before any of it owes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Observer, State
 from reviewer.program.objects import contains, root_of
-from reviewer.program.shared import CHANGES, COUNTS
+from reviewer.program.shared import CHANGES, COUNTS, Op
 from reviewer.program.structs import Frame
 
 RULE = "missing-freed-update"
@@ -56,6 +56,11 @@ class Paid:
 NO_RESULT = -1
 
 
+def is_work(op: Op, atomic: bool, tests: bool) -> bool:
+    """Whether a change is work; a gate and a count of calls are none."""
+    return op in CHANGES and op != "test_set" and op != "add" and not (atomic and (tests or op == "sub"))
+
+
 class Watch(Observer):
     """Follows work and payment along the paths of one callback."""
 
@@ -79,7 +84,7 @@ class Watch(Observer):
                 now = replace(now, carriers=now.carriers | carried)
             if (isinstance(target, Name) and target.id[:1] in "$%") or event.declares or local(target):
                 return now
-            return now if carried else now.did(event.at, NO_RESULT)
+            return now if carried or event.op == "+=" else now.did(event.at, NO_RESULT)
         if isinstance(event, Call):
             paid = self.work.pays(frame, event, args, counts)
             if paid:
@@ -120,7 +125,7 @@ class Work:
             if model is not None:
                 if model.frees is not None or model.invokes or any(r.starts for r in model.registers):
                     return True
-                if any(a.op in CHANGES for a in model.accesses) and not all(local(a) for a in args[:1]):
+                if any(is_work(a.op, a.atomic, a.tests) for a in model.accesses) and not all(local(a) for a in args[:1]):
                     return True
             elif target.func is not None and self.works(target.func, depth + 1):
                 return True
@@ -135,7 +140,7 @@ class Work:
             return True
         self._works[func.key] = False
         frame = self.analysis.program.frame(func)
-        found = any(a.op in CHANGES for a in self.analysis.shared.of(func) if a.object)
+        found = any(is_work(a.op, a.atomic, a.tests) for a in self.analysis.shared.of(func) if a.object)
         if not found:
             flow = self.analysis.summaries.flow(func)
             for seen in flow.seen if flow is not None else ():
@@ -264,6 +269,20 @@ def terms(expr: Expr) -> list[Expr]:
     if isinstance(expr, Binary) and expr.op in ("+", "|"):
         return [expr, *terms(expr.left), *terms(expr.right)]
     return [expr]
+
+
+def ever_pays(frame: Frame) -> bool:
+    """Whether the callback does anything with the pointer to the count at all."""
+    pointers = {COUNT}
+    for block in frame.body.blocks if frame.body is not None else ():
+        for event in block.events:
+            if isinstance(event, Call):
+                parts: tuple[Expr, ...] = event.args
+            else:
+                parts = (event.target, event.value) if isinstance(event, Write) else (event.value,)
+            if any(e in pointers for p in parts for e in values.walk(frame.canonical(p, {}))):
+                return True
+    return False
 
 
 def payments_in(frame: Frame) -> list[Expr]:

@@ -110,6 +110,8 @@ def apart(
         return False
     if not inner:
         return not known_callers(analysis, count)
+    if analysis.shared.checked(reset):
+        return True  # looked at under the same guards: what was queued before has run
     here = way_to(reset.way, reset.func, reset.at)
     return any(
         guards & (wait.guards() | more)

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
+from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Expr, Index, Member, Name, Read, Result, Write
-from reviewer.program import values
+from reviewer.program import lockflow, values
 from reviewer.program.contexts import Contexts
 from reviewer.program.gates import Gates
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Observer, Seen, State
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.objects import (
     contains,
     object_name,
+    objects_read,
     parameter_rooted,
     read_through,
     reads,
@@ -133,6 +135,7 @@ class Shared:
         self._closures: dict[str, Closure] = {}
         self._elsewhere: dict[str, list[Access]] = {}
         self._per_cpu: dict[str, bool] = {}
+        self._looks: dict[str, dict[int, frozenset[tuple[str, str]]]] = {}
 
     # --- one function ---------------------------------------------------------------------------
 
@@ -195,6 +198,16 @@ class Shared:
         elif isinstance(event, Read):
             for path in reads(seen.args[0][0]):
                 yield from access(path, "read", False, None)
+
+    def checked(self, access: Access) -> bool:
+        """Whether on every path the function has looked at the object before this access to it."""
+        func = access.func
+        got = self._looks.get(func.key)
+        if got is None:
+            looks = Looks()
+            lockflow.run(self.program.frame(func), self.summaries, observer=looks)
+            got = self._looks[func.key] = looks.found
+        return (access.object, access.bit) in got.get(access.at, frozenset())
 
     def gate_names(self, frame: Frame, at: int) -> frozenset[str]:
         """The gates that are won at a position, as names that are equal for equal objects."""
@@ -432,6 +445,19 @@ def names_word(expr: Expr, word: str) -> bool:
 def takes_address(expr: Expr, word: str) -> bool:
     """Whether the value is, or holds, the address of something with the word in its name."""
     return names_word(expr, word) and any(isinstance(e, AddressOf) and names_word(e, word) for e in values.walk(expr))
+
+
+class Looks(Observer):
+    """For the position of each event: the objects, each with its bit, that conditions on every path are about."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        here = frozenset(o for c in state.truths for o in objects_read(frame, c, tests=True))
+        before = self.found.get(event.at)
+        self.found[event.at] = here if before is None else here & before
+        return None
 
 
 def runs_once(func: Func) -> bool:
