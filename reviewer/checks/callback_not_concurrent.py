@@ -9,19 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
-from reviewer.checks.finding import Finding, Severity, Step
+from reviewer.checks.finding import Confidence, Finding, Severity, Step
 from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps, way_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Read, Write
+from reviewer.parse.facts import Binary, Branch, Call, Const, Expr, Name, Read, Write
 from reviewer.program import values
 from reviewer.program.link import Func
+from reviewer.program.locks import SLEEPING
 from reviewer.program.objects import objects_read, short
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, exclusive
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Op, exclusive
+from reviewer.program.values import ORDER
 from reviewer.program.waiting import comes_after, in_order, way_to
 from reviewer.program.waiting import waits as waits_of
 
 RULE = "callback-not-concurrent"
+
+STARTS: frozenset[Op] = CHANGES - {"sub", "clear"}
+"""Changes that may begin a new round on what was waited for; counting down ends one."""
 
 
 @check(RULE)
@@ -46,11 +51,25 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
         if not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue
         done.add(a.object)
+        if guarded_by_callers(analysis, callback, closure, a):
+            continue
         outer = inside(callback)
         steps = entry_steps(analysis, callback) + way_steps(analysis, a.way, outer)
         steps.append(access_step(analysis, a, outer))
         yield report(analysis, callback, a.func, a.at, f"{a.word} is changed with no lock and no atomic operation",
                      (a.word,), steps)  # fmt: skip
+
+
+def guarded_by_callers(analysis: Analysis, callback: Callback, closure: Closure, access: Access) -> bool:
+    """Whether the lock of the chain's callers is the object's own: everybody else who changes it holds it, too."""
+    if callback.serialiser is None:
+        return False
+    inside_ = {v.func.key for v in closure.visits}
+    others = [a for a in analysis.shared.elsewhere(access.object, callback.func.path) if a.func.key not in inside_]
+    name = callback.serialiser.name
+    return bool(others) and all(
+        name in a.guards() or name in exclusive(analysis.contexts.of(a.func).must) for a in others
+    )
 
 
 def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
@@ -63,7 +82,7 @@ def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[
         for name, bit in wait.objects:
             changed = [
                 a for a in closure.accesses
-                if a.object == name and a.op in CHANGES and (not bit or a.bit == bit) and not a.later
+                if a.object == name and a.op in STARTS and (not bit or a.bit == bit) and not a.later
                 and name not in a.gates and analysis.shared.single(a)
                 and comes_after(analysis.shared, here, way_to(a.way, a.func, a.at))
             ]  # fmt: skip
@@ -108,7 +127,10 @@ def look_before(analysis: Analysis, access: Access) -> int | None:
     for seen in flow.seen if flow is not None else ():
         if not isinstance(seen.event, Read) or seen.event.at == access.at or frame.body is None:
             continue
-        found = objects_read(frame, seen.args[0][0])
+        condition = seen.args[0][0]
+        if isinstance(condition, Binary) and condition.op in ORDER and condition.right != Const(0):
+            continue  # a limit that may be passed by a few
+        found = objects_read(frame, condition)
         if (access.object, access.bit) in found and in_order(frame.body, seen.event.at, access.at):
             return seen.event.at
     return None
@@ -206,6 +228,14 @@ MAX_HANDS = 2
 """Functions through which an amount is handed on."""
 
 
+def confidence(callback: Callback) -> Confidence:
+    """Low where only some callers are known and some of those hold a lock: the others may well hold it, too."""
+    if not callback.context.partial:
+        return "high"
+    some = any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
+    return "low" if some and callback.serialiser is None else "medium"
+
+
 def report(
     analysis: Analysis, callback: Callback, func: Func, at: int, text: str, objects: tuple[str, ...], steps: list[Step]
 ) -> Finding:
@@ -217,10 +247,10 @@ def report(
         objects = (*objects, short(serialiser.name))
     else:
         severity = "warning"
-        text += f", and nothing keeps the callers of {callback.chain.short} apart"
+        text += f", and nothing that we see keeps the callers of {callback.chain.short} apart"
     file, line, column, function = place(func, at)
     return Finding(
-        rule=RULE, severity=severity, confidence="high" if not callback.context.partial else "medium", file=file,
-        line=line, column=column, function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
+        rule=RULE, severity=severity, confidence=confidence(callback), file=file, line=line, column=column,
+        function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
         event=analysis.program.line_text(file, line),
     )  # fmt: skip

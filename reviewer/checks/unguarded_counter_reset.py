@@ -25,6 +25,7 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Cast, Const, Expr, Member, Name
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Observer, State
+from reviewer.program.locks import SLEEPING
 from reviewer.program.objects import objects_read, short
 from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
 from reviewer.program.structs import Frame
@@ -179,15 +180,18 @@ def report(
             steps.append(access_step(analysis, a))
     file, line, column, function = place(reset.func, reset.at)
     return Finding(
-        rule=RULE, severity=severity, confidence=confidence(callback, reset),
+        rule=RULE, severity=severity, confidence=confidence(callback, reset, loose),
         file=file, line=line, column=column, function=function, message=text, involves=tuple(sorted(involved)),
         proof=tuple(steps), event=analysis.program.line_text(file, line), fix=fix(analysis, reset, value),
     )  # fmt: skip
 
 
-def confidence(callback: Callback, reset: Access) -> Confidence:
+def confidence(callback: Callback, reset: Access, loose: list[Access]) -> Confidence:
     if reset.guards():
         return "low"  # another lock may guard the count, or several do
+    some = callback.context.partial and any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
+    if some and callback.serialiser is None and all(a.way or a.func.key == callback.func.key for a in loose):
+        return "low"  # only a second caller is in question, and callers that we do not see may hold what others hold
     return "high" if reset.func.key == callback.func.key else "medium"
 
 

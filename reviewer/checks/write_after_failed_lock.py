@@ -13,7 +13,7 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.proof import access_step, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Call, Expr, Name, Write
+from reviewer.parse.facts import Call, Expr, Member, Name, Write
 from reviewer.program import lockflow
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
@@ -21,6 +21,7 @@ from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.shared import CHANGES, Access, distinct, exclusive
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import accesses
+from reviewer.program.summaries import place as place_of
 
 RULE = "write-after-failed-lock"
 
@@ -51,34 +52,36 @@ class Watch(Observer):
         failed = state.extra
         assert isinstance(failed, tuple)
         held = exclusive(state.locks)
-        for lock, tried in failed:
+        for lock, tried, owner in failed:
             if lock not in held:
-                for name, source, inner in self.changes(frame, event, args):
-                    if lock not in inner:
+                for name, source, inner, changed in self.changes(frame, event, args):
+                    other = owner is not None and changed is not None and owner != changed
+                    if lock not in inner and not other:
                         bad = Bad(name, lock, tried, event.at, held | inner, source)
                         self.found.setdefault((name, lock, event.at), bad)
         return failed
 
     def changes(
         self, frame: Frame, event: facts.Event, args: tuple[Expr, ...]
-    ) -> Iterator[tuple[str, tuple[str, int], frozenset[str]]]:
-        """Objects that the event changes, not atomically: name, place, and the locks that a callee takes for it."""
+    ) -> Iterator[tuple[str, tuple[str, int], frozenset[str], Expr | None]]:
+        """Objects that the event changes, not atomically: name, place, the locks that a callee takes for it, and the
+        instance that it is a part of."""
         here = (frame.func.key, event.at)
         if isinstance(event, Write):
             name = object_name(frame, rooted(frame, args[0]))
             if name and not event.declares:
-                yield name, here, frozenset()
+                yield name, here, frozenset(), owner_of(args[0])
         elif isinstance(event, Call) and isinstance(event.callee, Name):
             for target in self.analysis.summaries.calls.named(event.callee.id, frame.func.path):
                 if target.model is not None:
                     for access, path in accesses(target.model, args):
                         name = object_name(frame, rooted(frame, path))
                         if access.op in CHANGES and not access.atomic and name:
-                            yield name, here, frozenset()
+                            yield name, here, frozenset(), owner_of(path)
                 elif target.func is not None and target.func.path == frame.func.path:
                     for a in self.analysis.shared.of(target.func):
                         if a.op in CHANGES and not a.atomic and a.object:
-                            yield a.object, (a.func.key, a.at), a.guards()
+                            yield a.object, (a.func.key, a.at), a.guards(), None
 
     def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
         failed = state.extra
@@ -86,8 +89,17 @@ class Watch(Observer):
         taken = {h.name for h in outcome.takes}
         failed = tuple(f for f in failed if f[0] not in taken)
         if outcome.failed and outcome.failed != "?":
-            return (*[f for f in failed if f[0] != outcome.failed], (outcome.failed, call.at))[-4:]
+            tried = (outcome.failed, call.at, self.asked(frame, call, state))
+            return (*[f for f in failed if f[0] != outcome.failed], tried)[-4:]
         return failed
+
+    def asked(self, frame: Frame, call: Call, state: State) -> Expr | None:
+        """The instance whose lock a modelled call has asked for."""
+        model = self.analysis.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        if model is None or not model.takes:
+            return None
+        lock = place_of(model.takes[0].lock, tuple(frame.canonical(a, state.known) for a in call.args))
+        return owner_of(lock) if lock is not None else None
 
 
 @check(RULE)
@@ -95,6 +107,11 @@ def write_after_failed_lock(analysis: Analysis) -> Iterator[Finding]:
     for func in analysis.functions_nearby():
         if any(fallible(analysis, c, func.path) for c in func.calls):
             yield from in_function(analysis, func)
+
+
+def owner_of(path: Expr) -> Expr | None:
+    """The struct instance that a field belongs to, as it is reached; None for what is no field."""
+    return path.base if isinstance(path, Member) else None
 
 
 def fallible(analysis: Analysis, callee: str, path: str, wrapped: bool = False) -> bool:

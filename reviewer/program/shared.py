@@ -235,7 +235,7 @@ class Shared:
         got = self._per_cpu.get(name)
         if got is None:
             file, _, word = name[2:].rpartition(":")
-            found = self.program.own_variable(word, file or path)
+            found = self.program.variable(word, file or path)
             got = self._per_cpu[name] = found is not None and "PER_CPU" in found[1].macro
         return got
 
