@@ -104,7 +104,9 @@ class Contexts:
             own.append(full)
         must = common(own)
         # What every caller takes by itself is enough; otherwise somebody further up may hold what they lack.
-        if depth < MAX_UP and not any(h.mode == "exclusive" and h.kind not in ALONE for h in must):
+        lacking = not any(h.mode == "exclusive" and h.kind not in ALONE for h in must)
+        context.partial |= lacking and depth >= MAX_UP
+        if lacking and depth < MAX_UP:
             for site, full in zip(sites, own, strict=True):
                 above = self.of(site.caller, depth + 1)
                 context.above[site.caller.key] = above
