@@ -14,7 +14,7 @@ from reviewer.checks.proof import access_step, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Expr, Member, Name, Write
-from reviewer.program import lockflow
+from reviewer.program import lockflow, values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
 from reviewer.program.objects import object_name, rooted, short
@@ -81,7 +81,8 @@ class Watch(Observer):
                 elif target.func is not None and target.func.path == frame.func.path:
                     for a in self.analysis.shared.of(target.func):
                         if a.op in CHANGES and not a.atomic and a.object:
-                            yield a.object, (a.func.key, a.at), a.guards(), None
+                            path = values.substitute(a.path, args, target.func.name)
+                            yield a.object, (a.func.key, a.at), a.guards(), owner_of(path)
 
     def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
         failed = state.extra
