@@ -34,6 +34,11 @@ class Callback:
     owes: bool
 
     @property
+    def alone(self) -> bool:
+        """Whether there can be no second caller and nobody else, for the machine is going down."""
+        return self.obligation is not None and self.obligation.alone
+
+    @property
     def in_reclaim(self) -> bool:
         return self.obligation is not None and self.obligation.in_reclaim
 

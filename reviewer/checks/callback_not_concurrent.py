@@ -1,7 +1,7 @@
 """callback-not-concurrent: a callback is right only if its callers come one at a time, and nothing of its own sees to it.
 
-Three shapes: state of its own is changed without lock or atomic; it waits for a condition and then acts as if that still
-held; it gives up a fixed amount per call, so that N callers give up N times as much.
+Three shapes: state of its own is changed without lock or atomic; it waits or looks for a condition and then acts as if
+that still held; it gives up a fixed amount per call, so that N callers give up N times as much.
 """
 
 from __future__ import annotations
@@ -9,27 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
-from reviewer.checks.finding import Finding, Severity, Step
+from reviewer.checks.finding import Confidence, Finding, Severity, Step
 from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps, way_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Branch, Call, Const, Expr, Name, Write
+from reviewer.parse.facts import Binary, Branch, Call, Const, Expr, Name, Read, Write
 from reviewer.program import values
 from reviewer.program.link import Func
-from reviewer.program.objects import short
-from reviewer.program.shared import CHANGES, COUNTS, Closure, exclusive
-from reviewer.program.waiting import comes_after, way_to
+from reviewer.program.locks import SLEEPING
+from reviewer.program.objects import objects_read, short
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Op, exclusive
+from reviewer.program.values import ORDER
+from reviewer.program.waiting import comes_after, in_order, way_to
 from reviewer.program.waiting import waits as waits_of
 
 RULE = "callback-not-concurrent"
+
+STARTS: frozenset[Op] = CHANGES - {"sub", "clear"}
+"""Changes that may begin a new round on what was waited for; counting down ends one."""
 
 
 @check(RULE)
 def callback_not_concurrent(analysis: Analysis) -> Iterator[Finding]:
     for callback in analysis.callbacks:
+        if callback.alone:
+            continue
         closure = analysis.shared.closure(callback.func)
         yield from counts(analysis, callback, closure)
         yield from waits(analysis, callback, closure)
+        yield from looks(analysis, callback, closure)
         if callback.owes:
             yield from amounts(analysis, callback)
 
@@ -43,11 +51,25 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
         if not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue
         done.add(a.object)
+        if guarded_by_callers(analysis, callback, closure, a):
+            continue
         outer = inside(callback)
         steps = entry_steps(analysis, callback) + way_steps(analysis, a.way, outer)
         steps.append(access_step(analysis, a, outer))
         yield report(analysis, callback, a.func, a.at, f"{a.word} is changed with no lock and no atomic operation",
                      (a.word,), steps)  # fmt: skip
+
+
+def guarded_by_callers(analysis: Analysis, callback: Callback, closure: Closure, access: Access) -> bool:
+    """Whether the lock of the chain's callers is the object's own: everybody else who changes it holds it, too."""
+    if callback.serialiser is None:
+        return False
+    inside_ = {v.func.key for v in closure.visits}
+    others = [a for a in analysis.shared.elsewhere(access.object, callback.func.path) if a.func.key not in inside_]
+    name = callback.serialiser.name
+    return bool(others) and all(
+        name in a.guards() or name in exclusive(analysis.contexts.of(a.func).must) for a in others
+    )
 
 
 def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
@@ -60,7 +82,7 @@ def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[
         for name, bit in wait.objects:
             changed = [
                 a for a in closure.accesses
-                if a.object == name and a.op in CHANGES and (not bit or a.bit == bit) and not a.later
+                if a.object == name and a.op in STARTS and (not bit or a.bit == bit) and not a.later
                 and name not in a.gates and analysis.shared.single(a)
                 and comes_after(analysis.shared, here, way_to(a.way, a.func, a.at))
             ]  # fmt: skip
@@ -77,6 +99,41 @@ def waits(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[
                 (short(name),), steps,
             )  # fmt: skip
             break
+
+
+def looks(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator[Finding]:
+    """An atomic counter is looked at and then counted, in two steps."""
+    done: set[str] = set()
+    for a in closure.accesses:
+        if a.op not in ("add", "sub") or not a.atomic or a.tests or a.later or a.guards() or a.maybe:
+            continue
+        if a.object in done or not analysis.shared.single(a):
+            continue
+        at = look_before(analysis, a)
+        if at is None or not analysis.shared.checked(a):
+            continue
+        done.add(a.object)
+        outer = inside(callback)
+        steps = entry_steps(analysis, callback) + way_steps(analysis, a.way, outer)
+        steps += [step(analysis, "access", a.func, at, (*outer, *a.held)), access_step(analysis, a, outer)]
+        text = f"two callers look at {a.word} in {a.func.name} together and both go on to count"
+        yield report(analysis, callback, a.func, at, text, (a.word,), steps)
+
+
+def look_before(analysis: Analysis, access: Access) -> int | None:
+    """Where the function has looked at the object by a plain read, before it changes it."""
+    frame = analysis.program.frame(access.func)
+    flow = analysis.summaries.flow(access.func)
+    for seen in flow.seen if flow is not None else ():
+        if not isinstance(seen.event, Read) or seen.event.at == access.at or frame.body is None:
+            continue
+        condition = seen.args[0][0]
+        if isinstance(condition, Binary) and condition.op in ORDER and condition.right != Const(0):
+            continue  # a limit that may be passed by a few
+        found = objects_read(frame, condition)
+        if (access.object, access.bit) in found and in_order(frame.body, seen.event.at, access.at):
+            return seen.event.at
+    return None
 
 
 def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
@@ -171,6 +228,14 @@ MAX_HANDS = 2
 """Functions through which an amount is handed on."""
 
 
+def confidence(callback: Callback) -> Confidence:
+    """Low where only some callers are known and some of those hold a lock: the others may well hold it, too."""
+    if not callback.context.partial:
+        return "high"
+    some = any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
+    return "low" if some and callback.serialiser is None else "medium"
+
+
 def report(
     analysis: Analysis, callback: Callback, func: Func, at: int, text: str, objects: tuple[str, ...], steps: list[Step]
 ) -> Finding:
@@ -182,10 +247,10 @@ def report(
         objects = (*objects, short(serialiser.name))
     else:
         severity = "warning"
-        text += f", and nothing keeps the callers of {callback.chain.short} apart"
+        text += f", and nothing that we see keeps the callers of {callback.chain.short} apart"
     file, line, column, function = place(func, at)
     return Finding(
-        rule=RULE, severity=severity, confidence="high" if not callback.context.partial else "medium", file=file,
-        line=line, column=column, function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
+        rule=RULE, severity=severity, confidence=confidence(callback), file=file, line=line, column=column,
+        function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
         event=analysis.program.line_text(file, line),
     )  # fmt: skip

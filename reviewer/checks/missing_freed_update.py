@@ -1,7 +1,7 @@
 """missing-freed-update: a callback owes its caller a count, and on some path it has done its work without adding to it.
 
 Work is a change that others can see: a write to shared state, a call that frees, queues or changes something. Logging,
-locking, reading and waiting are none, so an early return before any of it owes nothing.
+locking, reading, waiting, gates and counts of calls are none, so an early return before any of it owes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Observer, State
 from reviewer.program.objects import contains, root_of
-from reviewer.program.shared import CHANGES
+from reviewer.program.shared import CHANGES, COUNTS, Op
 from reviewer.program.structs import Frame
 
 RULE = "missing-freed-update"
@@ -56,6 +56,11 @@ class Paid:
 NO_RESULT = -1
 
 
+def is_work(op: Op, atomic: bool, tests: bool) -> bool:
+    """Whether a change is work; a gate and a count of calls are none."""
+    return op in CHANGES and op != "test_set" and op != "add" and not (atomic and (tests or op == "sub"))
+
+
 class Watch(Observer):
     """Follows work and payment along the paths of one callback."""
 
@@ -79,10 +84,11 @@ class Watch(Observer):
                 now = replace(now, carriers=now.carriers | carried)
             if (isinstance(target, Name) and target.id[:1] in "$%") or event.declares or local(target):
                 return now
-            return now if carried else now.did(event.at, NO_RESULT)
+            return now if carried or event.op == "+=" else now.did(event.at, NO_RESULT)
         if isinstance(event, Call):
-            if not now.paid and self.work.pays(frame, event, args, counts):
-                now = replace(now, paid=True)
+            paid = self.work.pays(frame, event, args, counts)
+            if paid:
+                now = replace(now, paid=True, spoiled=event.at if paid == "sets" else now.spoiled)
             if self.work.call_works(frame, event, args):
                 return now.did(event.at, event.number)
         return now
@@ -119,7 +125,7 @@ class Work:
             if model is not None:
                 if model.frees is not None or model.invokes or any(r.starts for r in model.registers):
                     return True
-                if any(a.op in CHANGES for a in model.accesses) and not all(local(a) for a in args[:1]):
+                if any(is_work(a.op, a.atomic, a.tests) for a in model.accesses) and not all(local(a) for a in args[:1]):
                     return True
             elif target.func is not None and self.works(target.func, depth + 1):
                 return True
@@ -134,7 +140,7 @@ class Work:
             return True
         self._works[func.key] = False
         frame = self.analysis.program.frame(func)
-        found = any(a.op in CHANGES for a in self.analysis.shared.of(func) if a.object)
+        found = any(is_work(a.op, a.atomic, a.tests) for a in self.analysis.shared.of(func) if a.object)
         if not found:
             flow = self.analysis.summaries.flow(func)
             for seen in flow.seen if flow is not None else ():
@@ -146,8 +152,8 @@ class Work:
 
     def pays(
         self, frame: Frame, call: Call, args: tuple[Expr, ...], counts: frozenset[Expr], depth: int = 0
-    ) -> bool:
-        """Whether a callee adds to the count through one of the expressions that point to it.
+    ) -> str:
+        """``adds`` or ``sets`` if a callee does that to the count through one of the expressions that point to it, or "".
 
         It may get the pointer itself or an object that holds it; an unknown callee gets the benefit of the doubt.
 
@@ -155,29 +161,30 @@ class Work:
         """
         handed = [a for a in args if leads_to(a, counts)]
         if not handed and all(root_is_local(c) for c in counts):
-            return False
+            return ""
         targets = self.analysis.summaries.calls.targets(frame, frame.canonical(call.callee, {}))
         if not targets:
-            return bool(handed)
+            return "adds" if handed else ""
         for target in targets:
             if target.func is None:
                 if target.model is not None and handed and any(a.op in CHANGES for a in target.model.accesses):
-                    return True
+                    return "adds"
                 continue
             inner = self.analysis.summaries.flow(target.func)
             for a in self.analysis.shared.of(target.func):
                 if a.op in CHANGES and is_count(values.substitute(a.path, args, target.func.name), counts):
-                    return True
+                    return "adds" if a.op in COUNTS else "sets"
             if depth >= MAX_PAYERS or inner is None:
                 continue
             for seen in inner.seen:
                 if isinstance(seen.event, Call):
                     given = tuple(values.substitute(a, args, target.func.name) for a in seen.args[0])
-                    if any(leads_to(g, counts) for g in given) and self.pays(
-                        self.analysis.program.frame(target.func), seen.event, given, counts, depth + 1
-                    ):
-                        return True
-        return False
+                    if any(leads_to(g, counts) for g in given):
+                        callee = self.analysis.program.frame(target.func)
+                        paid = self.pays(callee, seen.event, given, counts, depth + 1)
+                        if paid:
+                            return paid
+        return ""
 
 
 MAX_PAYERS = 4
@@ -262,6 +269,20 @@ def terms(expr: Expr) -> list[Expr]:
     if isinstance(expr, Binary) and expr.op in ("+", "|"):
         return [expr, *terms(expr.left), *terms(expr.right)]
     return [expr]
+
+
+def ever_pays(frame: Frame) -> bool:
+    """Whether the callback does anything with the pointer to the count at all."""
+    pointers = {COUNT}
+    for block in frame.body.blocks if frame.body is not None else ():
+        for event in block.events:
+            if isinstance(event, Call):
+                parts: tuple[Expr, ...] = event.args
+            else:
+                parts = (event.target, event.value) if isinstance(event, Write) else (event.value,)
+            if any(e in pointers for p in parts for e in values.walk(frame.canonical(p, {}))):
+                return True
+    return False
 
 
 def payments_in(frame: Frame) -> list[Expr]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding, Step
-from reviewer.checks.missing_freed_update import Work
+from reviewer.checks.missing_freed_update import Work, ever_pays
 from reviewer.checks.proof import entry_steps, inside, place, step, visit_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
@@ -119,6 +119,8 @@ def in_function(analysis: Analysis, asked: Asked, visit: Visit, work: Work) -> I
     void = definition.type.name == "void"
     silent = [e for e in flow.endings if e.state.extra is not None and (void or root or is_zero(e))]
     lost = silent[0].state.extra if silent else None
+    if root and not ever_pays(frame):
+        return  # it reports nothing either way: that is missing-freed-update
     if not isinstance(lost, tuple) or (not void and not root and not is_amount(flow.endings, str(lost[0]))):
         return
     name, number, at = str(lost[0]), int(lost[1]), int(lost[2])

@@ -7,7 +7,7 @@ changes, with no lock in common. A value that is only ever stored is no counter:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Finding, Severity, Step
@@ -22,11 +22,12 @@ from reviewer.checks.proof import (
 )
 from reviewer.checks.registry import check
 from reviewer.parse import facts
-from reviewer.parse.facts import Const, Expr
+from reviewer.parse.facts import Cast, Const, Expr, Member, Name
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Observer, State
+from reviewer.program.locks import SLEEPING
 from reviewer.program.objects import objects_read, short
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, exclusive
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
 from reviewer.program.structs import Frame
 from reviewer.program.waiting import Wait, comes_after, waits, way_to
 
@@ -39,6 +40,8 @@ NUMBERS = frozenset({"atomic_t", "atomic_long_t", "atomic64_t", "refcount_t", "s
 @check(RULE)
 def unguarded_counter_reset(analysis: Analysis) -> Iterator[Finding]:
     for callback in analysis.callbacks:
+        if callback.alone:
+            continue
         closure = analysis.shared.closure(callback.func)
         for name in dict.fromkeys(a.object for a in closure.accesses if a.object and a.op in CHANGES):
             mine = [a for a in closure.accesses if a.object == name and a.op in CHANGES]
@@ -58,6 +61,7 @@ def in_callback(
 ) -> Iterator[Finding]:
     """The callback itself resets what it, its helpers or others count."""
     now = [a for a in mine if not a.later and analysis.shared.single(a)]
+    mine = [a for a in mine if a.later or analysis.shared.single(a)]
     resets = [a for a in now if is_reset(a, mine)]
     if not resets:
         return
@@ -104,8 +108,12 @@ def apart(
         theirs |= exclusive(analysis.contexts.of(count.func).must)
     if guards & theirs:
         return True
-    if not guards or not inner:
+    if not guards:
         return False
+    if not inner:
+        return not known_callers(analysis, count)
+    if analysis.shared.checked(reset):
+        return True  # looked at under the same guards: what was queued before has run
     here = way_to(reset.way, reset.func, reset.at)
     return any(
         guards & (wait.guards() | more)
@@ -117,7 +125,25 @@ def apart(
 
 def others(analysis: Analysis, callback: Callback, access: Access) -> list[Access]:
     """Changes of the object outside the callback's own run; of a field, those that may be of the same instance."""
-    return analysis.shared.elsewhere(access.object, callback.func.path)
+    found = analysis.shared.elsewhere(access.object, callback.func.path)
+    if analysis.shared.variable(access):
+        return [a for a in found if a.path == access.path]
+    return found if registered(access.path) else []
+
+
+def registered(path: Expr) -> bool:
+    """Whether the path is a field of the very object that holds the callback's block: each such object is registered."""
+    while isinstance(path, Member):
+        if path.arrow:
+            base = path.base
+            return isinstance(base, Cast) and base.operand == Name("%0")
+        path = path.base
+    return False
+
+
+def known_callers(analysis: Analysis, access: Access) -> bool:
+    """Whether the locks around the access are all known: it holds one itself, or its callers are in sight."""
+    return bool(access.guards()) or not analysis.contexts.of(access.func).partial
 
 
 def report(
@@ -155,10 +181,19 @@ def report(
             steps.append(access_step(analysis, a))
     file, line, column, function = place(reset.func, reset.at)
     return Finding(
-        rule=RULE, severity=severity, confidence="high" if reset.func.key == callback.func.key else "medium",
+        rule=RULE, severity=severity, confidence=confidence(callback, reset, loose),
         file=file, line=line, column=column, function=function, message=text, involves=tuple(sorted(involved)),
         proof=tuple(steps), event=analysis.program.line_text(file, line), fix=fix(analysis, reset, value),
     )  # fmt: skip
+
+
+def confidence(callback: Callback, reset: Access, loose: list[Access]) -> Confidence:
+    if reset.guards():
+        return "low"  # another lock may guard the count, or several do
+    some = callback.context.partial and any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
+    if some and callback.serialiser is None and all(a.way or a.func.key == callback.func.key for a in loose):
+        return "low"  # only a second caller is in question, and callers that we do not see may hold what others hold
+    return "high" if reset.func.key == callback.func.key else "medium"
 
 
 def fix(analysis: Analysis, reset: Access, value: int | None) -> str | None:
@@ -232,6 +267,8 @@ def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, mine: li
         if reset.func.key in inside_ or reset.op != "set" or not isinstance(reset.value, Const):
             continue
         full = reset.guards() | exclusive(analysis.contexts.of(reset.func).must)
+        if all(a.guards() for a in changes) and not known_callers(analysis, reset):
+            continue
         if any(full & (a.guards() | theirs) for a in changes):
             continue
         if full and all(full & a.guards() for a in counts):
@@ -262,11 +299,3 @@ def is_number(analysis: Analysis, access: Access) -> bool:
     if type_.pointer or type_.array:
         return False
     return type_.name in NUMBERS or access.atomic or not frame.resolve(type_).name.startswith(("struct ", "union "))
-
-
-def distinct(accesses: Iterable[Access]) -> list[Access]:
-    """Each place once, as it was first met."""
-    found: dict[tuple[str, int], Access] = {}
-    for a in accesses:
-        found.setdefault((a.func.key, a.at), a)
-    return list(found.values())

@@ -107,6 +107,7 @@ class Compiler:
             self._obligations[entry.obligation] = models.Obligation(
                 chain=entry.obligation,
                 in_reclaim=entry.in_reclaim,
+                alone=entry.alone,
                 forbids=tuple(entry.forbids),
                 unless=tuple(entry.unless),
                 owes=entry.owes,

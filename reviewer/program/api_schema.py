@@ -255,6 +255,7 @@ class Entry(Part):
     sleeps_if_gfp: ArgIndex | None = None
     sleeps_if_nonzero: ArgIndex | None = None
     spared_by: str = ""
+    asserts: OneOrMore[Takes] = []
     inside: OneOrMore[Takes] = []
     allocates: Allocates | None = None
     gfp_scope: GfpScope | None = None
@@ -312,6 +313,7 @@ class Entry(Part):
             gfp_scope=None if self.gfp_scope is None else self.gfp_scope.record(),
             sleeps_if_nonzero=self.sleeps_if_nonzero,
             spared_by=self.spared_by,
+            asserts=tuple(take.record() for take in self.asserts),
             inside=tuple(take.record() for take in self.inside),
             signals=tuple(models.Signals(**signal.fields()) for signal in self.signals),
             waits=tuple(models.Waits(**wait.fields()) for wait in self.waits),
@@ -364,6 +366,7 @@ class ScopeEntry(Part):
 class ObligationEntry(Part):
     obligation: str
     in_reclaim: bool = False
+    alone: bool = False
     forbids: list[str] = []
     unless: list[str] = []
     owes: Literal["", "add to data", "result"] = ""

@@ -77,6 +77,7 @@ class Calls:
         return got
 
     def _named_targets(self, name: str, path: str) -> tuple[Target, ...]:
+        name = self.program.models.meant(name)
         model = self.program.models.functions.get(name)
         if model is not None and not self._shadowed(name, path):
             return (Target(name, None, self.program.model(name)),)

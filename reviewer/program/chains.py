@@ -193,9 +193,10 @@ class Chains:
 
     def callers_of(self, func: Func) -> Iterator[tuple[Func, Call]]:
         """Every direct call of ``func``."""
-        files = self.program.names.files_mentioning([func.name]).get(func.name, ())
         if func.static and func.path.endswith(".c"):
-            files = tuple(f for f in files if f in self.program.unit(func.path))
+            files = self.program.unit(func.path)  # no need to search the tree for the name
+        else:
+            files = self.program.names.files_mentioning([func.name]).get(func.name, ())
         files = tuple(f for f in files if f.split("/", 1)[0] not in ASIDE)
         self.program.load(files)
         for file in files:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name
 from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
+from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.summaries import Summaries, place
 
 MAX_UP = 3
@@ -50,7 +50,15 @@ class Context:
     above: dict[str, Context] = field(default_factory=dict)
 
     def exclusive(self) -> tuple[Hold, ...]:
-        return tuple(h for h in self.must if h.mode == "exclusive" and h.name)
+        return tuple(h for h in self.must if h.mode == "exclusive" and h.name and h.kind not in ALONE)
+
+
+def common(sets: list[list[Hold]]) -> tuple[Hold, ...]:
+    """The locks that are in every set, in the order of the first."""
+    first, rest = sets[0], sets[1:]
+    return tuple(
+        h for h in first if h.name and all(any(g.name == h.name and g.mode == h.mode for g in s) for s in rest)
+    )
 
 
 class Contexts:
@@ -62,6 +70,7 @@ class Contexts:
         self.program = summaries.program
         self._made: dict[str, Context] = {}
         self._sites: dict[str, list[CallSite]] = {}
+        self._asserted: dict[str, tuple[Hold, ...]] = {}
 
     def of(self, func: Func, depth: int = 0) -> Context:
         """The callers of ``func`` and what they hold, their own callers' locks included."""
@@ -70,6 +79,7 @@ class Contexts:
             return got
         self._made[func.key] = Context(func, [], partial=True)  # recursion adds nothing
         made = self.build(func, self.sites(func), depth)
+        made.must += self.asserted(func)
         self._made[func.key] = made
         return made
 
@@ -83,7 +93,7 @@ class Contexts:
         if not sites:
             context.partial = True
             return context
-        sets: list[list[Hold]] = []
+        own: list[list[Hold]] = []
         may: dict[tuple[str, str], Hold] = {}
         for site in sites:
             full = list(site.must)
@@ -91,18 +101,21 @@ class Contexts:
                 full.append(site.chain_hold)
             for h in (*site.may, *full):
                 may.setdefault((h.name, h.mode), h)
-            if depth < MAX_UP and (not full or all(h.mode == "shared" for h in full)):
+            own.append(full)
+        must = common(own)
+        # What every caller takes by itself is enough; otherwise somebody further up may hold what they lack.
+        lacking = not any(h.mode == "exclusive" and h.kind not in ALONE for h in must)
+        context.partial |= lacking and depth >= MAX_UP
+        if lacking and depth < MAX_UP:
+            for site, full in zip(sites, own, strict=True):
                 above = self.of(site.caller, depth + 1)
                 context.above[site.caller.key] = above
                 full.extend(above.must)
                 context.partial |= above.partial and not above.must
                 for h in above.may:
                     may.setdefault((h.name, h.mode), h)
-            sets.append(full)
-        first, rest = sets[0], sets[1:]
-        context.must = tuple(
-            h for h in first if h.name and all(any(g.name == h.name and g.mode == h.mode for g in s) for s in rest)
-        )
+            must = common(own)
+        context.must = must
         context.may = tuple(h for h in may.values() if h.name)
         return context
 
@@ -129,9 +142,33 @@ class Contexts:
 
     def site(self, caller: Func, call: Call) -> CallSite:
         seen = self.seen(caller, call)
+        asserted = self.asserted(caller)
         if seen is None:
-            return CallSite(caller, call, (), ())
-        return CallSite(caller, call, seen.must(), seen.may())
+            return CallSite(caller, call, asserted, asserted)
+        return CallSite(caller, call, seen.must() + asserted, seen.may() + asserted)
+
+    def asserted(self, func: Func) -> tuple[Hold, ...]:
+        """Locks that the function says its callers hold, by an assertion that would complain."""
+        got = self._asserted.get(func.key)
+        if got is None:
+            got = self._asserted[func.key] = tuple(self._asserts(func)) if self._may_assert(func) else ()
+        return got
+
+    def _may_assert(self, func: Func) -> bool:
+        models = self.program.models.functions
+        return any((m := models.get(c)) is not None and m.asserts for c in func.calls)
+
+    def _asserts(self, func: Func) -> Iterator[Hold]:
+        frame = self.program.frame(func)
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                if not isinstance(event, Call) or not isinstance(event.callee, Name):
+                    continue
+                model = self.program.model(event.callee.id)
+                for asserts in model.asserts if model is not None else ():
+                    lock = place(asserts.lock, tuple(frame.canonical(a, {}) for a in event.args))
+                    if lock is not None:
+                        yield Hold(lock, lock_class(frame, lock), asserts.kind, asserts.mode, "lock", "", event.at)
 
     def seen(self, caller: Func, call: Call) -> Seen | None:
         flow = self.summaries.flow(caller)

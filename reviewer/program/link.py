@@ -684,7 +684,7 @@ class Program:
     def model(self, name: str) -> Model | None:
         """What the API models say of a function of this name, aliases followed."""
         if name not in self._models:
-            got = self.models.functions.get(name)
+            got = self.models.functions.get(self.models.meant(name))
             if got is None:
                 got = next((m for prefix, m in self.models.patterns if name.startswith(prefix)), None)
             seen = set()

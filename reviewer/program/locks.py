@@ -72,3 +72,6 @@ def lock_class(frame: Frame, lock: Expr) -> str:
 
 
 CONTEXT_LOCKS: dict[str, Irq] = {"rcu": "atomic", "preempt": "atomic", "irq": "atomic", "bh": "atomic"}
+
+ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
+"""Kinds that keep out only this CPU's own tasks and interrupts, or nobody."""

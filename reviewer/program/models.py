@@ -203,6 +203,7 @@ class Function(Model, frozen=True):
     gfp_scope: GfpScope | None = None
     sleeps_if_nonzero: int | None = None  # may sleep only if this argument is not 0 (read_poll_timeout)
     spared_by: str = ""  # does not sleep on an object that was given to this function (pm_runtime_irq_safe)
+    asserts: tuple[Takes, ...] = ()  # locks that must be held where it is called, or it complains
     inside: tuple[Takes, ...] = ()  # locks that it takes and drops again before it returns
     waits: tuple[Waits, ...] = ()
     signals: tuple[Signals, ...] = ()
@@ -240,10 +241,14 @@ class Scope(Model, frozen=True):
 
 
 class Obligation(Model, frozen=True):
-    """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set."""
+    """What the callbacks of a chain owe: no allocation with all of ``forbids`` and none of ``unless`` set.
+
+    ``alone``: the machine is going down and nobody else is left to run, so nothing is owed to a second caller.
+    """
 
     chain: str  # a name, "*" with `scope`, or "struct T.field" for the functions of a table
     in_reclaim: bool = False
+    alone: bool = False
     forbids: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     owes: str = ""  # "add to data": the data pointer is a count that each callback adds to; "result": it returns one
@@ -263,6 +268,14 @@ class ApiModels(Model, frozen=True):
     constants: dict[str, int] = {}  # values that a tree computes by means we do not follow
     patterns: tuple[tuple[str, Function], ...] = ()  # (prefix without "*", model), the longest first
     digest: str = ""
+
+    def meant(self, name: str) -> str:
+        """The function that a scope guard's or a cleanup's event calls (``guard:mutex``); other names as they are."""
+        kind, colon, word = name.partition(":")
+        if not colon:
+            return name
+        table = {"guard": self.guards, "unguard": self.unguards, "cleanup": self.cleanups}.get(kind, {})
+        return table.get(word, word if kind == "cleanup" else name)
 
     def function(self, name: str) -> Function | None:
         """The model of ``name``: by its name, else by the longest prefix; None if nothing is known.

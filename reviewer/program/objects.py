@@ -77,7 +77,7 @@ def read_through(frame: Frame, expr: Expr) -> Expr:
     return values.rebuild(expr, leaf) if any(isinstance(e, Result) for e in values.walk(expr)) else expr
 
 
-def read_by(frame: Frame, result: Result) -> list[tuple[Expr, str]]:
+def read_by(frame: Frame, result: Result, tests: bool = False) -> list[tuple[Expr, str]]:
     """What a modelled call has read to come to its result, each with its bit as text: ``x`` for ``atomic_read(&x)``."""
     call = frame.call(result.call)
     model = frame.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
@@ -89,16 +89,19 @@ def read_by(frame: Frame, result: Result) -> list[tuple[Expr, str]]:
     return [
         (path, values.show(args[a.bit]) if a.bit is not None and a.bit < len(args) else "")
         for a, path in model_accesses(model, args)
-        if a.op == "read"
+        if a.op == "read" or (tests and a.tests)
     ]
 
 
-def objects_read(frame: Frame, condition: Expr) -> list[tuple[str, str]]:
-    """The shared objects, each with its bit as text, that a condition looks at, through the calls in it."""
+def objects_read(frame: Frame, condition: Expr, tests: bool = False) -> list[tuple[str, str]]:
+    """The shared objects, each with its bit as text, that a condition looks at, through the calls in it.
+
+    :param tests: operations that change the object and tell what it was count, too.
+    """
     paths = [(p, "") for p in reads(condition)]
     for e in values.walk(condition):
         if isinstance(e, Result):
-            paths += read_by(frame, e)
+            paths += read_by(frame, e, tests)
     found = [(object_name(frame, rooted(frame, p)), bit) for p, bit in paths]
     return [f for f in dict.fromkeys(found) if f[0]]
 
@@ -148,8 +151,13 @@ def object_name(frame: Frame, path: Expr) -> str:
 
 
 def parameter_rooted(path: Expr) -> bool:
-    """``*p`` with ``p`` a parameter: the caller knows what it is."""
-    return isinstance(path, Deref) and isinstance(path.base, Name) and path.base.id.startswith("%")
+    """``*p`` with ``p`` a parameter, through casts: the caller knows what it is."""
+    if not isinstance(path, Deref):
+        return False
+    base = path.base
+    while isinstance(base, Cast):
+        base = base.operand
+    return isinstance(base, Name) and base.id.startswith("%")
 
 
 def contains(expr: Expr, part: Expr) -> bool:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
+from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Expr, Index, Member, Name, Read, Result, Write
-from reviewer.program import values
+from reviewer.program import lockflow, values
 from reviewer.program.contexts import Contexts
 from reviewer.program.gates import Gates
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
-from reviewer.program.models import Kind
+from reviewer.program.lockflow import Observer, Seen, State
+from reviewer.program.locks import ALONE, Hold
 from reviewer.program.objects import (
     contains,
     object_name,
+    objects_read,
     parameter_rooted,
     read_through,
     reads,
@@ -39,6 +40,9 @@ MAX_CLOSURE = 200
 
 MAX_DEPTH = 3
 """Calls below a callback at which functions outside its own unit still count as its module's."""
+
+MAX_FILES = 300
+"""Files that name a variable and are searched for changes of it; with more, nothing is said of it."""
 
 CHANGES: frozenset[Op] = frozenset({"set", "add", "sub", "rmw", "test_set", "clear"})
 COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
@@ -87,10 +91,6 @@ def exclusive(held: tuple[Hold, ...]) -> frozenset[str]:
     return frozenset(h.name for h in held if h.mode == "exclusive" and h.name and h.kind not in ALONE)
 
 
-ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
-"""What keeps only this CPU or nobody out."""
-
-
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A function of a closure, and how it was reached.
@@ -135,6 +135,7 @@ class Shared:
         self._closures: dict[str, Closure] = {}
         self._elsewhere: dict[str, list[Access]] = {}
         self._per_cpu: dict[str, bool] = {}
+        self._looks: dict[str, dict[int, frozenset[tuple[str, str]]]] = {}
 
     # --- one function ---------------------------------------------------------------------------
 
@@ -198,6 +199,16 @@ class Shared:
             for path in reads(seen.args[0][0]):
                 yield from access(path, "read", False, None)
 
+    def checked(self, access: Access) -> bool:
+        """Whether on every path the function has looked at the object before this access to it."""
+        func = access.func
+        got = self._looks.get(func.key)
+        if got is None:
+            looks = Looks()
+            lockflow.run(self.program.frame(func), self.summaries, observer=looks)
+            got = self._looks[func.key] = looks.found
+        return (access.object, access.bit) in got.get(access.at, frozenset())
+
     def gate_names(self, frame: Frame, at: int) -> frozenset[str]:
         """The gates that are won at a position, as names that are equal for equal objects."""
         found = self.gates.at(frame.func).get(at)
@@ -224,7 +235,7 @@ class Shared:
         got = self._per_cpu.get(name)
         if got is None:
             file, _, word = name[2:].rpartition(":")
-            found = self.program.own_variable(word, file or path)
+            found = self.program.variable(word, file or path)
             got = self._per_cpu[name] = found is not None and "PER_CPU" in found[1].macro
         return got
 
@@ -374,20 +385,25 @@ class Shared:
 
     def exists(self, name: str, home: str) -> bool:
         """Whether the name is that of a variable or field; a local that a macro declares only looks like one."""
-        if "/" in name or name.startswith(("struct ", "union ", "*")):
+        name = name.lstrip("*")
+        if "/" in name or name.startswith(("struct ", "union ")):
             return True
         return self.program.variable(name.partition(".")[0], home) is not None
 
     def _changes_of(self, name: str, home: str) -> Iterator[Access]:
         if not self.exists(name, home):
             return
-        word = short(name).rpartition(".")[2]
+        word = short(name).lstrip("*").rpartition(".")[2]
         if "/" in name:
             files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0].lstrip("*"))
-        elif name.startswith(("struct ", "union ")):
-            files = self.program.unit(home)
+        elif name.lstrip("*").startswith(("struct ", "union ")):
+            folder = posixpath.dirname(home)
+            near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
+            files = tuple(dict.fromkeys([*self.program.unit(home), *(f for f in near if posixpath.dirname(f) == folder)]))
         else:
             files = self.program.names.files_mentioning([word]).get(word, ())
+        if len(files) > MAX_FILES:
+            return
         self.program.load(files)
         for file in files:
             for func in self.program.functions_with(file, word):
@@ -431,6 +447,19 @@ def takes_address(expr: Expr, word: str) -> bool:
     return names_word(expr, word) and any(isinstance(e, AddressOf) and names_word(e, word) for e in values.walk(expr))
 
 
+class Looks(Observer):
+    """For the position of each event: the objects, each with its bit, that conditions on every path are about."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        here = frozenset(o for c in state.truths for o in objects_read(frame, c, tests=True))
+        before = self.found.get(event.at)
+        self.found[event.at] = here if before is None else here & before
+        return None
+
+
 def runs_once(func: Func) -> bool:
     """Whether the function belongs to start-up or unloading, when nobody else is there yet (``__init``, ``__exit``)."""
     if func.definition is None:
@@ -448,6 +477,14 @@ def write_op(op: str, target: Expr, value: Expr) -> Op:
         return "sub"
     if op != "=":
         return "rmw"
-    if contains(value, target):
+    if contains(value, target) and value != target:  # a value that was saved and is put back is a plain store
         return "rmw"
     return "set"
+
+
+def distinct(accesses: Iterable[Access]) -> list[Access]:
+    """Each place once, as it was first met."""
+    found: dict[tuple[str, int], Access] = {}
+    for a in accesses:
+        found.setdefault((a.func.key, a.at), a)
+    return list(found.values())
