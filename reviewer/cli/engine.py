@@ -93,7 +93,10 @@ def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
 
     :raises InputError: the tree does not define it.
     """
-    return cast("tuple[ContextReport, ...]", _library("program.contexts", "describe")(program, function))
+    from reviewer.program import describe as library
+    from reviewer.report.convert import context_report
+
+    return tuple(context_report(program, found) for found in library.describe(program, function))
 
 
 def relies_on(program: Program, lock: str) -> RelianceReport:

@@ -1,0 +1,62 @@
+"""Answers of the program as the records that are written: places become sites, holds become lock classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reviewer.checks.finding import Step
+from reviewer.checks.result import Site
+from reviewer.program.contexts import CallSite
+from reviewer.program.describe import Description
+from reviewer.program.link import Program
+from reviewer.program.locks import Hold
+from reviewer.program.points import Point
+from reviewer.report.views import Caller, ContextReport, Held, Registration, Taking
+
+
+def steps(program: Program, points: Iterable[Point]) -> tuple[Step, ...]:
+    """Points with the text of their lines."""
+    return tuple(
+        Step(p.kind, p.file, p.line, p.function, program.line_text(p.file, p.line), p.held) for p in points
+    )
+
+
+def holds(held: Iterable[Hold]) -> tuple[Held, ...]:
+    """Named locks, each class and mode once."""
+    found = {(h.name, h.mode): Held(h.name, h.mode, h.taken) for h in held if h.name}
+    return tuple(found.values())
+
+
+def call_site(site: CallSite) -> Site:
+    return Site(site.caller.name, site.caller.path, site.line)
+
+
+def context_report(program: Program, description: Description) -> ContextReport:
+    """One definition's context."""
+    func, bottom = description.func, description.bottom
+    serialiser = description.serialiser
+    line = func.definition.name_line if func.definition is not None else func.line
+    return ContextReport(
+        function=func.name,
+        file=func.path,
+        line=line,
+        must=holds(bottom.must),
+        may=holds(bottom.may),
+        serialiser=serialiser.name if serialiser is not None else None,
+        irq=bottom.irq,
+        callers_known="partial" if bottom.partial else "all",
+        in_reclaim=bottom.in_reclaim,
+        callers=tuple(
+            Caller(call_site(way.site), way.site.how, holds(way.full)) for way in description.ways
+        ),
+        proof=steps(program, description.proof),
+        taken_by=tuple(
+            Taking(Site(t.func.name, t.func.path, t.line), t.hold.mode, t.hold.taken)
+            for t in description.takers
+        ),
+        registrations=tuple(
+            Registration(r.how, r.by, Site(r.function, r.file, r.line), r.context) for r in description.roots
+        ),
+        partial_because=description.partial,
+        cut=description.cut,
+    )
