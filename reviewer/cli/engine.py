@@ -106,12 +106,18 @@ def relies_on(program: Program, lock: str) -> RelianceReport:
 
 def call_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    return cast("GraphReport", _library("program.calls", "graph")(program, start))
+    from reviewer.program import callgraph
+    from reviewer.report.convert import graph_report
+
+    return graph_report("calls", callgraph.graph(program, start))
 
 
 def lock_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    return cast("GraphReport", _library("program.lockgraph", "graph")(program, start))
+    from reviewer.program import lockgraph
+    from reviewer.report.convert import graph_report
+
+    return graph_report("locks", lockgraph.graph(program, start))
 
 
 def all_rules(extra: Sequence[Path]) -> Sequence[Rule]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, cast
 
-from reviewer.checks.finding import Step
+from reviewer.checks.finding import Confidence, Step
 from reviewer.checks.result import Site
 from reviewer.program.contexts import CallSite
 from reviewer.program.describe import Description
+from reviewer.program.graphs import Graph
 from reviewer.program.link import Program
 from reviewer.program.locks import Hold
 from reviewer.program.points import Point
-from reviewer.report.views import Caller, ContextReport, Held, Registration, Taking
+from reviewer.report.views import Caller, ContextReport, Edge, GraphReport, Held, Node, Registration, Taking
+
+CONFIDENCE: tuple[Confidence, ...] = ("high", "medium", "low")
+"""By doubt: a call by name or on a chain, one through a table, one through a table with too many entries."""
 
 
 def steps(program: Program, points: Iterable[Point]) -> tuple[Step, ...]:
@@ -59,4 +64,25 @@ def context_report(program: Program, description: Description) -> ContextReport:
         ),
         partial_because=description.partial,
         cut=description.cut,
+    )
+
+
+def graph_report(kind: Literal["calls", "locks"], graph: Graph) -> GraphReport:
+    """A graph with its edges in the order in which they were found, those of a lock that waits first."""
+    return GraphReport(
+        kind=kind,
+        nodes=tuple(Node(n.id, n.file, n.line) for n in graph.nodes.values()),
+        edges=tuple(
+            Edge(
+                e.source,
+                e.target,
+                Site(e.function, e.file, e.line),
+                e.how,
+                CONFIDENCE[min(e.doubt, 2)],
+                e.count,
+                cast("Literal['exclusive', 'shared', '']", e.mode),
+            )
+            for e in graph.edges.values()
+        ),
+        cut=tuple(graph.cut),
     )
