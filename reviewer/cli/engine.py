@@ -7,9 +7,10 @@ place of the analysis.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
 from reviewer.errors import InputError, ReviewerError
@@ -96,12 +97,17 @@ def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
     from reviewer.program import describe as library
     from reviewer.report.convert import context_report
 
-    return tuple(context_report(program, found) for found in library.describe(program, function))
+    with _kept(program):
+        return tuple(context_report(program, found) for found in library.describe(program, function))
 
 
 def relies_on(program: Program, lock: str) -> RelianceReport:
     """:raises InputError: no such lock class in the tree."""
-    return cast("RelianceReport", _library("program.contexts", "relies_on")(program, lock))
+    from reviewer.program import reliance
+    from reviewer.report.convert import reliance_report
+
+    with _kept(program):
+        return reliance_report(program, reliance.relies_on(program, lock))
 
 
 def call_graph(program: Program, start: str | None) -> GraphReport:
@@ -109,7 +115,8 @@ def call_graph(program: Program, start: str | None) -> GraphReport:
     from reviewer.program import callgraph
     from reviewer.report.convert import graph_report
 
-    return graph_report("calls", callgraph.graph(program, start))
+    with _kept(program):
+        return graph_report("calls", callgraph.graph(program, start))
 
 
 def lock_graph(program: Program, start: str | None) -> GraphReport:
@@ -117,7 +124,22 @@ def lock_graph(program: Program, start: str | None) -> GraphReport:
     from reviewer.program import lockgraph
     from reviewer.report.convert import graph_report
 
-    return graph_report("locks", lockgraph.graph(program, start))
+    with _kept(program):
+        return graph_report("locks", lockgraph.graph(program, start))
+
+
+@contextmanager
+def _kept(program: Program) -> Iterator[None]:
+    """What was parsed for an answer goes to the store, even if there is none."""
+    try:
+        yield
+    finally:
+        program.bodies.flush()
+
+
+def skipped(tree: Tree, program: Program) -> tuple[tuple[str, str], ...]:
+    """(file, reason) of what an answer needed and could not be read in full, sorted."""
+    return tuple(sorted({**dict(tree.skipped), **program.skipped}.items()))
 
 
 def all_rules(extra: Sequence[Path]) -> Sequence[Rule]:

@@ -205,7 +205,7 @@ class CallerSearch:
             return
         if any(e.value is not None and names_function(e.value, func) for e in flow.endings):
             got.partial[f"{caller.name} returns its address"] = None
-        for seen in flow.seen:
+        for seen in self.events(caller):
             event = seen.event
             if isinstance(event, Call):
                 callee = seen.callee or event.callee
@@ -243,6 +243,21 @@ class CallerSearch:
                 self._stored(got, Stored(struct, target.name, object_, frame.func, frame.func.path, line))
                 return
         got.partial[f"its address is stored in {frame.func.name}"] = None
+
+    def events(self, func: Func) -> Iterator[Seen]:
+        """The events of a function, with the calls that no path reaches: a constant of some configuration rules them out,
+        and they are registrations and calls all the same."""
+        flow = self.summaries.flow(func)
+        if flow is None:
+            return
+        yield from flow.seen
+        reached = {s.event.number for s in flow.seen if isinstance(s.event, Call)}
+        frame = flow.frame
+        for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
+            for e in block.events:
+                if isinstance(e, Call) and e.number not in reached:
+                    args = tuple(frame.canonical(a, {}) for a in e.args)
+                    yield Seen(e, number, frame.callee(e.callee, {}), [args], [()])
 
     # --- an argument ------------------------------------------------------------------------------
 
@@ -474,8 +489,7 @@ class CallerSearch:
         for file in files:
             for func in self.program.functions_with(file, word):
                 frame = self.program.frame(func)
-                flow = self.summaries.flow(func)
-                for seen in flow.seen if flow is not None else ():
+                for seen in self.events(func):
                     if not isinstance(seen.event, Call):
                         continue
                     for args in dict.fromkeys(seen.args):
@@ -496,9 +510,8 @@ class CallerSearch:
                 yield from self._registered_in(target.func, passed, depth)
 
     def _registered_in(self, receiver: Func, passed: Passed, depth: int) -> Iterator[tuple[str, str, Passed]]:
-        flow = self.summaries.flow(receiver)
         parameter = Name(f"%{passed.index}")
-        for seen in flow.seen if flow is not None else ():
+        for seen in self.events(receiver):
             event = seen.event
             if not isinstance(event, Call):
                 continue

@@ -102,8 +102,11 @@ class Downward:
         self._users: dict[str, list[Func]] = {}
         self._set_up: dict[tuple[str, str], tuple[Func, ...]] = {}
 
-    def walk(self, starts: Iterable[Func], distance: int, functions: int) -> Reached:
-        """Everything at or below ``starts`` up to that distance and that many functions."""
+    def walk(self, starts: Iterable[Func], distance: int, functions: int, later: bool = True) -> Reached:
+        """Everything at or below ``starts`` up to that distance and that many functions.
+
+        :param later: whether callbacks that run after their caller has gone on are walked, too.
+        """
         reached = Reached()
         nodes: dict[tuple[str, Binding], Node] = {}
         queue: list[tuple[int, int, int, Node]] = []
@@ -132,21 +135,24 @@ class Downward:
             walked.add(node.func.key)
             node.walked = True
             node.flow = self.summaries.flow(node.func, node.binding)
-            for edge in self._edges(node, reached):
+            for edge in self.edges(node, reached):
+                if edge.later and not later:
+                    continue
                 node.edges.append(edge)
                 if edge.callee is not None:
                     edge.callee.reached = edge
                     edge.callee = enter(edge.callee)
-        for count, why in ((left, f"beyond {functions} functions"), (far, f"more than {distance} steps away")):
+        for count, why in ((left, f"beyond the first {functions}"), (far, f"more than {distance} steps away")):
             if count:
-                reached.cut[f"what {count} functions {why} call"] = None
+                reached.cut[f"the calls of {count} functions {why}"] = None
         if reached.unresolved:
             reached.cut[f"{reached.unresolved} calls through pointers whose targets are not known"] = None
         return reached
 
     # --- one function -----------------------------------------------------------------------------
 
-    def _edges(self, node: Node, reached: Reached) -> Iterator[Edge]:
+    def edges(self, node: Node, reached: Reached) -> Iterator[Edge]:
+        """The calls of one function by its flow; ``reached`` counts what could not be resolved."""
         frame = self.program.frame(node.func)
         for seen in node.flow.seen if node.flow is not None else ():
             call = seen.event

@@ -116,7 +116,8 @@ def _reliance_lines(report: RelianceReport, paint: Paint) -> Iterator[str]:
     yield from labelled("taken in", _takings(report.taken_at), nothing="nowhere")
     for one in report.relied_on_by:
         yield ""
-        yield f"  {one.kind} {paint(safe(one.name), 'bold')} [{one.confidence}]" + (
+        place = f" {safe(one.file)}:{one.line}" if one.file else ""
+        yield f"  {one.kind} {paint(safe(one.name), 'bold')}{place} [{one.confidence}]" + (
             f": {safe(one.message)}" if one.message else ""
         )
         label = "accessed in" if one.kind == "object" else "called from"
@@ -145,6 +146,8 @@ def _one_reliance(one: Reliance) -> Object:
         "name": one.name,
         "confidence": one.confidence,
         "message": one.message,
+        "file": one.file,
+        "line": one.line,
         "accesses": [site_object(site) for site in one.accesses],
         "proof": [step_object(step) for step in one.proof],
     }

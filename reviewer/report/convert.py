@@ -7,13 +7,25 @@ from typing import Literal, cast
 
 from reviewer.checks.finding import Confidence, Step
 from reviewer.checks.result import Site
+from reviewer.program import reliance as library
 from reviewer.program.contexts import CallSite
 from reviewer.program.describe import Description
 from reviewer.program.graphs import Graph
 from reviewer.program.link import Program
 from reviewer.program.locks import Hold
 from reviewer.program.points import Point
-from reviewer.report.views import Caller, ContextReport, Edge, GraphReport, Held, Node, Registration, Taking
+from reviewer.report.views import (
+    Caller,
+    ContextReport,
+    Edge,
+    GraphReport,
+    Held,
+    Node,
+    Registration,
+    Reliance,
+    RelianceReport,
+    Taking,
+)
 
 CONFIDENCE: tuple[Confidence, ...] = ("high", "medium", "low")
 """By doubt: a call by name or on a chain, one through a table, one through a table with too many entries."""
@@ -85,4 +97,30 @@ def graph_report(kind: Literal["calls", "locks"], graph: Graph) -> GraphReport:
             for e in graph.edges.values()
         ),
         cut=tuple(graph.cut),
+    )
+
+
+def reliance_report(program: Program, found: library.Reliance) -> RelianceReport:
+    """What relies on one lock."""
+    return RelianceReport(
+        lock=found.lock,
+        taken_at=tuple(
+            Taking(Site(t.func.name, t.func.path, t.line), t.hold.mode, t.hold.taken) for t in found.taken
+        ),
+        relied_on_by=tuple(
+            Reliance(
+                kind=r.kind,
+                name=r.name,
+                confidence="medium" if r.partial else "high",
+                message=r.why,
+                file=r.file,
+                line=r.line,
+                accesses=tuple(
+                    Site(e.caller.func.name, e.caller.func.path, e.line) for e in r.called
+                ) or tuple(Site(a.func.name, a.func.path, a.line) for a in r.accesses),
+                proof=steps(program, r.proof),
+            )
+            for r in found.reliers
+        ),
+        cut=tuple(found.cut),
     )

@@ -92,6 +92,7 @@ class ContextReport(msgspec.Struct, frozen=True, kw_only=True):
 class Reliance(msgspec.Struct, frozen=True, kw_only=True):
     """A shared object, or a callback, that nothing but the lock in question serialises.
 
+    :ivar file: where the callback is defined, or the object is first accessed. :ivar line: there.
     :ivar accesses: the conflicting accesses (object), or where it is called from under the lock (callback).
     :ivar proof: how the lock comes to be held there, and what would go wrong without it.
     """
@@ -100,6 +101,8 @@ class Reliance(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     confidence: Confidence = "medium"
     message: str = ""
+    file: str = ""
+    line: int = 0
     accesses: tuple[Site, ...] = ()
     proof: tuple[Step, ...] = ()
 
