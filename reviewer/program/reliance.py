@@ -20,7 +20,7 @@ from reviewer.program.callers import CallerSearch
 from reviewer.program.contexts import serialises
 from reviewer.program.describe import steps_down, upward
 from reviewer.program.downward import Downward, Edge, Node, Reached
-from reviewer.program.link import Func, Program
+from reviewer.program.link import Program
 from reviewer.program.lockflow import Seen
 from reviewer.program.points import Point, point
 from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Shared, object_name, runs_once, short
@@ -308,7 +308,7 @@ def breaks(program: Program, closure: Closure) -> tuple[list[Access], str]:
         names = ", ".join(dict.fromkeys(a.word for a in bare))
         return distinct(bare), f"it changes {names} with no lock of its own"
     for a in mine:
-        guarded = [c for c in mine if c.object == a.object and c.op in CHANGES and c.guards()]
+        guarded = [c for c in mine if c.object == a.object and c.op in CHANGES and c.guards() and not safe(c)]
         if a.op == "read" and not a.guards() and guarded and spelled(program, a):
             lock = short(min(guarded[0].guards()))
             return distinct([guarded[0], a]), f"it changes {a.word} under {lock} and then reads it without"
