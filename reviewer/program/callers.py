@@ -15,7 +15,8 @@ from reviewer.program import values
 from reviewer.program.calls import MAX_FILES, function_names
 from reviewer.program.chains import ChainSite, NotifierChain
 from reviewer.program.contexts import CallSite, Contexts
-from reviewer.program.link import ASIDE, Func, by_distance, reachable
+from reviewer.program.link import Func
+from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainRegister, Irq, Registers
@@ -166,11 +167,14 @@ class CallerSearch:
             self._in_function(got, caller)
             if len(got.sites) >= MAX_SITES:
                 return
-        for use in self.program.outline(file).uses:
+        for macro in self.program.macros_with(file, name):
+            if macro.name != name:
+                self._in_function(got, macro)
+        for use in self.program.file(file).uses_with(name):
             for index, arg in enumerate(use.args):
                 if name in function_names(arg):
                     self._used(got, use.name, index, file, use.line)
-        for v in self.program.variables_with_values(file):
+        for v in self.program.initialised_with(file, name):
             assert v.value is not None
             place = f"{file}:{v.name}" if v.static else v.name
             for struct, slot, holder in self.slots(v.value, v.type, file, name):
@@ -194,12 +198,7 @@ class CallerSearch:
             return  # a label or a field of that name, which is not worth an execution
         flow = self.summaries.flow(caller)
         frame = self.program.frame(caller)
-        for v in frame.body.locals if frame.body is not None else ():
-            if v.value is not None and v.static:
-                for struct, slot, holder in self.slots(v.value, v.type, caller.path, func.name):
-                    object_ = f"{caller.path}:{caller.name}.{v.name}" if holder == v.value else ""
-                    line = caller.line + v.line
-                    self._stored(got, Stored(struct, slot, object_, caller, caller.path, line))
+        self._in_statics(got, caller, func.name)
         if flow is None:
             got.partial[f"{caller.name} could not be read"] = None
             return
@@ -217,6 +216,16 @@ class CallerSearch:
                             self._passed(got, Passed(caller, event, callee, args, index), 0)
             elif isinstance(event, Write):
                 self._written(got, frame, event, seen)
+
+    def _in_statics(self, got: Callers, caller: Func, word: str) -> None:
+        """Statics of a function, or of a macro that declares one around its argument, that hold the function."""
+        body = self.program.body(caller)
+        for v in body.locals if body is not None else ():
+            if v.value is not None and v.static:
+                for struct, slot, holder in self.slots(v.value, v.type, caller.path, word):
+                    object_ = f"{caller.path}:{caller.name}.{v.name}" if holder == v.value else ""
+                    line = caller.line + (0 if caller.macro is not None else v.line)
+                    self._stored(got, Stored(struct, slot, object_, caller, caller.path, line))
 
     def _written(self, got: Callers, frame: Frame, event: Write, seen: Seen) -> None:
         target, value = seen.args[0]
@@ -301,6 +310,8 @@ class CallerSearch:
             return
         parameter = Name(f"%{passed.index}")
         frame = self.program.frame(receiver)
+        if passed.index < len(receiver.parameters):
+            self._in_statics(got, receiver, receiver.parameters[passed.index].name)
         for seen in flow.seen:
             event = seen.event
             if isinstance(event, Call):
@@ -486,16 +497,18 @@ class CallerSearch:
         plain = not stored.object.startswith(("struct ", "union ")) and "/" not in stored.object
         files = self.program.names.files_mentioning([word]).get(word, ()) if plain else self.program.unit(stored.file)
         self.program.load(files)
-        for file in files:
-            for func in self.program.functions_with(file, word):
-                frame = self.program.frame(func)
-                for seen in self.events(func):
-                    if not isinstance(seen.event, Call):
-                        continue
-                    for args in dict.fromkeys(seen.args):
-                        for index, arg in enumerate(args):
-                            if isinstance(arg, AddressOf) and lock_class(frame, arg.base) == stored.object:
-                                yield Passed(func, seen.event, seen.callee or seen.event.callee, args, index)
+        found = [f for file in files for f in self.program.functions_with(file, word)]
+        if stored.func is not None and stored.func.macro is not None:
+            found.append(stored.func)
+        for func in found:
+            frame = self.program.frame(func)
+            for seen in self.events(func):
+                if not isinstance(seen.event, Call):
+                    continue
+                for args in dict.fromkeys(seen.args):
+                    for index, arg in enumerate(args):
+                        if isinstance(arg, AddressOf) and lock_class(frame, arg.base) == stored.object:
+                            yield Passed(func, seen.event, seen.callee or seen.event.callee, args, index)
 
     def _registered(self, passed: Passed, depth: int) -> Iterator[tuple[str, str, Passed]]:
         """``(head, API, call)`` for each chain that an argument ends up on."""

@@ -8,7 +8,8 @@ from reviewer.errors import InputError
 from reviewer.program.callers import CallerSearch, Root
 from reviewer.program.chains import Chains
 from reviewer.program.contexts import CallSite, Contexts
-from reviewer.program.link import ASIDE, Func, Program
+from reviewer.program.link import Func, Program
+from reviewer.program.linkage import ASIDE
 from reviewer.program.locks import Hold
 from reviewer.program.points import Point, point
 from reviewer.program.summaries import Summaries

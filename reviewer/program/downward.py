@@ -17,10 +17,9 @@ from reviewer.program.chains import NotifierChain
 from reviewer.program.contexts import Contexts
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
-from reviewer.program.models import Registers
-from reviewer.program.structs import Frame
+from reviewer.program.setups import Setups
 from reviewer.program.summaries import Binding, place
 
 MAX_CHAINS = 6
@@ -100,7 +99,7 @@ class Downward:
         self.chains = contexts.chains
         self.program = contexts.program
         self._users: dict[str, list[Func]] = {}
-        self._set_up: dict[tuple[str, str], tuple[Func, ...]] = {}
+        self.setups = Setups(self.summaries)
 
     def walk(self, starts: Iterable[Func], distance: int, functions: int, later: bool = True) -> Reached:
         """Everything at or below ``starts`` up to that distance and that many functions.
@@ -190,7 +189,7 @@ class Downward:
                 if t.func is not None:
                     yield self._to(node, seen, call, t.func, inner, model.name, UNSURE if not t.sure else doubt)
         for registers in model.registers:
-            for func in self._registered(frame, registers, args):
+            for func in self.setups.started(frame, registers, args):
                 yield self._to(node, seen, call, func, (), registers.how, doubt, later=True)
         if model.chain_call is not None:
             yield from self._chain(node, seen, call, model, args, reached)
@@ -204,62 +203,6 @@ class Downward:
         unsure = UNSURE if doubt >= UNSURE else 0
         below = Node(func, self.summaries.bind(func, args), node.distance + cost, max(node.doubt, unsure))
         return Edge(node, seen, call, func.name, how, doubt, args, below, chain_hold=hold, later=later)
-
-    def _registered(self, frame: Frame, spec: Registers, args: tuple[Expr, ...]) -> Iterator[Func]:
-        """The function that a modelled call makes run later: an argument, or what its block was set up with."""
-        if spec.callback is not None and spec.callback < len(args):
-            for t in self.summaries.calls.targets(frame, args[spec.callback]):
-                if t.func is not None:
-                    yield t.func
-        elif spec.block is not None and spec.callback is None:
-            block = place(spec.block, args)
-            name = lock_class(frame, block) if block is not None else ""
-            if name:
-                yield from self._set_up_in(frame.func.path, name)
-
-    def _set_up_in(self, path: str, name: str) -> tuple[Func, ...]:
-        """Functions that the unit of ``path`` gives to the block of that class: ``INIT_WORK(&x->work, f)``."""
-        key = (path, name)
-        got = self._set_up.get(key)
-        if got is None:
-            self._set_up[key] = ()
-            found = {f.key: f for f in self._given(path, name)}
-            got = self._set_up[key] = tuple(found.values())
-        return got
-
-    def _given(self, path: str, name: str) -> Iterator[Func]:
-        word = name.rpartition(":")[2].split(".")
-        for file in self.program.unit(path):
-            for use in self.program.outline(file).uses:
-                model = self.program.model(use.name)
-                for spec in model.registers if model is not None else ():
-                    given = use.args[spec.callback] if spec.callback is not None and spec.callback < len(use.args) else None
-                    holder = use.args[spec.block.index] if spec.block is not None and spec.block.index < len(use.args) else None
-                    if isinstance(given, Name) and holder == Name(word[0]):
-                        yield from self.program.resolve(given.id, file)
-            for func in self.program.functions_with(file, word[-1]):
-                if any(self._sets_up(c) for c in func.calls):
-                    yield from self._given_in(func, name)
-
-    def _sets_up(self, callee: str) -> bool:
-        model = self.program.models.functions.get(callee)
-        return model is not None and any(r.callback is not None and r.block is not None for r in model.registers)
-
-    def _given_in(self, func: Func, name: str) -> Iterator[Func]:
-        frame = self.program.frame(func)
-        flow = self.summaries.flow(func)
-        for seen in flow.seen if flow is not None else ():
-            if not isinstance(seen.event, Call) or not isinstance(seen.event.callee, Name):
-                continue
-            model = self.program.model(seen.event.callee.id)
-            for spec in model.registers if model is not None else ():
-                block = place(spec.block, seen.args[0]) if spec.block is not None else None
-                if block is None or spec.callback is None or spec.callback >= len(seen.args[0]):
-                    continue
-                if lock_class(frame, block) == name:
-                    for t in self.summaries.calls.targets(frame, seen.args[0][spec.callback]):
-                        if t.func is not None:
-                            yield t.func
 
     # --- chains -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ Fields of objects that are reached by pointers count for callbacks only: which o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reviewer.parse.facts import Call, Const, Member, Name
@@ -22,8 +22,9 @@ from reviewer.program.describe import steps_down, upward
 from reviewer.program.downward import Downward, Edge, Node, Reached
 from reviewer.program.link import Program
 from reviewer.program.lockflow import Seen
+from reviewer.program.objects import object_name, short
 from reviewer.program.points import Point, point
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Shared, object_name, runs_once, short
+from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Shared, runs_once
 from reviewer.program.takers import Taken, Takers, takers
 from reviewer.program.upward import Climb, Upward
 
@@ -164,13 +165,12 @@ class Search:
                     path = values.substitute(path, edge.args, at.func.name)
                     at = edge.caller
                     name = object_name(self.program.frame(at.func), path)
-                found = Access(name, a.op, a.atomic, a.value, a.func, a.at, a.block, a.held, path)
-                if is_variable(name) and not declares(self.program, found):
-                    yield found
+                if is_variable(name) and self.shared.exists(name, a.func.path):
+                    yield replace(a, object=name, path=path)
 
     def _object(self, lock: str, name: str, mine: list[Access]) -> Relier | None:
         """The variable, if every conflicting access anywhere is under the lock and not by its own function's doing."""
-        everywhere = distinct([*self.shared.elsewhere(name, mine[0].func.path), *mine])
+        everywhere = distinct([*self._everywhere(name, mine[0].func.path), *mine])
         conflicts = conflicting(everywhere)
         if not conflicts or not depends(everywhere) or common(a.guards() for a in conflicts):
             return None
@@ -188,6 +188,18 @@ class Search:
         weak = partial or any(not held_above(self.above.of(a.func), lock) for a in outside[:1])
         first = next((a for a in conflicts if a.op in CHANGES), conflicts[0])
         return Relier("object", short(name), first.func.path, first.line, why, tuple(conflicts), proof, weak)
+
+    def _everywhere(self, name: str, home: str) -> Iterator[Access]:
+        """Changes anywhere; reads by those who change it, and, of a static, by all of its unit."""
+        changes = self.shared.elsewhere(name, home)
+        yield from changes
+        readers = {a.func.key: a.func for a in changes}
+        if "/" in name:
+            word = short(name).rpartition(".")[2]
+            for file in self.program.unit(name.rpartition(":")[0]):
+                readers.update((f.key, f) for f in self.program.functions_with(file, word) if not runs_once(f))
+        for func in readers.values():
+            yield from (a for a in self.shared.of(func) if a.object == name and a.op == "read")
 
     def _proof(self, lock: str, accesses: list[Access], everywhere: Iterable[Access]) -> tuple[Point, ...]:
         """How the lock comes to be held around the accesses, then these, then those who count on them."""
@@ -209,7 +221,7 @@ class Search:
         if not held_above(climb, lock) or climb.serialiser is None:
             return
         closure = self.shared.closure(func)
-        broken, why = breaks(self.program, closure)
+        broken, why = self._breaks(closure)
         if not broken:
             return
         outer = [h for h in climb.bottom.must if h.name == lock]
@@ -224,6 +236,29 @@ class Search:
         yield Relier(
             "callback", func.name, func.path, line, why, tuple(broken), steps, climb.bottom.partial, (edge,)
         )
+
+
+    def _breaks(self, closure: Closure) -> tuple[list[Access], str]:
+        """What a second run of the callback at the same time would break, and one sentence; nothing for a safe one."""
+        mine = [
+            a for a in closure.accesses
+            if a.object and not a.later and self.shared.single(a) and self.shared.exists(a.object, closure.root.path)
+        ]  # fmt: skip
+        free = [a for a in mine if not a.guards() and not a.maybe]
+        bare = [a for a in free if a.op in CHANGES and not safe(a) and (is_variable(a.object) or a.op in COUNTS)]
+        if bare:
+            names = ", ".join(dict.fromkeys(a.word for a in bare))
+            return distinct(bare), f"it changes {names} with no lock of its own"
+        for a in free:
+            if a.op != "read" or not spelled(self.program, a):
+                continue
+            if self.shared.gate_names(self.program.frame(a.func), a.at):
+                continue
+            guarded = [c for c in mine if c.object == a.object and c.op in CHANGES and c.guards() and not safe(c)]
+            if guarded:
+                lock = short(min(guarded[0].guards()))
+                return distinct([guarded[0], a]), f"it changes {a.word} under {lock} and then reads it without"
+        return [], ""
 
 
 # --- judgements -----------------------------------------------------------------------------------------
@@ -297,24 +332,6 @@ def sentence(conflicts: list[Access], everywhere: list[Access]) -> str:
     return f"{text} while {', '.join(others)} count on it" if others else text
 
 
-def breaks(program: Program, closure: Closure) -> tuple[list[Access], str]:
-    """What a second run of the callback at the same time would break, and one sentence; nothing for a safe one."""
-    now = {v.func.key for v in closure.visits if not v.later}
-    mine = [a for a in closure.accesses if a.func.key in now and a.object and not declares(program, a)]
-    if any(a.op == "test_set" and a.func.key == closure.root.key for a in mine):
-        return [], ""  # a gate of its own lets one run in
-    bare = [a for a in mine if a.op in CHANGES and not safe(a) and not a.guards() and is_variable(a.object)]
-    if bare:
-        names = ", ".join(dict.fromkeys(a.word for a in bare))
-        return distinct(bare), f"it changes {names} with no lock of its own"
-    for a in mine:
-        guarded = [c for c in mine if c.object == a.object and c.op in CHANGES and c.guards() and not safe(c)]
-        if a.op == "read" and not a.guards() and guarded and spelled(program, a):
-            lock = short(min(guarded[0].guards()))
-            return distinct([guarded[0], a]), f"it changes {a.word} under {lock} and then reads it without"
-    return [], ""
-
-
 def spelled(program: Program, access: Access) -> bool:
     """Whether the object stands in the source where it is read, rather than in the value that a call has returned."""
     word = access.object.rpartition(":")[2].rpartition(".")[2].lstrip("*")
@@ -327,15 +344,3 @@ def spelled(program: Program, access: Access) -> bool:
                         return True
     return False
 
-
-def declares(program: Program, access: Access) -> bool:
-    """Whether the object is a local that a macro declares (``LIST_HEAD(pages)``), which looks like one of the file."""
-    if "/" in access.object or not is_variable(access.object):
-        return False
-    body = program.body(access.func)
-    for block in body.blocks if body is not None else ():
-        for e in block.events:
-            if isinstance(e, Call) and isinstance(e.callee, Name) and e.callee.id.isupper():
-                if e.args[:1] == (Name(access.object),):
-                    return True
-    return False

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from reviewer.errors import InputError
 from reviewer.parse.facts import StructDef
 from reviewer.program.callers import CallerSearch
-from reviewer.program.link import ASIDE, Func, Program
+from reviewer.program.link import Func, Program
+from reviewer.program.linkage import ASIDE
 from reviewer.program.lockflow import Flow
 from reviewer.program.locks import Hold
 
@@ -60,7 +61,7 @@ def lock_named(program: Program, name: str) -> tuple[str, str]:
     program.load(homes)
     classes: dict[str, str] = {}
     for home in homes:
-        found_at = program.index(home).variables.get(variable)
+        found_at = program.file(home).variable(variable)
         if found_at is not None and not found_at.extern:
             classes[f"{home}:{word}" if found_at.static else word] = home
         elif file and rest and program.functions(home, variable):
@@ -79,7 +80,7 @@ def _structs(program: Program, struct: str) -> Iterator[tuple[str, StructDef]]:
     tag = struct.split(" ", 1)[1]
     files = program.names.files_defining_struct(tag)
     for file in files or program.names.files_mentioning([tag]).get(tag, ())[:MAX_FILES]:
-        found = program.index(file).structs.get(struct)
+        found = program.file(file).struct(struct)
         if found is not None and found.fields:
             yield file, found
 

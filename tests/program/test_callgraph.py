@@ -48,6 +48,10 @@ def test_from_a_function_only_what_it_reaches(oom: Program) -> None:
         ("rcu_oom_notify", "rcu_oom_notify_cpu", "smp_call_function_single"),
         ("rcu_oom_notify", "cond_resched", "call"),
         ("rcu_oom_notify_cpu", "rcu_oom_post", "call"),
+        ("rcu_oom_post", "call_rcu_sched", "struct rcu_state.call"),
+        ("rcu_oom_post", "call_rcu_bh", "struct rcu_state.call"),
+        ("rcu_oom_post", "rcu_oom_callback", "rcu"),
+        ("rcu_oom_callback", "wake_up", "call"),
     }
 
 
