@@ -21,7 +21,7 @@ DISTANCE, FUNCTIONS = 12, 400
 AROUND_DISTANCE, AROUND_FUNCTIONS = 6, 200
 """The same below the OOM killer, whose callbacks reach half of the drivers."""
 
-UP, UP_FUNCTIONS = 3, 30
+UP, UP_FUNCTIONS = 2, 30
 """Levels of callers above the calls of the chain, and functions whose callers are looked for."""
 
 SCOPE = "oom-killer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def program_at(path: Path) -> Program:
 def oom() -> Program:
     """The miniature of the OOM killer and its notifier's users."""
     return program_at(fixtures_dir() / "oom")
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Program:
+    """Debian's 6.12."""
+    tree = Path(os.environ.get("KERNELS", "~/kernels")).expanduser() / "linux-source-6.12"
+    if not tree.exists():
+        pytest.skip("no linux-source-6.12 below $KERNELS")
+    return program_at(tree)
 
 
 @pytest.fixture
