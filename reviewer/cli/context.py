@@ -13,16 +13,21 @@ from reviewer.cli.options import Options, options
 def context(options: Options, function: str) -> int:
     """Show who calls FUNCTION, holding what, and what serialises it."""
     from reviewer.cli import engine
+    from reviewer.cli.exits import answered
     from reviewer.cli.output import paint_for, write
     from reviewer.cli.session import session
     from reviewer.report import answers, json_v1
 
     with session(options) as opened:
-        reports = engine.describe(opened.program(), function)
+        program = opened.program()
+        reports = engine.describe(program, function)
+        skipped = engine.skipped(opened.tree, program)
     if opened.options.format == "json":
         head = json_v1.head(opened.tree.path, opened.tree.rev)
-        write(options, json_v1.encode({**head, "contexts": [answers.context_object(one) for one in reports]}))
+        contexts = [answers.context_object(one) for one in reports]
+        document = {**head, "contexts": contexts, "skipped": json_v1.skipped_objects(skipped)}
+        write(options, json_v1.encode(document))
     else:
         paint = paint_for(opened.options)
         write(options, "\n".join(answers.context_text(one, paint) for one in reports))
-    return 0
+    return answered(skipped)

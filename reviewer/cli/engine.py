@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -114,22 +115,52 @@ def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
 
     :raises InputError: the tree does not define it.
     """
-    return cast("tuple[ContextReport, ...]", _library("program.contexts", "describe")(program, function))
+    from reviewer.program import describe as library
+    from reviewer.report.convert import context_report
+
+    with _kept(program):
+        return tuple(context_report(program, found) for found in library.describe(program, function))
 
 
 def relies_on(program: Program, lock: str) -> RelianceReport:
     """:raises InputError: no such lock class in the tree."""
-    return cast("RelianceReport", _library("program.contexts", "relies_on")(program, lock))
+    from reviewer.program import reliance
+    from reviewer.report.convert import reliance_report
+
+    with _kept(program):
+        return reliance_report(program, reliance.relies_on(program, lock))
 
 
 def call_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    return cast("GraphReport", _library("program.calls", "graph")(program, start))
+    from reviewer.program import callgraph
+    from reviewer.report.convert import graph_report
+
+    with _kept(program):
+        return graph_report("calls", callgraph.graph(program, start))
 
 
 def lock_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    return cast("GraphReport", _library("program.lockgraph", "graph")(program, start))
+    from reviewer.program import lockgraph
+    from reviewer.report.convert import graph_report
+
+    with _kept(program):
+        return graph_report("locks", lockgraph.graph(program, start))
+
+
+@contextmanager
+def _kept(program: Program) -> Iterator[None]:
+    """What was parsed for an answer goes to the store, even if there is none."""
+    try:
+        yield
+    finally:
+        program.bodies.flush()
+
+
+def skipped(tree: Tree, program: Program) -> tuple[tuple[str, str], ...]:
+    """(file, reason) of what an answer needed and could not be read in full, sorted."""
+    return tuple(sorted({**dict(tree.skipped), **program.skipped}.items()))
 
 
 def all_rules(extra: Sequence[Path]) -> Sequence[Rule]:

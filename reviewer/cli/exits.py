@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 from reviewer.checks.finding import Confidence, Finding, at_least
 
@@ -22,4 +22,13 @@ def exit_code(findings: Iterable[Finding], skipped: Sized, fail_on: Confidence |
         f.severity != "note" and at_least(f.confidence, fail_on) for f in findings
     ):
         return FOUND
+    return INCOMPLETE if skipped else CLEAN
+
+
+def answered(skipped: Sequence[tuple[str, str]]) -> int:
+    """The exit code of an answer that is no list of findings; names on standard error what it could not read."""
+    from reviewer.cli.output import say
+
+    for file, reason in skipped:
+        say(f"reviewer: skipped {file}: {reason}")
     return INCOMPLETE if skipped else CLEAN

@@ -41,13 +41,21 @@ def locks(options: Options, start: str | None) -> int:
 
 def _draw(options: Options, question: str, start: str | None) -> int:
     from reviewer.cli import engine
-    from reviewer.cli.output import write
+    from reviewer.cli.exits import answered
+    from reviewer.cli.output import say, write
     from reviewer.cli.session import session
     from reviewer.report.graphs import check_format, graph_bytes
 
     format = options.format or FORMATS[0]
     check_format(format)
     with session(options) as opened:
-        report = getattr(engine, question)(opened.program(), start)
+        program = opened.program()
+        report = getattr(engine, question)(program, start)
+        skipped = engine.skipped(opened.tree, program)
+    if not opened.options.quiet:
+        if not report.nodes and start is None:
+            say("reviewer: this tree has no OOM notifier chain; name a function with --from")
+        for cut in report.cut:
+            say(f"reviewer: not looked at: {cut}")
     write(options, graph_bytes(report, format))
-    return 0
+    return answered(skipped)

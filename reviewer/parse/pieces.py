@@ -227,6 +227,11 @@ class Pieces:
         for found in self._declaring(name):
             yield from (u for u in found.uses if u.name == name)
 
+    def uses_with(self, word: str) -> Iterator[facts.Use]:
+        """Uses of macros at file scope in which the word stands."""
+        for found in self._declaring(word):
+            yield from found.uses
+
     def variables(self, *words: str) -> Iterator[facts.Variable]:
         """File-scope variables of the pieces in which all these words stand."""
         for piece in self._with(words):

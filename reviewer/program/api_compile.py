@@ -101,6 +101,7 @@ class Compiler:
                 functions=tuple(entry.functions),
                 files=tuple(entry.files),
                 chains=tuple(entry.chains),
+                in_reclaim=entry.in_reclaim,
             )
         elif isinstance(entry, schema.ObligationEntry):
             once("obligation", entry.obligation, (*loc, "obligation"))

@@ -197,6 +197,7 @@ class Invokes(Part):
     context: Irq = "task"
     bound: Literal["", "directory", "bus"] = ""
     object: PlaceText | None = None
+    many: bool = False
 
 
 class Registers(Part):
@@ -207,6 +208,7 @@ class Registers(Part):
     argument: ArgIndex | None = None
     context: Irq = "task"
     starts: bool = False
+    in_reclaim: bool = False
 
 
 class Accesses(Part):
@@ -360,6 +362,7 @@ class ScopeEntry(Part):
     functions: list[str] = []
     files: list[str] = []
     chains: list[str] = []
+    in_reclaim: bool = False
     source: Source
 
 

@@ -114,6 +114,10 @@ class Chains:
             chain.calls = list(self._sites(chain, self.callers))
             chain.users = list(self._users(chain))
 
+    def calls_of(self, chain: NotifierChain) -> list[ChainSite]:
+        """Where the chain is called; its users are not looked for."""
+        return list(self._sites(chain, self.callers))
+
     def _files_of(self, chain: NotifierChain) -> tuple[str, ...]:
         files = self.program.names.files_mentioning([chain.short.rpartition(".")[2]])
         found = next(iter(files.values()), ())

@@ -10,6 +10,7 @@ from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.models import Irq
 from reviewer.program.summaries import Summaries, place
 
 MAX_UP = 3
@@ -24,6 +25,9 @@ class CallSite:
     """One place from which a function is called, and what is held there.
 
     ``must``/``may``: the caller's own locks at the call. ``via``: the notifier chain in between, if there is one.
+    ``how``: ``call``, or what else leads there (``struct T.field``, the API that runs a callback). ``runs``: the context
+    into which that API takes the callee (``hardirq`` on another CPU); task where it stays the caller's. ``many``: it runs
+    the callee on several CPUs at once.
     """
 
     caller: Func
@@ -32,6 +36,9 @@ class CallSite:
     may: tuple[Hold, ...]
     via: str = ""
     chain_hold: Hold | None = None
+    how: str = "call"
+    runs: Irq = "task"
+    many: bool = False
 
     @property
     def line(self) -> int:
@@ -50,7 +57,7 @@ class Context:
     above: dict[str, Context] = field(default_factory=dict)
 
     def exclusive(self) -> tuple[Hold, ...]:
-        return tuple(h for h in self.must if h.mode == "exclusive" and h.name and h.kind not in ALONE)
+        return tuple(h for h in self.must if serialises(h))
 
 
 def common(sets: list[list[Hold]]) -> tuple[Hold, ...]:
@@ -59,6 +66,11 @@ def common(sets: list[list[Hold]]) -> tuple[Hold, ...]:
     return tuple(
         h for h in first if h.name and all(any(g.name == h.name and g.mode == h.mode for g in s) for s in rest)
     )
+
+
+def serialises(hold: Hold) -> bool:
+    """Whether a lock keeps other CPUs out: a shared hold does not, nor do interrupts that are off on one CPU."""
+    return hold.mode == "exclusive" and bool(hold.name) and hold.kind not in ALONE
 
 
 class Contexts:
@@ -190,7 +202,8 @@ class Contexts:
                 suffix = "".join(f".{p}" for p in spec.holds.lock.path)
                 name = f"{site.chain}{suffix}" if spec.holds.lock.base == "arg" else spec.holds.lock.name
                 hold = Hold(lock, name, spec.holds.kind, spec.holds.mode, "lock", "", site.call.at)
-        yield CallSite(plain.caller, plain.call, plain.must, plain.may, site.chain, hold)
+        how = f"chain {site.chain}"
+        yield CallSite(plain.caller, plain.call, plain.must, plain.may, site.chain, hold, how)
 
     def takers(self, context: Context, name: str) -> list[tuple[CallSite, Hold]]:
         """The call sites, here or above, at which lock class ``name`` is held, with the hold."""

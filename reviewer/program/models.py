@@ -118,6 +118,7 @@ class Invokes(Model, frozen=True):
     ``argument``: index of the argument that becomes the callback's first, if any. ``context``: where it runs.
     ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
+    ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
     """
 
     callback: int | None = None
@@ -126,6 +127,7 @@ class Invokes(Model, frozen=True):
     context: Irq = "task"
     bound: Literal["", "directory", "bus"] = ""
     object: Place | None = None
+    many: bool = False
 
 
 class Registers(Model, frozen=True):
@@ -134,6 +136,7 @@ class Registers(Model, frozen=True):
     ``callback``: index of the function argument; or ``block``: a Place whose field ``field`` holds it.
     ``how``: work, timer, hrtimer, tasklet, irq, threaded_irq, kthread, rcu, smp, shrinker, notifier, ops ...
     ``starts``: it is queued by this very call (``call_rcu``) rather than set up (``INIT_WORK``).
+    ``in_reclaim``: it runs inside reclaim (a shrinker).
     """
 
     how: str
@@ -143,6 +146,7 @@ class Registers(Model, frozen=True):
     argument: int | None = None
     context: Irq = "task"
     starts: bool = False
+    in_reclaim: bool = False
 
 
 class Accesses(Model, frozen=True):
@@ -232,12 +236,16 @@ class Gate(Model, frozen=True):
 
 
 class Scope(Model, frozen=True):
-    """Where an analysis starts: the functions and chains that a named question is about."""
+    """Where an analysis starts: the functions and chains that a named question is about.
+
+    ``in_reclaim``: what its functions call runs inside reclaim or the OOM killer.
+    """
 
     name: str
     functions: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     chains: tuple[str, ...] = ()
+    in_reclaim: bool = False
 
 
 class Obligation(Model, frozen=True):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # networkx takes half a second to import
 
 FORMATS = ("dot", "graphml", "json", "svg")
 
+PLAIN = ("call", "lock")
+"""Kinds of edges that a drawing needs no label for."""
+
 SVG_SECONDS = 120
 """Graphviz is given up after that: its layout is worse than quadratic in the number of edges."""
 
@@ -57,7 +60,7 @@ def directed(report: GraphReport) -> networkx.DiGraph[str]:
     """
     import networkx
 
-    graph: networkx.DiGraph[str] = networkx.DiGraph(kind=report.kind)
+    graph: networkx.DiGraph[str] = networkx.DiGraph(kind=report.kind, cut=safe("; ".join(report.cut)))
     for node in report.nodes:
         graph.add_node(safe(node.id), file=safe(node.file), line=node.line)
     for edge in report.edges:
@@ -73,13 +76,16 @@ def directed(report: GraphReport) -> networkx.DiGraph[str]:
             file=safe(edge.site.file),
             line=edge.site.line,
             count=edge.count,
+            **({"mode": edge.mode} if edge.mode else {}),
         )
     return graph
 
 
 def dot(report: GraphReport) -> str:
-    """The graph in Graphviz's language; indirect calls and inferred edges are dashed."""
+    """The graph in Graphviz's language. What is inferred is dashed; a trylock, which cannot deadlock, is dotted; an edge
+    that is no plain call or lock has its kind as label."""
     lines = [f"digraph {report.kind} {{", "\trankdir=LR;", '\tnode [shape=box, fontname="monospace"];']
+    lines += [f"\t// not looked at: {safe(one)}" for one in report.cut]
     for node in report.nodes:
         place = f"{node.file}:{node.line}" if node.line else node.file
         lines.append(f"\t{_quoted(node.id)} [tooltip={_quoted(place)}];")
@@ -89,6 +95,10 @@ def dot(report: GraphReport) -> str:
             continue
         seen.add(ends)
         style = "" if edge.confidence == "high" else ", style=dashed"
+        if edge.how == "trylock":
+            style = ", style=dotted"
+        if edge.how not in PLAIN:
+            style += f", label={_quoted(edge.how)}"
         label = _quoted(f"{edge.site.function} {edge.site.file}:{edge.site.line}")
         lines.append(f"\t{_quoted(edge.source)} -> {_quoted(edge.target)} [edgetooltip={label}{style}];")
     return "\n".join([*lines, "}"]) + "\n"

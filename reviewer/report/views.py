@@ -34,14 +34,42 @@ class Caller(msgspec.Struct, frozen=True):
     held: tuple[Held, ...] = ()
 
 
+class Taking(msgspec.Struct, frozen=True):
+    """A place where a lock is taken, and how."""
+
+    site: Site
+    mode: Mode = "exclusive"
+    taken: Taken = "lock"
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What makes a function run without a call by name: it is on a chain, a work item's, a timer's, a handler.
+
+    :ivar how: ``chain NAME``, work, timer, irq, ... ; of a system call the macro that makes its header.
+    :ivar by: the API function or macro that registers it.
+    :ivar site: where; its function is empty at file scope.
+    :ivar irq: the context in which it runs.
+    """
+
+    how: str
+    by: str
+    site: Site
+    irq: Irq = "task"
+
+
 class ContextReport(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls a function, holding what, and what keeps two CPUs from being in it at once.
 
     :ivar must: held on every known call path. :ivar may: held on some (``must`` left out).
     :ivar serialiser: lock class that lets one caller in at a time, None where two CPUs may be inside.
-    :ivar callers_known: ``partial`` if it is exported, its address is taken or unresolved code may call it.
+    :ivar taken_by: where the serialiser is taken on the known paths.
+    :ivar irq: of the contexts in which it is known to run, the one in which least is allowed.
+    :ivar callers_known: ``partial`` if it is exported, its address is taken or unresolved code may call it;
+        ``partial_because`` says which of these, for people.
     :ivar in_reclaim: whether it can run inside reclaim or the OOM killer.
-    :ivar proof: a call path on which the serialiser is taken, or two that show there is none.
+    :ivar registrations: what makes it run other than a call.
+    :ivar proof: the call paths on which the serialiser is taken, or two that show there is none.
+    :ivar cut: what the budget of the search left out, for people.
     """
 
     function: str
@@ -55,27 +83,40 @@ class ContextReport(msgspec.Struct, frozen=True, kw_only=True):
     in_reclaim: bool = False
     callers: tuple[Caller, ...] = ()
     proof: tuple[Step, ...] = ()
+    taken_by: tuple[Taking, ...] = ()
+    registrations: tuple[Registration, ...] = ()
+    partial_because: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 class Reliance(msgspec.Struct, frozen=True, kw_only=True):
     """A shared object, or a callback, that nothing but the lock in question serialises.
 
+    :ivar file: where the callback is defined, or the object is first accessed. :ivar line: there.
     :ivar accesses: the conflicting accesses (object), or where it is called from under the lock (callback).
+    :ivar proof: how the lock comes to be held there, and what would go wrong without it.
     """
 
     kind: Literal["object", "callback"]
     name: str
     confidence: Confidence = "medium"
     message: str = ""
+    file: str = ""
+    line: int = 0
     accesses: tuple[Site, ...] = ()
+    proof: tuple[Step, ...] = ()
 
 
 class RelianceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that relies on one lock class. ``taken_at``: where it is taken."""
+    """Everything that relies on one lock class.
+
+    :ivar taken_at: where it is taken. :ivar cut: what the budget of the search left out, for people.
+    """
 
     lock: str
-    taken_at: tuple[Site, ...] = ()
+    taken_at: tuple[Taking, ...] = ()
     relied_on_by: tuple[Reliance, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -90,6 +131,7 @@ class Edge(msgspec.Struct, frozen=True):
     """A call (caller, callee), or an order of locks (held, then taken), with one place that shows it.
 
     :ivar how: as in :class:`Caller` for calls; ``taken`` of the second lock for locks.
+    :ivar mode: of the second lock; empty for calls.
     :ivar count: how many places show it.
     """
 
@@ -99,11 +141,16 @@ class Edge(msgspec.Struct, frozen=True):
     how: str = "call"
     confidence: Confidence = "high"
     count: int = 1
+    mode: Mode | Literal[""] = ""
 
 
 class GraphReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A graph to draw. Nodes without edges are kept; an edge's ends need no node of their own."""
+    """A graph to draw. Nodes without edges are kept; an edge's ends need no node of their own.
+
+    :ivar cut: what the budget of the search left out, for people.
+    """
 
     kind: Literal["calls", "locks"]
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
+    cut: tuple[str, ...] = ()

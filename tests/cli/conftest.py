@@ -150,6 +150,9 @@ class Library:
         self.asked.append(("locks", start))
         return GraphReport(kind="locks")
 
+    def unread(self, tree: FakeTree, program: object) -> tuple[tuple[str, str], ...]:
+        return self.skipped
+
     def all_rules(self, extra: Sequence[Path]) -> Sequence[FakeRule]:
         return [FakeRule("lock-imbalance"), FakeRule("sleep-in-atomic")]
 
@@ -164,6 +167,7 @@ def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Library:
         *("call_graph", "lock_graph", "all_rules"),
     ):
         monkeypatch.setattr(engine, name, getattr(fake, name))
+    monkeypatch.setattr(engine, "skipped", fake.unread)
     return fake
 
 

@@ -55,6 +55,16 @@ def test_graphs(reviewer: Reviewer, library: Library) -> None:
     assert reviewer("graph", "trees").code == 2
 
 
+def test_what_an_answer_could_not_read_is_said(reviewer: Reviewer, library: Library) -> None:
+    library.skipped = (("mm/a.c", "its blob is absent"),)
+    for verb in (["context", "f"], ["relies-on", "l"], ["graph", "calls"]):
+        outcome = reviewer(*verb)
+        assert outcome.code == 3
+        assert "reviewer: skipped mm/a.c: its blob is absent\n" in outcome.err
+    document = json.loads(reviewer("context", "f", "--format", "json").out)
+    assert document["skipped"] == [{"file": "mm/a.c", "reason": "its blob is absent"}]
+
+
 def test_svg_without_graphviz_is_said_before_the_analysis(
     reviewer: Reviewer, library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -13,7 +13,15 @@ from reviewer.report.doctor import BrokenCause, Check, Diagnosis, ParseHealth, d
 from reviewer.report.explain import finding_text, paragraphs, rule_object, rule_text
 from reviewer.report.paint import Paint, wants_color
 from reviewer.report.saved import SavedFinding
-from reviewer.report.views import Caller, ContextReport, Held, Reliance, RelianceReport
+from reviewer.report.views import (
+    Caller,
+    ContextReport,
+    Held,
+    Registration,
+    Reliance,
+    RelianceReport,
+    Taking,
+)
 
 PLAIN = Paint(False)
 
@@ -27,6 +35,10 @@ CONTEXT = ContextReport(
     in_reclaim=True,
     callers=(Caller(Site("pump_all", "drivers/demo/core.c", 7), "pump_list", (Held("big_lock"),)),),
     proof=(Step("acquire", "mm/a.c", 3, "alloc", "mutex_trylock(&big_lock)", ("big_lock",)),),
+    taken_by=(Taking(Site("alloc", "mm/a.c", 3), taken="trylock"),),
+    registrations=(Registration("chain pump_list", "register_pump", Site("", "drivers/demo/pump.c", 40)),),
+    partial_because=("EXPORT_SYMBOL(pump_notify) in drivers/demo/pump.c",),
+    cut=("3 files",),
 )
 
 
@@ -35,11 +47,14 @@ def test_context_for_people() -> None:
         "pump_notify drivers/demo/pump.c:12\n"
         "  runs in      task context, may sleep, inside reclaim or the OOM killer\n"
         "  serialised   big_lock\n"
+        "  taken by     alloc  mm/a.c:3  trylock\n"
         "  must hold    pump_list.rwsem (shared)  lock\n"
         "               big_lock                  trylock\n"
         "  may hold     nothing else\n"
         "  called from  pump_all  drivers/demo/core.c:7  pump_list  held: big_lock\n"
-        "               and perhaps by others: it is exported, or its address is taken\n"
+        "               and perhaps by others: EXPORT_SYMBOL(pump_notify) in drivers/demo/pump.c\n"
+        "  registered   chain pump_list  by register_pump    drivers/demo/pump.c:40\n"
+        "  not looked at 3 files\n"
         "  proof\n"
         "    mm/a.c:3 alloc  mutex_trylock(&big_lock)  acquire  held: big_lock\n"
     )
@@ -57,7 +72,14 @@ def test_context_for_scripts() -> None:
     found = context_object(CONTEXT)
     assert list(found) == [
         *("function", "file", "line", "must", "may", "serialiser", "irq", "callers_known"),
-        *("in_reclaim", "callers", "proof"),
+        *("in_reclaim", "callers", "proof", "taken_by", "registrations", "partial_because", "cut"),
+    ]
+    assert found["taken_by"] == [
+        {"function": "alloc", "file": "mm/a.c", "line": 3, "mode": "exclusive", "taken": "trylock"}
+    ]
+    site = {"function": "", "file": "drivers/demo/pump.c", "line": 40}
+    assert found["registrations"] == [
+        {"how": "chain pump_list", "by": "register_pump", "at": site, "irq": "task"}
     ]
     assert found["must"] == [
         {"class": "pump_list.rwsem", "mode": "shared", "taken": "lock"},
@@ -76,33 +98,50 @@ def test_context_for_scripts() -> None:
 
 RELIANCE = RelianceReport(
     lock="big_lock",
-    taken_at=(Site("alloc", "mm/a.c", 3),),
+    taken_at=(Taking(Site("alloc", "mm/a.c", 3), taken="trylock"),),
     relied_on_by=(
-        Reliance(kind="object", name="count", confidence="high", accesses=(Site("reset", "mm/b.c", 5),)),
+        Reliance(
+            kind="object",
+            name="count",
+            confidence="high",
+            file="mm/b.c",
+            line=5,
+            accesses=(Site("reset", "mm/b.c", 5),),
+            proof=(Step("access", "mm/b.c", 5, "reset", "count = 0;", ("big_lock",)),),
+        ),
         Reliance(kind="callback", name="pump_notify", message="it resets count"),
     ),
+    cut=("3 files",),
 )
 
 
 def test_reliance_for_people() -> None:
     assert reliance_text(RELIANCE, PLAIN) == (
         "big_lock\n"
-        "  taken in     alloc  mm/a.c:3\n"
+        "  taken in     alloc  mm/a.c:3  trylock\n"
         "\n"
-        "  object count [high]\n"
+        "  object count mm/b.c:5 [high]\n"
         "    accessed in  reset  mm/b.c:5\n"
+        "    proof\n"
+        "      mm/b.c:5 reset  count = 0;  access   held: big_lock\n"
         "\n"
         "  callback pump_notify [medium]: it resets count\n"
         "    called from  nobody known\n"
         "\n"
+        "  not looked at 3 files\n"
         "2 things that only big_lock serialises\n"
     )
 
 
 def test_reliance_for_scripts() -> None:
-    site = {"function": "alloc", "file": "mm/a.c", "line": 3}
     found = reliance_object(RELIANCE)
-    assert found["taken_at"] == [site]
+    assert found["taken_at"] == [
+        {"function": "alloc", "file": "mm/a.c", "line": 3, "mode": "exclusive", "taken": "trylock"}
+    ]
+    assert found["cut"] == ["3 files"]
+    assert list(found["relied_on_by"][0]) == [  # type: ignore[index]
+        *("kind", "name", "confidence", "message", "file", "line", "accesses", "proof"),
+    ]
     assert [one["name"] for one in found["relied_on_by"]] == ["count", "pump_notify"]  # type: ignore[attr-defined]
 
 

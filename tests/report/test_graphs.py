@@ -23,6 +23,7 @@ REPORT = GraphReport(
         Edge("a_lock", "struct b.lock", Site("g", "mm/b.c", 5), how="trylock", count=3),
         Edge("struct b.lock", 'odd"\\\x1b', Site("h", "mm/b.c", 7), confidence="low"),
     ),
+    cut=("2 functions",),
 )
 
 
@@ -51,6 +52,7 @@ def test_json_and_graphml_read_back_as_the_same_graph() -> None:
 
 def test_dot_quotes_what_it_must_and_draws_an_edge_once() -> None:
     text = dot(REPORT)
+    assert "\t// not looked at: 2 functions\n" in text
     assert text.count('"a_lock" -> "struct b.lock"') == 1
     assert '"odd\\"\\\\\\\\x1b"' in text
     assert text.count("style=dashed") == 1
@@ -87,3 +89,18 @@ def test_a_dot_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     fake_dot(tmp_path, "echo first >&2; echo second >&2; exit 1", monkeypatch)
     with pytest.raises(InputError, match="`dot` failed: first; take"):
         graph_bytes(REPORT, "svg")
+
+
+def test_a_trylock_is_dotted_and_kinds_are_labels() -> None:
+    edges = (
+        Edge("a", "b", Site("f", "a.c", 1), how="trylock", mode="exclusive"),
+        Edge("b", "c", Site("f", "a.c", 2), how="work"),
+        Edge("c", "d", Site("f", "a.c", 3), how="lock", mode="shared"),
+    )
+    report = GraphReport(kind="locks", edges=edges)
+    lines = [line for line in dot(report).split("\n") if "->" in line]
+    assert 'style=dotted, label="trylock"' in lines[0]
+    assert 'label="work"' in lines[1]
+    assert "label=" not in lines[2]
+    assert directed(report).edges["c", "d"]["mode"] == "shared"
+    assert directed(REPORT).graph["cut"] == "2 functions"
