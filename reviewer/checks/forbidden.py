@@ -135,6 +135,9 @@ class Pattern(Reach):
         super().__init__(summaries)
         self.wanted = wanted
 
+    def may_matter(self, func: Func) -> bool:
+        return True  # a rule may forbid the call of any function
+
     def _expand(self, node: Node, seen: Seen, search: Search, extra: int) -> Iterator[Node]:
         call = seen.event
         assert isinstance(call, Call)

@@ -101,6 +101,10 @@ class Reach:
         self.program = summaries.program
         self.cone = Cone(summaries)
 
+    def may_matter(self, func: Func) -> bool:
+        """Whether what is looked for may stand at or below ``func``; a search for something else says so itself."""
+        return self.cone.may_matter(func)
+
     def below(self, func: Func, distance: int, nodes: int) -> Search:
         """Everything at or below ``func`` up to that distance and that many functions."""
         root = Node(func, (), None, None, (), (), 0, 0, 0)
@@ -183,7 +187,7 @@ class Reach:
                 for t, inner in self.summaries.invoked(frame, call, invokes, args):
                     yield from self._target(node, seen, call, t, inner, search, invokes.context, extra)
             return
-        if target.func is None or not target.sure or not self.cone.may_matter(target.func):
+        if target.func is None or not target.sure or not self.may_matter(target.func):
             return
         cost = SAME_FOLDER if posixpath.dirname(target.func.path) == posixpath.dirname(node.func.path) else OTHER_FOLDER
         if target.func.path.endswith(".h") or target.func.macro is not None:
