@@ -80,8 +80,7 @@ class Holders:
         if "/" in name:
             return list(self.analysis.program.unit(name.rpartition(":")[0]))
         if name.startswith(("struct ", "union ")):
-            tag = name.split(" ", 1)[1].partition(".")[0]
-            found = names.files_mentioning([tag]).get(tag, ())
+            found = self.analysis.program.files_naming(name.partition(".")[0], near)
         else:
             found = names.files_mentioning([word]).get(word, ())
         folder = posixpath.dirname(near)

@@ -134,26 +134,19 @@ class Calls:
 
     def entries(self, struct: str, field: str, path: str) -> tuple[tuple[str, Func], ...]:
         """``(file of the table, function)`` for every place that puts a function into ``struct T.field``."""
-        key = (struct, field, posixpath.dirname(path) if self._crowded(struct) else "")
+        key = (struct, field, posixpath.dirname(path) if self._crowded(struct, path) else "")
         got = self._tables.get(key)
         if got is None:
             self._tables[key] = ()
             got = self._tables[key] = tuple(self._entries(struct, field, path))
         return got
 
-    def _files_naming(self, struct: str) -> tuple[str, ...]:
-        tag, _, home = struct.partition("@")
-        if home:
-            return (home,)
-        word = tag.split(" ", 1)[1]
-        return self.program.names.files_mentioning([word]).get(word, ())
-
-    def _crowded(self, struct: str) -> bool:
-        return len(self._files_naming(struct)) > MAX_FILES
+    def _crowded(self, struct: str, path: str) -> bool:
+        return len(self.program.files_naming(struct, path)) > MAX_FILES
 
     def _entries(self, struct: str, field: str, path: str) -> Iterator[tuple[str, Func]]:
-        files = [f for f in self._files_naming(struct) if f.endswith((".c", ".h"))]
-        if self._crowded(struct):
+        files = [f for f in self.program.files_naming(struct, path) if f.endswith((".c", ".h"))]
+        if self._crowded(struct, path):
             folder = posixpath.dirname(path)
             files = [f for f in files if f == path or f.startswith(folder + "/")]
         needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")

@@ -464,6 +464,22 @@ class Program:
             self._structs[key] = self._struct(name, path)
         return self._structs[key]
 
+    def files_naming(self, name: str, path: str) -> tuple[str, ...]:
+        """Files in which the tag of ``struct T``, as ``path`` knows it, stands as a word.
+
+        A struct of a subsystem's own headers is looked for in that subsystem only, three folders deep: a search of the
+        whole tree takes over a second.
+        """
+        tag, _, home = name.partition("@")
+        word = tag.split(" ", 1)[-1]
+        if home:
+            return (home,)
+        found = self.struct_at(tag, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
+        under: tuple[str, ...] = ()
+        if found is not None and not f"/{found[0]}".count("/include/") and found[0].count("/") >= 2:
+            under = ("/".join(posixpath.dirname(found[0]).split("/")[:3]),)
+        return self.names.files_mentioning([word], under).get(word, ())
+
     def _struct(self, name: str, path: str) -> tuple[str, facts.StructDef] | None:
         name, _, home = name.partition("@")
         if home:
