@@ -102,12 +102,15 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
         if found is None:
             continue
         holder, inner = found
+        theirs = {h.mode for h in (*inner.node.held, *inner.held) if h.name == lock.name}
+        # Two readers wait for each other only where a writer stands between them.
+        readers = 2 if lock.mode == "shared" and theirs == {"shared"} else 0
         steps = entry_steps(analysis, callback)
         steps += leaf_steps(analysis, leaf, outer)
         steps += leaf_steps(analysis, inner)
         file, line, column, function = place(callback.func, first_call(leaf))
         yield Finding(
-            rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt), file=file, line=line,
+            rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt + readers), file=file, line=line,
             column=column, function=function,
             message=f"{function} runs inside the OOM killer and waits for {short(lock.name)}, which {holder.name} holds"
             f" while {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other",

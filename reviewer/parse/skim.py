@@ -263,8 +263,10 @@ class _Skimming:
         annotations = self.dialect.annotations_with_arguments
         for opening, _ in reversed(groups):
             word = word_before(code, opening, start)
-            if not word or word in annotations:
+            if word in annotations:
                 continue
+            if not word:
+                return ""  # NAME(a, b)(c) { ... }: whatever a macro makes of it
             header = self.dialect.header(word.decode("ascii", "replace"))
             if header is not None:
                 args = code[opening + 1 : brace].split(b",")

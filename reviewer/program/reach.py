@@ -171,9 +171,29 @@ class Reach:
         call = seen.event
         assert isinstance(call, Call)
         frame = self.program.frame(node.func)
+        targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+        if not targets and node.func.macro is not None and node.parent is not None and seen.callee is not None:
+            # A macro's parameters have no types of their own; its user's arguments have.
+            outer = values.substitute(seen.callee, node.args, node.func.name)
+            targets = self.summaries.calls.targets(self.program.frame(node.parent.func), outer)
+        targets = self.own_tables(node, targets)
         for args in dict.fromkeys(seen.args):
-            for target in self.summaries.calls.targets(frame, seen.callee or call.callee):
+            for target in targets:
                 yield from self._target(node, seen, call, target, args, search, "task", extra)
+
+    @staticmethod
+    def own_tables(node: Node, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Of a function table's targets, where shared code calls back for a driver, those of the very driver.
+
+        A driver that reaches a helper library (TTM for i915) comes back through its own tables, not through those of
+        its siblings.
+        """
+        home = module_of(node.path()[0].func.path)
+        caller = node.func.path
+        if not home or caller.endswith(".h") or caller.startswith(home) or not any(t.via for t in targets):
+            return targets
+        own = tuple(t for t in targets if t.func is not None and t.func.path.startswith(home))
+        return own or targets
 
     def _target(
         self, node: Node, seen: Seen, call: Call, target: Target, args: tuple[Expr, ...], search: Search, context: Irq,
@@ -256,3 +276,9 @@ class Reach:
         for mask in masks[1:]:
             result &= mask
         return result
+
+
+def module_of(path: str) -> str:
+    """The folder of the driver that a file belongs to, with a slash at its end: four deep, "" for what lies higher."""
+    parts = path.split("/")
+    return "/".join(parts[:4]) + "/" if len(parts) > 4 and parts[0] in ("drivers", "sound", "net", "fs") else ""
