@@ -71,10 +71,10 @@ def allocations(analysis: Analysis, callback: Callback, search: Search) -> Itera
 
 
 def branches(leaves: list[Leaf]) -> list[Leaf]:
-    """Leaves that differ early: one per second call of the way, in the given order."""
+    """Leaves that differ early or stand in another function, in the given order."""
     found: dict[tuple[str, ...], Leaf] = {}
     for leaf in leaves:
-        found.setdefault(tuple(n.func.name for n in leaf.node.path()[1:4]), leaf)
+        found.setdefault((*(n.func.name for n in leaf.node.path()[1:4]), leaf.node.func.name), leaf)
     return list(found.values())
 
 

@@ -183,14 +183,13 @@ class Reach:
 
     @staticmethod
     def own_tables(node: Node, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        """Of a function table's targets, where shared code calls back for a driver, those of the very driver.
+        """Of a function table's targets, where a driver is at work, those of the very driver.
 
         A driver that reaches a helper library (TTM for i915) comes back through its own tables, not through those of
         its siblings.
         """
         home = module_of(node.path()[0].func.path)
-        caller = node.func.path
-        if not home or caller.endswith(".h") or caller.startswith(home) or not any(t.via for t in targets):
+        if not home or node.func.path.endswith(".h") or not any(t.via for t in targets):
             return targets
         own = tuple(t for t in targets if t.func is not None and t.func.path.startswith(home))
         return own or targets
