@@ -100,6 +100,9 @@ WHOLE = {
         "\ta = g0(a);", "".join(f"static int g{n}(int x)\n{{\n\treturn g{n + 1}(x - 1);\n}}\n" for n in range(5_000))
     ),
     "invalid UTF-8": callback("\t/* \udce9\udcff */ a = '\udce9';"),
+    "20,000 lines, a tested call in every other": callback(
+        "".join(f"\tif (step{n}(a))\n\t\todd_count++;\n" for n in range(10_000))
+    ),
 }
 
 CUT = {
@@ -107,9 +110,6 @@ CUT = {
     "3,000 nested calls": callback(f"\ta = {'pump(' * 3_000}a{')' * 3_000};"),
     "3,000 nested blocks": callback("\tif (a) {\n" * 3_000 + "\t\ta++;\n" + "\t}\n" * 3_000),
     "a sum of 20,000": callback("\ta = a" + " + a" * 20_000 + ";"),
-    "20,000 lines, a tested call in every other": callback(
-        "".join(f"\tif (step{n}(a))\n\t\todd_count++;\n" for n in range(10_000))
-    ),
     "4,000 loops": callback(
         "".join(
             f"\twhile (a > {n}) {{\n\t\todd_count = step(a);\n\t\tif (odd_count)\n\t\t\tbreak;\n\t}}\n" for n in range(4_000)
