@@ -10,13 +10,22 @@ from collections.abc import Iterator
 
 from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Finding, Severity, Step
-from reviewer.checks.proof import access_step, entry_steps, inside, place, step, takers_text, visit_steps, way_steps
+from reviewer.checks.proof import (
+    access_step,
+    entry_steps,
+    inside,
+    perhaps_alone,
+    place,
+    step,
+    takers_text,
+    visit_steps,
+    way_steps,
+)
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Branch, Call, Const, Expr, Name, Read, Write
 from reviewer.program import values
 from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING
 from reviewer.program.objects import objects_read, short
 from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Op, exclusive
 from reviewer.program.values import ORDER
@@ -228,12 +237,10 @@ MAX_HANDS = 2
 """Functions through which an amount is handed on."""
 
 
-def confidence(callback: Callback) -> Confidence:
-    """Low where only some callers are known and some of those hold a lock: the others may well hold it, too."""
+def confidence(analysis: Analysis, callback: Callback) -> Confidence:
     if not callback.context.partial:
         return "high"
-    some = any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
-    return "low" if some and callback.serialiser is None else "medium"
+    return "low" if perhaps_alone(analysis, callback) else "medium"
 
 
 def report(
@@ -250,7 +257,7 @@ def report(
         text += f", and nothing that we see keeps the callers of {callback.chain.short} apart"
     file, line, column, function = place(func, at)
     return Finding(
-        rule=RULE, severity=severity, confidence=confidence(callback), file=file, line=line, column=column,
+        rule=RULE, severity=severity, confidence=confidence(analysis, callback), file=file, line=line, column=column,
         function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
         event=analysis.program.line_text(file, line),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from reviewer.checks.finding import Confidence, Step, StepKind
 from reviewer.parse import facts
 from reviewer.parse.facts import Call
 from reviewer.program.link import Func
-from reviewer.program.locks import Hold
+from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reach import Leaf
 from reviewer.program.shared import Access, Visit
 
@@ -116,6 +116,28 @@ def replace_line(analysis: Analysis, path: str, line: int, old: str, new: str) -
 def event_text(analysis: Analysis, func: Func, call: Call) -> str:
     """The text of an event for the fingerprint: its source line without blanks at the ends."""
     return analysis.program.line_text(func.path, func.line_of(call.at))
+
+
+ONE_AT_A_TIME = frozenset({"work", "timer", "hrtimer", "tasklet", "irq", "threaded_irq", "irq_work", "kthread"})
+"""What is not entered again while it runs (Documentation/core-api/workqueue, Documentation/core-api/genericirq)."""
+
+
+def perhaps_alone(analysis: Analysis, callback: Callback) -> bool:
+    """Whether callers that we do not see may well keep others out.
+
+    Some known ones hold a lock that the rest may hold, too; or the only one is an interrupt handler, a work item or a
+    thread, of which one runs at a time.
+    """
+    context = callback.context
+    if not context.partial or callback.serialiser is not None:
+        return False
+    if any(h.mode == "exclusive" and h.kind in SLEEPING for h in context.may):
+        return True
+    roots = list(context.roots().values())
+    if len(roots) != 1:
+        return False
+    kinds = analysis.shared.setups.kinds(roots[0])
+    return bool(kinds) and kinds <= ONE_AT_A_TIME
 
 
 def confidence_of(doubt: int) -> Confidence:

@@ -15,6 +15,7 @@ from reviewer.checks.proof import (
     access_step,
     entry_steps,
     inside,
+    perhaps_alone,
     place,
     replace_line,
     takers_text,
@@ -25,7 +26,6 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Cast, Const, Expr, Member, Name
 from reviewer.program import lockflow
 from reviewer.program.lockflow import Observer, State
-from reviewer.program.locks import SLEEPING
 from reviewer.program.objects import objects_read, short
 from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
 from reviewer.program.structs import Frame
@@ -181,18 +181,17 @@ def report(
             steps.append(access_step(analysis, a))
     file, line, column, function = place(reset.func, reset.at)
     return Finding(
-        rule=RULE, severity=severity, confidence=confidence(callback, reset, loose),
+        rule=RULE, severity=severity, confidence=confidence(analysis, callback, reset, loose),
         file=file, line=line, column=column, function=function, message=text, involves=tuple(sorted(involved)),
         proof=tuple(steps), event=analysis.program.line_text(file, line), fix=fix(analysis, reset, value),
     )  # fmt: skip
 
 
-def confidence(callback: Callback, reset: Access, loose: list[Access]) -> Confidence:
+def confidence(analysis: Analysis, callback: Callback, reset: Access, loose: list[Access]) -> Confidence:
     if reset.guards():
         return "low"  # another lock may guard the count, or several do
-    some = callback.context.partial and any(h.mode == "exclusive" and h.kind in SLEEPING for h in callback.context.may)
-    if some and callback.serialiser is None and all(a.way or a.func.key == callback.func.key for a in loose):
-        return "low"  # only a second caller is in question, and callers that we do not see may hold what others hold
+    if all(a.way or a.func.key == callback.func.key for a in loose) and perhaps_alone(analysis, callback):
+        return "low"  # only a second caller is in question
     return "high" if reset.func.key == callback.func.key else "medium"
 
 
@@ -275,9 +274,11 @@ def elsewhere(analysis: Analysis, callback: Callback, closure: Closure, mine: li
             continue
         file, line, column, function = place(reset.func, reset.at)
         change = next((a for a in changes if a in counts), changes[0])
-        confidence: Confidence = "high" if change in counts else "medium"
+        how_sure: Confidence = "high" if change in counts else "medium"
+        if any(h.kind == "irq" for h in reset.held):
+            how_sure = "low"  # on a machine with one CPU that is all it takes
         yield Finding(
-            rule=RULE, severity="warning", confidence=confidence, file=file, line=line, column=column,
+            rule=RULE, severity="warning", confidence=how_sure, file=file, line=line, column=column,
             function=function,
             message=f"{reset.word} is set to {reset.value.value} with no lock in common with {change.func.name}, which"
             f" changes it below the {callback.chain.short} callback: a change can be lost",

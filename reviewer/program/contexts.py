@@ -56,6 +56,22 @@ class Context:
     partial: bool = False
     above: dict[str, Context] = field(default_factory=dict)
 
+    def roots(self) -> dict[str, Func]:
+        """The outermost callers that were found: those whose own callers are not known."""
+        found: dict[str, Func] = {}
+        todo: list[Context] = [self]
+        seen: set[str] = set()
+        while todo:
+            context = todo.pop()
+            for site in context.sites:
+                above = context.above.get(site.caller.key)
+                if above is None or not above.sites:
+                    found[site.caller.key] = site.caller
+                elif above.func.key not in seen:
+                    seen.add(above.func.key)
+                    todo.append(above)
+        return found
+
     def exclusive(self) -> tuple[Hold, ...]:
         return tuple(h for h in self.must if serialises(h))
 

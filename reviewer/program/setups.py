@@ -46,6 +46,30 @@ class Setups:
             got = self._found[key] = tuple(found.values())
         return got
 
+    def kinds(self, func: Func) -> frozenset[str]:
+        """As what the function is set up to be run, by the files beside its own: ``work``, ``irq``, ``timer`` ..."""
+        folder = posixpath.dirname(func.path)
+        found = self.program.names.files_mentioning([func.name], (folder,) if folder else ()).get(func.name, ())
+        kinds: set[str] = set()
+        for file in dict.fromkeys([*self.program.unit(func.path), *(f for f in found if f.endswith(".c"))]):
+            for piece in self.program.file(file).skim.declaring(func.name.encode()):
+                for use in self.program.file(file).outline_of(piece).uses:
+                    kinds |= self._as_callback(use.name, use.args, func.name)
+            for user in self.program.functions_with(file, func.name):
+                body = self.program.body(user)
+                for block in body.blocks if body is not None else ():
+                    for event in block.events:
+                        if isinstance(event, Call) and isinstance(event.callee, Name):
+                            kinds |= self._as_callback(event.callee.id, event.args, func.name)
+        return frozenset(kinds)
+
+    def _as_callback(self, callee: str, args: tuple[Expr, ...], name: str) -> set[str]:
+        model = self.program.models.functions.get(callee)
+        return {
+            r.how for r in (model.registers if model is not None else ())
+            if r.callback is not None and r.callback < len(args) and args[r.callback] == Name(name)
+        }  # fmt: skip
+
     def _search(self, name: str, path: str) -> Iterator[Func]:
         word = short(name).rpartition(".")[2]
         files = self.program.unit(name.rpartition(":")[0].lstrip("*") if "/" in name else path)
