@@ -113,11 +113,6 @@ def replace_line(analysis: Analysis, path: str, line: int, old: str, new: str) -
     return "".join(diff).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def event_text(analysis: Analysis, func: Func, call: Call) -> str:
-    """The text of an event for the fingerprint: its source line without blanks at the ends."""
-    return analysis.program.line_text(func.path, func.line_of(call.at))
-
-
 ONE_AT_A_TIME = frozenset({"work", "timer", "hrtimer", "tasklet", "irq", "threaded_irq", "irq_work", "kthread"})
 """What is not entered again while it runs (Documentation/core-api/workqueue, Documentation/core-api/genericirq)."""
 

@@ -28,9 +28,6 @@ from reviewer.program.structs import Frame
 
 RULE = "silent-trylock-failure"
 
-Lost = tuple[str, int, int]
-"""Class of the lock that was not got, number and position of the call."""
-
 
 class Watch(Observer):
     """Remembers the last lock that could not be got, until something tells of it."""

@@ -110,9 +110,18 @@ def empty(lines: int, problem: str) -> facts.FileFacts:
     return facts.FileFacts((), (), (), (), (), (), (), (), (), lines, problem)
 
 
-def slice_of(normalised: bytes, function: facts.Function) -> bytes:
-    """The text of one function."""
-    return normalised[function.start : function.end]
+def macro(define: re.Match[bytes], line: int, condition: str) -> facts.Macro:
+    """The macro of a ``#define`` directive that :data:`DEFINE` has matched from its start to its end."""
+    name, arguments, body = define.groups()
+    if b"/" in body:
+        body = COMMENT.sub(b" ", body)
+    if b"\\" in body:
+        body = body.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    parameters = None
+    if arguments is not None:
+        words = (p.strip(" \t\r\n\\") for p in arguments[1:-1].decode("utf-8", "replace").split(","))
+        parameters = tuple(w for w in words if w)
+    return facts.Macro(name.decode("ascii"), parameters, " ".join(body.decode("utf-8", "replace").split()), line, condition)
 
 
 def names_in(code: bytes) -> tuple[list[str], list[str]]:
@@ -189,25 +198,10 @@ class Outliner:
                     self.includes.append(facts.Include(path, m[1] == b"<", self.conditions.at(start)))
                 continue
             m = DEFINE.match(source, start, end)
-            if m is None:
-                continue
-            line += source.count(b"\n", last, start)
-            last = start
-            name, arguments, body = m.groups()
-            if b"/" in body:
-                body = COMMENT.sub(b" ", body)
-            if b"\\" in body:
-                body = body.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-            parameters = None
-            if arguments is not None:
-                words = (p.strip(" \t\r\n\\") for p in arguments[1:-1].decode("utf-8", "replace").split(","))
-                parameters = tuple(w for w in words if w)
-            self.macros.append(
-                facts.Macro(
-                    name.decode("ascii"), parameters, " ".join(body.decode("utf-8", "replace").split()), line,
-                    self.conditions.at(start),
-                )
-            )  # fmt: skip
+            if m is not None:
+                line += source.count(b"\n", last, start)
+                last = start
+                self.macros.append(macro(m, line, self.conditions.at(start)))
 
     # --- with it ----------------------------------------------------------------------------------
 

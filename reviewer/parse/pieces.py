@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 import msgspec
 
 from reviewer.parse import facts
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.extract import ANNOTATION, COMMENT, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, names_in
+from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
 
 AFTER_TAG = re.compile(rb"[{;=*,]")
 """What tells a struct's members, after attributes, from a use of its tag."""
 
-DEFINE = re.compile(rb"\s*#\s*define\s+(\w+)(\([^)\n]*\))?((?:[^\n\\]|\\\r?\n|\\.)*)")
 TAG = re.compile(r"(struct|union) (?:<anon:(\d+)>|(\w+))")
 
 
@@ -36,25 +36,17 @@ class Pieces:
         elif b"\0" in text[:4096]:
             self.problem, text = "binary", b""
         self.text = text
-        self.parsed_bytes = 0
-        self._skim: Skim | None = None
-        self._conditions: Conditions | None = None
         self._outlines: dict[int, facts.FileFacts] = {}
         self._signatures: dict[int, facts.Function] = {}
         self._macros: dict[str, tuple[facts.Macro, ...]] = {}
-        self._lines: list[int] | None = None
 
-    @property
+    @cached_property
     def skim(self) -> Skim:
-        if self._skim is None:
-            self._skim = skim(self.text, self.dialect)
-        return self._skim
+        return skim(self.text, self.dialect)
 
-    @property
+    @cached_property
     def conditions(self) -> Conditions:
-        if self._conditions is None:
-            self._conditions = Conditions(self.text)
-        return self._conditions
+        return Conditions(self.skim.parts)
 
     def line_at(self, offset: int) -> int:
         """The 1-based line of the byte at ``offset``."""
@@ -132,7 +124,6 @@ class Pieces:
     def _outline_of(self, piece: Piece) -> facts.FileFacts:
         if piece.end - piece.start > MAX_PARSE:
             return facts.FileFacts((), (), (), (), (), (), (), (), (), 0, "too large to parse")
-        self.parsed_bytes += piece.end - piece.start
         made = Outliner(self.text[piece.start : piece.end] + b"\n", self.dialect, piece.start)
         try:
             made.run()
@@ -265,27 +256,20 @@ class Pieces:
         """Macros in whose body the word stands, in the order of the file."""
         wanted = word.encode("utf-8", "surrogateescape")
         if wanted in self.text:
-            for line in self.skim.directives:
+            for line in self.skim.parts.defines:
                 text = self.text[line.start : line.end]
                 m = DEFINE.match(text) if line.kind == b"define" and wanted in text else None
                 if m is not None and any(True for _ in positions(m[3], wanted)):
                     yield self._macro(line)
 
     def _macro(self, line: Directive) -> facts.Macro:
-        m = DEFINE.match(self.text, line.start)
+        m = DEFINE.match(self.text, line.start, line.end)
         assert m is not None
-        body = COMMENT.sub(b" ", m[3]).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-        parameters = None
-        if m[2] is not None:
-            words = (p.strip() for p in m[2][1:-1].decode("utf-8", "replace").split(","))
-            parameters = tuple(w for w in words if w)
         at = self.text.find(b"#", line.start)
-        return facts.Macro(
-            m[1].decode("utf-8", "replace"), parameters, " ".join(body.decode("utf-8", "replace").split()),
-            self.line_at(at), self.conditions.at(at),
-        )  # fmt: skip
+        return macro(m, self.line_at(at), self.conditions.at(at))
 
-    def includes(self) -> Iterator[tuple[str, bool]]:
+    @cached_property
+    def includes(self) -> tuple[tuple[str, bool], ...]:
         """``(path, system)`` of each ``#include``."""
-        for m in INCLUDE.finditer(self.text):
-            yield m[2].decode("utf-8", "replace").strip(), m[1] == b"<"
+        found = INCLUDE.finditer(self.text)
+        return tuple((m[2].decode("utf-8", "replace").strip(), m[1] == b"<") for m in found)

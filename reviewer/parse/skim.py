@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.lexical import Directive, split
+from reviewer.parse.lexical import Directive, Split, split
 
 BRACE = re.compile(rb"[{}]")
 SOLID = re.compile(rb"[^ \t\r\n\f};]")
@@ -43,13 +43,20 @@ class Piece:
 
 @dataclass(slots=True, eq=False)
 class Skim:
-    """The pieces of one file, in order. ``code``: the text with comments, strings and directives blanked."""
+    """The pieces of one file, in order. ``parts``: its text, code parted from the rest."""
 
-    text: bytes
-    code: bytes
+    parts: Split
     pieces: list[Piece]
-    directives: list[Directive]
     named: dict[str, list[Piece]] = field(default_factory=dict)
+
+    @property
+    def text(self) -> bytes:
+        return self.parts.text
+
+    @property
+    def code(self) -> bytes:
+        """The text with comments, strings and directives blanked."""
+        return self.parts.code
 
     def piece_at(self, offset: int) -> Piece | None:
         """The piece that covers the byte at ``offset``."""
@@ -96,7 +103,7 @@ class Skim:
         """The ``#define`` lines of this name."""
         if self._macros is None:
             self._macros = {}
-            for line in self.directives:
+            for line in self.parts.defines:
                 if line.kind == b"define":
                     m = DEFINED.match(self.text, line.start)
                     if m is not None:
@@ -124,7 +131,7 @@ def skim(text: bytes, dialect: Dialect) -> Skim:
     """The pieces of one file. Takes any bytes; linear in their number but for a body that never balances."""
     parts = split(text)
     pieces = list(_Skimming(parts.code, dialect).run())
-    result = Skim(text, parts.code, pieces, parts.defines)
+    result = Skim(parts, pieces)
     result._starts = [p.start for p in pieces]
     for piece in pieces:
         if piece.name:

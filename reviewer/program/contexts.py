@@ -132,7 +132,7 @@ class Contexts:
             own.append(full)
         must = common(own)
         # What every caller takes by itself is enough; otherwise somebody further up may hold what they lack.
-        lacking = not any(h.mode == "exclusive" and h.kind not in ALONE for h in must)
+        lacking = not any(serialises(h) for h in must)
         context.partial |= lacking and depth >= MAX_UP
         if lacking and depth < MAX_UP:
             for site, full in zip(sites, own, strict=True):

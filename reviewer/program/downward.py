@@ -240,15 +240,3 @@ class Downward:
         if len(got) > MAX_USERS:
             reached.cut[f"{len(got) - MAX_USERS} of {len(got)} users of chain {head}"] = None
         return got[:MAX_USERS]
-
-
-def path_to(node: Node) -> list[Edge]:
-    """The calls from a start of the walk to a node, by the way on which it was first met."""
-    found: list[Edge] = []
-    at: Node | None = node
-    while at is not None and at.reached is not None:
-        found.append(at.reached)
-        at = at.reached.caller
-    return found[::-1]
-
-

@@ -285,7 +285,7 @@ class Program:
         folder, base = posixpath.split(path)
         for user in self.names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:
-                for name, system in self.file(user).includes():
+                for name, system in self.file(user).includes:
                     if not system and posixpath.normpath(posixpath.join(folder, name)) == path:
                         return user
         return None
@@ -293,7 +293,7 @@ class Program:
     def _included(self, path: str, depth: int = 3) -> list[str]:
         found: list[str] = []
         folder = posixpath.dirname(path)
-        for name, system in self.file(path).includes():
+        for name, system in self.file(path).includes:
             if system:
                 continue
             target = posixpath.normpath(posixpath.join(folder, name))
@@ -329,7 +329,7 @@ class Program:
             folder = posixpath.dirname(path)
             arch = architecture(path)
             found: list[str] = []
-            for name, system in self.file(path).includes():
+            for name, system in self.file(path).includes:
                 wanted = [f"include/{name}", f"include/uapi/{name}"]
                 if arch is not None:
                     wanted[:0] = [f"arch/{arch}/include/{name}", f"arch/{arch}/include/uapi/{name}"]

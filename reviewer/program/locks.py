@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reviewer.parse.facts import AddressOf, Cast, Deref, Expr, Index, Member, Name
-from reviewer.program.models import Irq, Kind, Mode, Taken
+from reviewer.program.models import Kind, Mode, Taken
 from reviewer.program.structs import Frame
 
 SLEEPING: frozenset[Kind] = frozenset(
@@ -70,8 +70,6 @@ def lock_class(frame: Frame, lock: Expr) -> str:
         return lock_class(frame, lock.base)
     return ""
 
-
-CONTEXT_LOCKS: dict[str, Irq] = {"rcu": "atomic", "preempt": "atomic", "irq": "atomic", "bh": "atomic"}
 
 ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
 """Kinds that keep out only this CPU's own tasks and interrupts, or nobody."""

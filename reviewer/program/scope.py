@@ -47,10 +47,6 @@ class Definitions:
         word = _bytes(name)
         return self._files([word + b"(", word])
 
-    def files_defining_function(self, name: str) -> tuple[str, ...]:
-        """Files that define a function ``name``, sorted."""
-        return self._files([_bytes(name) + b"("])
-
     def files_defining_struct(self, name: str) -> tuple[str, ...]:
         """Files that define ``struct x`` or ``union x``, sorted."""
         word = _bytes(name)
