@@ -113,8 +113,7 @@ class CallerSearch:
 
     def prefetch(self, funcs: Iterable[Func]) -> None:
         """One search of the tree for the names of all these functions, rather than one for each."""
-        names = [f.name for f in funcs if f.key not in self._made and self._home(f) is None]
-        self.program.names.files_mentioning(dict.fromkeys(names))
+        self.program.files_calling([f for f in funcs if f.key not in self._made and self._home(f) is None])
 
     def of(self, func: Func) -> Callers:
         """The ways into ``func``."""
@@ -137,7 +136,7 @@ class CallerSearch:
         home = self._home(func)
         if home is not None:
             return list(home)
-        found = self.program.names.files_mentioning([func.name]).get(func.name, ())
+        found = self.program.files_calling([func])[func.name]
         top = func.path.split("/", 1)[0]
         near = (f for f in found if f.split("/", 1)[0] not in ASIDE or f.split("/", 1)[0] == top)
         return by_distance([f for f in near if reachable(func.path, f)], func.path)
@@ -426,9 +425,11 @@ class CallerSearch:
     def _calls_through(self, struct: str, slot: str, path: str) -> tuple[list[CallSite], str]:
         tag, _, home = struct.partition("@")
         word = tag.split(" ", 1)[1]
-        named = self.program.names.files_mentioning([word, slot])
-        files = [f for f in named.get(slot, ()) if f in set(named.get(word, ()))] if not home else [home]
-        files = by_distance([f for f in files if reachable(path, f)], path)
+        files = [home] if home else [f for f in self.program.names.files_with_tag(word) if reachable(path, f)]
+        if len(files) > MAX_FILES:
+            slots = set(self.program.names.files_mentioning([slot]).get(slot, ()))
+            files = [f for f in files if f in slots]
+        files = by_distance(files, path)
         cut = ""
         if len(files) > MAX_FILES:
             cut = f"calls through {tag}.{slot} in {len(files)} files"

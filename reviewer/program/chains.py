@@ -200,7 +200,7 @@ class Chains:
         if func.static and func.path.endswith(".c"):
             files = self.program.unit(func.path)  # no need to search the tree for the name
         else:
-            files = self.program.names.files_mentioning([func.name]).get(func.name, ())
+            files = self.program.files_calling([func])[func.name]
         files = tuple(f for f in files if f.split("/", 1)[0] not in ASIDE)
         self.program.load(files)
         for file in files:

@@ -33,6 +33,9 @@ from reviewer.program.models import Function as Model
 if TYPE_CHECKING:
     from reviewer.program.structs import Frame
 
+DRIVERS = frozenset({"drivers", "fs", "net", "sound", "security", "crypto"})
+"""Top folders of parts that know each other by headers of ``include/`` only."""
+
 GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """Where the allocation flags are defined: the first since 6.0, the second before."""
 
@@ -56,6 +59,7 @@ class Names(Protocol):
     def files_defining_struct(self, name: str) -> tuple[str, ...]: ...
     def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]: ...
+    def files_with_tag(self, name: str, under: str = "") -> tuple[str, ...]: ...
     def files_mentioning(
         self, names: Iterable[str], under: Sequence[str] = ()
     ) -> dict[str, tuple[str, ...]]: ...
@@ -465,20 +469,43 @@ class Program:
         return self._structs[key]
 
     def files_naming(self, name: str, path: str) -> tuple[str, ...]:
-        """Files in which the tag of ``struct T``, as ``path`` knows it, stands as a word.
+        """Files in which ``struct T``, as ``path`` knows it, stands.
 
-        A struct of a subsystem's own headers is looked for in that subsystem only, three folders deep: a search of the
-        whole tree takes over a second.
+        A struct of a subsystem's own headers is meant in that subsystem only, three folders deep: others may have the
+        same name.
         """
         tag, _, home = name.partition("@")
         word = tag.split(" ", 1)[-1]
         if home:
             return (home,)
         found = self.struct_at(tag, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
-        under: tuple[str, ...] = ()
+        under = ""
         if found is not None and not f"/{found[0]}".count("/include/") and found[0].count("/") >= 2:
-            under = ("/".join(posixpath.dirname(found[0]).split("/")[:3]),)
-        return self.names.files_mentioning([word], under).get(word, ())
+            under = "/".join(posixpath.dirname(found[0]).split("/")[:3])
+        return self.names.files_with_tag(word, under)
+
+    def files_calling(self, funcs: Iterable[Func]) -> dict[str, tuple[str, ...]]:
+        """For each function's name the files that may call it or take its address: those that have the word.
+
+        A driver's function that no header of ``include/`` declares is looked for in the driver's own folder, three
+        deep; the rest of the tree is searched once for all the others.
+        """
+        inner: dict[str, str] = {}
+        anywhere: list[str] = []
+        for func in funcs:
+            folder = "/".join(posixpath.dirname(func.path).split("/")[:3])
+            if folder.count("/") and folder.split("/", 1)[0] in DRIVERS:
+                inner[func.name] = folder
+            else:
+                anywhere.append(func.name)
+        found: dict[str, tuple[str, ...]] = {}
+        for name, files in self.names.files_mentioning(inner, ("include",)).items() if inner else ():
+            if files:
+                anywhere.append(name)
+            else:
+                found[name] = self.names.files_mentioning([name], (inner[name],))[name]
+        found.update(self.names.files_mentioning(anywhere))
+        return found
 
     def _struct(self, name: str, path: str) -> tuple[str, facts.StructDef] | None:
         name, _, home = name.partition("@")

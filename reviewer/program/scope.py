@@ -1,8 +1,7 @@
-"""Which files a question needs: who defines a name, who mentions it.
+"""Which files a question needs: who defines a name, who names a struct, who mentions a word.
 
-One search over the whole tree answers every "who defines" (see :mod:`reviewer.program.symbols`); it is kept
-in the store by the tree's identity, in pages, so that a look-up in a stored tree reads some kilobytes. Each
-"who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
+One search over the whole tree answers every "who defines", another every "who names a struct" (see
+:mod:`reviewer.program.symbols`); they are kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
 """
 
 from __future__ import annotations
@@ -11,13 +10,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
-from reviewer.program.symbols import PAGES, PATTERN, Pages, lookup, page_of, read_symbols
+from reviewer.program.postings import Postings
+from reviewer.program.symbols import PATTERN, TAGS, read_symbols, read_tags
 from reviewer.source.tree import SUFFIXES, Tree
 from reviewer.store import codec
 from reviewer.store.factstore import Store
-
-_KEPT_TREES = 6
-"""Trees whose names stay in the store: some 8 MB each, and every edit of a work tree makes another."""
 
 _KEPT_MENTIONS = 20_000
 
@@ -34,10 +31,10 @@ class Definitions:
     def __init__(self, tree: Tree, store: Store, dialect: Dialect | None = None) -> None:
         self.tree = tree
         self._store = store
-        self._dialect = dialect
-        self._paths: list[str] | None = None
-        self._pages: Pages = {}
-        self._whole = False
+        known = dialect if dialect is not None else load_dialect()
+        kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
+        self._symbols = Postings(tree, store, kind, lambda: read_symbols(tree, known))
+        self._tags = Postings(tree, store, codec.kind("tags", _TAGS_DIGEST), lambda: read_tags(tree))
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines
@@ -45,72 +42,32 @@ class Definitions:
     def files_defining(self, name: str) -> tuple[str, ...]:
         """Files that define a function or file-scope variable ``name`` (or a type by that name), sorted."""
         word = _bytes(name)
-        return self._files([word + b"(", word])
+        return self._symbols.files([word + b"(", word])
 
     def files_defining_struct(self, name: str) -> tuple[str, ...]:
         """Files that define ``struct x`` or ``union x``, sorted."""
         word = _bytes(name)
         # Where the brace is on the next line, a function's return type looks the same: second best.
-        return self._files([word + b"{"]) or self._files([word])
+        return self._symbols.files([word + b"{"]) or self._symbols.files([word])
 
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]:
         """Files with a line that looks like an enumerator ``NAME`` in capitals, sorted."""
-        return self._files([b"\t" + _bytes(name)])
+        return self._symbols.files([b"\t" + _bytes(name)])
 
     def files_defining_macro(self, name: str) -> tuple[str, ...]:
         """Files with a ``#define`` of ``name``, sorted; not those that define it as a mere number."""
         word = b"define " + _bytes(name)
-        return self._files([word + b"(", word])
+        return self._symbols.files([word + b"(", word])
 
-    def _files(self, keys: Iterable[bytes]) -> tuple[str, ...]:
-        numbers = {number for key in keys for number in lookup(self._page(page_of(key)), key)}
-        if not numbers:
-            return ()
-        paths = self._all_paths()
-        return tuple(sorted(paths[number] for number in numbers))
+    # --- who names a struct
 
-    def _page(self, number: int) -> bytes:
-        page = self._pages.get(number)
-        if page is None:
-            if not self._whole:
-                page = self._store.memo_get(self._kind("symbols"), f"{self.tree.identity()}/{number}")
-            if page is None:
-                self._build()
-                page = self._pages.get(number, b"")
-            self._pages[number] = page
-        return page
+    def files_with_tag(self, name: str, under: str = "") -> tuple[str, ...]:
+        """Files in which ``struct x`` or ``union x`` stands, sorted.
 
-    def _all_paths(self) -> list[str]:
-        if self._paths is None:
-            stored = self._store.memo_get(self._kind("symbols"), f"{self.tree.identity()}/paths")
-            if stored is None:
-                self._build()
-                assert self._paths is not None
-            else:
-                self._paths = stored.decode("utf-8", "surrogateescape").split("\0")
-        return self._paths
-
-    def _build(self) -> None:
-        """Search the tree, keep all pages."""
-        if self._whole:
-            return
-        self._paths, self._pages = read_symbols(self.tree, self._known_dialect())
-        self._whole = True
-        identity = self.tree.identity()
-        kind = self._kind("symbols")
-        rows = [(f"{identity}/{number}", page) for number, page in self._pages.items()]
-        paths = "\0".join(self._paths).encode("utf-8", "surrogateescape")
-        # All in one transaction: a reader sees a tree's pages and paths of one search, or none.
-        self._store.put_many(kind, [*rows, (f"{identity}/paths", paths)])
-        self._store.forget(kind, _KEPT_TREES * (PAGES + 1))
-
-    def _kind(self, what: str) -> str:
-        return codec.kind(what, f"{_PATTERN_DIGEST}{self._known_dialect().digest}")
-
-    def _known_dialect(self) -> Dialect:
-        if self._dialect is None:
-            self._dialect = load_dialect()
-        return self._dialect
+        :param under: a folder to stay in.
+        """
+        found = self._tags.files([_bytes(name)])
+        return tuple(f for f in found if f.startswith(under + "/")) if under else found
 
     # --- who mentions
 
@@ -155,6 +112,8 @@ class Definitions:
 _MENTIONS = "mentions"
 
 _PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
+
+_TAGS_DIGEST = hashlib.sha256(TAGS.encode()).hexdigest()[:8]
 
 
 def _bytes(name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What each file of a tree defines, by one ``git grep`` over lines that can define something.
+"""What each file of a tree defines, by one ``git grep`` over lines that can define something; and which files name a struct.
 
 The expression prints only the name with what tells its kind, so that a whole kernel comes down to some 30 MB:
 
@@ -49,6 +49,9 @@ _ALTERNATIVES = (
 
 PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
 
+TAGS = r"\b(?:struct|union)[ \t]++\K[a-zA-Z_]\w*+"
+"""Every use of a struct's or union's tag. One search for all of them costs as much as three for one of them."""
+
 PAGES = 1024
 """Pieces that names are spread over, some 30 kB each: one is read to look one name up."""
 
@@ -63,33 +66,12 @@ def page_of(key: bytes) -> int:
     return crc32(key) % PAGES
 
 
-def read_symbols(tree: Tree, dialect: Dialect, under: Sequence[str] = ()) -> tuple[list[str], Pages]:
-    """(paths, pages) of the tree, or of the files or folders ``under``.
+def read_symbols(tree: Tree, dialect: Dialect) -> tuple[list[str], Pages]:
+    """(paths, pages) of what the files of the tree define.
 
     :raises GitFailed: git can not search at all
     """
-    while True:
-        before = len(tree.skipped)
-        try:
-            return _read(tree, dialect, under)
-        except GitFailed:
-            if len(tree.skipped) == before:
-                raise
-
-
-def _read(tree: Tree, dialect: Dialect, under: Sequence[str]) -> tuple[list[str], Pages]:
-    paths: list[str] = []
-    found: defaultdict[bytes, bytes] = defaultdict(bytes)
-    for block in tree.grep_blocks(["-o", "-h", "-P"], [PATTERN], under):
-        for group in block.split(b"\n\n"):
-            name, *keys = group.split(b"\n")
-            path = tree.text_path(name)
-            if path is None:
-                continue
-            number = b"%d," % len(paths)
-            paths.append(path)
-            for key in set(keys):
-                found[key] += number
+    paths, found = _found(tree, PATTERN)
     lists: list[list[bytes]] = [[] for _ in range(PAGES)]
     for key, numbers in found.items():
         # Most keys are as they should be: no blank, and no parenthesis but the last.
@@ -101,7 +83,50 @@ def _read(tree: Tree, dialect: Dialect, under: Sequence[str]) -> tuple[list[str]
         else:
             for word in _keys(key, dialect):
                 lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
-    return paths, {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
+    return paths, _paged(lists)
+
+
+def read_tags(tree: Tree) -> tuple[list[str], Pages]:
+    """(paths, pages) of the files in which the words ``struct x`` or ``union x`` stand, by ``x``.
+
+    :raises GitFailed: git can not search at all
+    """
+    paths, found = _found(tree, TAGS)
+    lists: list[list[bytes]] = [[] for _ in range(PAGES)]
+    for key, numbers in found.items():
+        lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
+    return paths, _paged(lists)
+
+
+def _paged(lists: list[list[bytes]]) -> Pages:
+    return {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
+
+
+def _found(tree: Tree, pattern: str) -> tuple[list[str], dict[bytes, bytes]]:
+    """(paths, for each text that the pattern finds the numbers of its files)."""
+    while True:
+        before = len(tree.skipped)
+        try:
+            return _searched(tree, pattern)
+        except GitFailed:
+            if len(tree.skipped) == before:
+                raise
+
+
+def _searched(tree: Tree, pattern: str) -> tuple[list[str], dict[bytes, bytes]]:
+    paths: list[str] = []
+    found: defaultdict[bytes, bytes] = defaultdict(bytes)
+    for block in tree.grep_blocks(["-o", "-h", "-P"], [pattern]):
+        for group in block.split(b"\n\n"):
+            name, *keys = group.split(b"\n")
+            path = tree.text_path(name)
+            if path is None:
+                continue
+            number = b"%d," % len(paths)
+            paths.append(path)
+            for key in set(keys):
+                found[key] += number
+    return paths, found
 
 
 def _keys(key: bytes, dialect: Dialect) -> Iterator[bytes]:
