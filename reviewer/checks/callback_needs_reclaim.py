@@ -17,6 +17,7 @@ from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside
 from reviewer.checks.registry import check
 from reviewer.parse.facts import Const, Member
 from reviewer.program.link import Func
+from reviewer.program.locks import Hold
 from reviewer.program.objects import short
 from reviewer.program.reach import Leaf, Search
 
@@ -90,14 +91,13 @@ def mask_text(analysis: Analysis, leaf: Leaf) -> str:
 def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holders) -> Iterator[Finding]:
     """Locks that the callback waits for and that others hold over such an allocation."""
     outer = inside(callback)
-    done: set[str] = set()
+    waited: dict[str, tuple[Leaf, Hold]] = {}
     for leaf in sorted((x for x in search.leaves if x.kind == "acquire"), key=lambda x: x.rank):
         lock = leaf.lock
-        if lock is None or lock.taken == "trylock" or not lock.name or lock.name in done:
-            continue
-        if any(h.name == lock.name for h in outer):
-            continue
-        done.add(lock.name)
+        if lock is not None and lock.taken != "trylock" and lock.name and all(h.name != lock.name for h in outer):
+            waited.setdefault(lock.name, (leaf, lock))
+    holders.prepare(waited, callback.func.path)
+    for leaf, lock in waited.values():
         found = holders.allocating(lock.name, callback.func.path, frozenset(search.functions))
         if found is None:
             continue

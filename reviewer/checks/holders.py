@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
@@ -48,6 +48,23 @@ class Holders:
             self._found[name] = best
         return self._found[name]
 
+    def prepare(self, names: Iterable[str], near: str) -> None:
+        """Look for the users of all these locks at once, rather than for each when its turn comes."""
+        words: dict[str, list[str]] = {}
+        for name in names:
+            if name not in self._found and "/" not in name and "@" not in name:
+                word, folder = self._sought(name, near)
+                words.setdefault(folder, []).append(word)
+        for folder, all_of_it in words.items():
+            self.analysis.program.names.files_mentioning(all_of_it, (folder,) if folder else ())
+
+    def _sought(self, name: str, near: str) -> tuple[str, str]:
+        """The word by which a lock's users are found, and the folder to stay in ("" for the whole tree)."""
+        if name.startswith(("struct ", "union ")):
+            tag = name.partition(".")[0]
+            return tag.split(" ", 1)[1], self.analysis.program.struct_home(tag, near)
+        return short(name).rpartition(".")[2], ""
+
     @staticmethod
     def _rank(func: Func, leaf: Leaf, waiter: frozenset[str]) -> tuple[bool, int, int, str]:
         return func.key in waiter, *leaf.rank
@@ -55,7 +72,7 @@ class Holders:
     def _candidates(self, name: str, near: str) -> Iterator[Func]:
         program = self.analysis.program
         word = short(name).rpartition(".")[2]
-        files = self._files(name, word, near)
+        files = self._files(name, near)
         program.load(files)
         takers: list[Func] = []
         for file in files:
@@ -75,14 +92,14 @@ class Holders:
         model = self.analysis.program.models.functions.get(callee)
         return (model is not None and bool(model.takes)) or callee in ("guard", "scoped_guard")
 
-    def _files(self, name: str, word: str, near: str) -> list[str]:
-        names = self.analysis.program.names
+    def _files(self, name: str, near: str) -> list[str]:
         if "/" in name:
             return list(self.analysis.program.unit(name.rpartition(":")[0]))
-        if name.startswith(("struct ", "union ")):
+        if "@" in name:
             found = self.analysis.program.files_naming(name.partition(".")[0], near)
         else:
-            found = names.files_mentioning([word]).get(word, ())
+            sought, home = self._sought(name, near)
+            found = self.analysis.program.names.files_mentioning([sought], (home,) if home else ())[sought]
         folder = posixpath.dirname(near)
         found = tuple(f for f in found if f.split("/", 1)[0] not in ASIDE)
         return sorted(found, key=lambda f: (not f.startswith(folder), f))[:MAX_FILES]

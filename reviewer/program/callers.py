@@ -425,11 +425,9 @@ class CallerSearch:
     def _calls_through(self, struct: str, slot: str, path: str) -> tuple[list[CallSite], str]:
         tag, _, home = struct.partition("@")
         word = tag.split(" ", 1)[1]
-        files = [home] if home else [f for f in self.program.names.files_with_tag(word) if reachable(path, f)]
-        if len(files) > MAX_FILES:
-            slots = set(self.program.names.files_mentioning([slot]).get(slot, ()))
-            files = [f for f in files if f in slots]
-        files = by_distance(files, path)
+        named = self.program.names.files_mentioning([word, slot])
+        files = [f for f in named.get(slot, ()) if f in set(named.get(word, ()))] if not home else [home]
+        files = by_distance([f for f in files if reachable(path, f)], path)
         cut = ""
         if len(files) > MAX_FILES:
             cut = f"calls through {tag}.{slot} in {len(files)} files"

@@ -17,9 +17,12 @@ from reviewer.program.structs import Frame, at_home
 MAX_TARGETS = 16
 """Targets of one table entry that are followed with confidence; beyond it the call says nothing for certain."""
 
-MAX_FILES = 120
-"""Files that name a table's struct type and are read in search of its targets. A type that more files name
+MAX_FILES = 60
+"""Files with a table of a struct type that are read in search of its targets. A type of which more files have one
 (``file_operations``) is looked up in the caller's folder only."""
+
+MAX_ASSIGNING = 60
+"""Files that assign a function to a member of a name; beyond it the nearest count, and those that have a table as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +145,33 @@ class Calls:
         return got
 
     def _crowded(self, struct: str, path: str) -> bool:
-        return len(self.program.files_naming(struct, path)) > MAX_FILES
+        return len(self.program.files_initialising(struct, path)) > MAX_FILES
 
     def _entries(self, struct: str, field: str, path: str) -> Iterator[tuple[str, Func]]:
-        files = [f for f in self.program.files_naming(struct, path) if f.endswith((".c", ".h"))]
+        initialising = self.program.files_initialising(struct, path)
+        assigning = self.program.files_assigning(struct, field, path)
         if self._crowded(struct, path):
-            folder = posixpath.dirname(path)
-            files = [f for f in files if f == path or f.startswith(folder + "/")]
+            initialising, assigning = (self._near(files, path) for files in (initialising, assigning))
+        elif len(assigning) > MAX_ASSIGNING:
+            known = {*initialising, *self._near(assigning, path)}
+            assigning = tuple(f for f in assigning if f in known)
+        self.program.load((*initialising, *assigning))
         needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
-        # A macro may name the field in one file and be used in another, so headers count through their macros.
-        self.program.load(files)
-        files = [f for f in files if needle.search(self.program.text(f))]
-        for file in files:
+        tag = struct.partition("@")[0].split(" ", 1)[1].encode()
+        assigns = {f for f in assigning if tag in self.program.text(f)}
+        for file in sorted({f for f in initialising if needle.search(self.program.text(f))} | assigns):
             for name in self._initialised(file, struct, field):
                 for func in self._function(name, file):
                     yield file, func
             for name in self._assigned(file, struct, field):
                 for func in self._function(name, file):
                     yield file, func
+
+    @staticmethod
+    def _near(files: tuple[str, ...], path: str) -> tuple[str, ...]:
+        """Those of a file's own folder and below."""
+        folder = posixpath.dirname(path)
+        return tuple(f for f in files if f == path or f.startswith(folder + "/"))
 
     def _function(self, name: str, path: str) -> tuple[Func, ...]:
         own = self.program.functions(path, name)

@@ -76,15 +76,21 @@ class Chains:
     def heads(self, wanted: str | None = None) -> list[NotifierChain]:
         """Chains whose head is defined at file scope or initialised at run time; all, or those named ``wanted``."""
         found: dict[str, NotifierChain] = {}
-        words = [wanted.rpartition(":")[2].rpartition(".")[2]] if wanted is not None else [*self.makers, *self.tags]
-        names = self.program.names.files_mentioning(words)
-        files = sorted({f for paths in names.values() for f in paths if f.split("/", 1)[0] not in ASIDE})
+        names: Iterable[str] = self._defining(wanted) if wanted is not None else ()
+        if not names:
+            words = [wanted.rpartition(".")[2]] if wanted is not None else [*self.makers, *self.tags]
+            names = [f for paths in self.program.names.files_mentioning(words).values() for f in paths]
+        files = sorted({f for f in names if f.split("/", 1)[0] not in ASIDE})
         self.program.load(files)
         for file in files:
             for chain in self._heads_in(file):
                 if wanted is None or wanted in (chain.short, chain.head):
                     found.setdefault(chain.head, chain)
         return list(found.values())
+
+    def _defining(self, wanted: str) -> tuple[str, ...]:
+        """Files that define a head at file scope by that name."""
+        return self.program.names.files_defining(wanted.rpartition(":")[2]) if "." not in wanted.rpartition("/")[2] else ()
 
     def _heads_in(self, path: str) -> Iterator[NotifierChain]:
         file = self.program.file(path)
@@ -110,21 +116,25 @@ class Chains:
 
     def complete(self, chains: Iterable[NotifierChain]) -> None:
         """Fill in the callers and users of the chains."""
+        chains = list(chains)
+        registered: list[list[ChainSite]] = []
         for chain in chains:
             chain.calls = list(self._sites(chain, self.callers))
-            chain.users = list(self._users(chain))
+            registered.append(list(self._sites(chain, self.registrars)))
+        # Whoever calls the chains and whoever registers by a wrapper is asked for next: one search for all.
+        self.program.files_calling([s.func for sites in (*registered, *(c.calls for c in chains)) for s in sites])
+        for chain, sites in zip(chains, registered, strict=True):
+            chain.users = list(self._users(chain, sites))
 
     def calls_of(self, chain: NotifierChain) -> list[ChainSite]:
         """Where the chain is called; its users are not looked for."""
         return list(self._sites(chain, self.callers))
 
     def _files_of(self, chain: NotifierChain) -> tuple[str, ...]:
-        files = self.program.names.files_mentioning([chain.short.rpartition(".")[2]])
-        found = next(iter(files.values()), ())
         if chain.head.startswith(f"{chain.file}:"):
-            unit = set(self.program.unit(chain.file)) | {chain.file}
-            return tuple(f for f in found if f in unit)
-        return found
+            return tuple(sorted({chain.file, *self.program.unit(chain.file)}))
+        files = self.program.names.files_mentioning([chain.short.rpartition(".")[2]])
+        return next(iter(files.values()), ())
 
     def _sites(
         self, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
@@ -161,11 +171,11 @@ class Chains:
         """The chain that an argument means, named as a lock class; "" if it is a parameter or unknown."""
         return lock_class(frame, values.deref(arg) if address else arg)
 
-    def _users(self, chain: NotifierChain) -> Iterator[ChainUser]:
-        """Registrations, straight or through wrappers."""
+    def _users(self, chain: NotifierChain, sites: list[ChainSite]) -> Iterator[ChainUser]:
+        """Users by the registrations ``sites``, straight or through wrappers."""
         seen: set[tuple[str, int]] = set()
         todo: list[tuple[ChainSite, int, int]] = []
-        for site in self._sites(chain, self.registrars):
+        for site in sites:
             callee = site.call.callee
             assert isinstance(callee, Name)
             todo.append((site, self.registrars[callee.id].block, 0))

@@ -59,7 +59,8 @@ class Names(Protocol):
     def files_defining_struct(self, name: str) -> tuple[str, ...]: ...
     def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]: ...
-    def files_with_tag(self, name: str, under: str = "") -> tuple[str, ...]: ...
+    def files_initialising(self, tag: str) -> tuple[str, ...]: ...
+    def files_assigning(self, member: str) -> tuple[str, ...]: ...
     def files_mentioning(
         self, names: Iterable[str], under: Sequence[str] = ()
     ) -> dict[str, tuple[str, ...]]: ...
@@ -468,21 +469,43 @@ class Program:
             self._structs[key] = self._struct(name, path)
         return self._structs[key]
 
-    def files_naming(self, name: str, path: str) -> tuple[str, ...]:
-        """Files in which ``struct T``, as ``path`` knows it, stands.
+    def struct_home(self, name: str, path: str) -> str:
+        """The folder in which ``struct T``, as ``path`` knows it, is at home; "" for the whole tree.
 
-        A struct of a subsystem's own headers is meant in that subsystem only, three folders deep: others may have the
-        same name.
+        A struct of a subsystem's own headers is meant in that subsystem only, three folders deep: others may have one
+        of the same name.
         """
+        found = self.struct_at(name, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
+        if found is not None and not f"/{found[0]}".count("/include/") and found[0].count("/") >= 2:
+            return "/".join(posixpath.dirname(found[0]).split("/")[:3])
+        return ""
+
+    def files_naming(self, name: str, path: str) -> tuple[str, ...]:
+        """Files in which the tag of ``struct T``, as ``path`` knows it, stands as a word."""
         tag, _, home = name.partition("@")
         word = tag.split(" ", 1)[-1]
         if home:
             return (home,)
-        found = self.struct_at(tag, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
-        under = ""
-        if found is not None and not f"/{found[0]}".count("/include/") and found[0].count("/") >= 2:
-            under = "/".join(posixpath.dirname(found[0]).split("/")[:3])
-        return self.names.files_with_tag(word, under)
+        under = self.struct_home(tag, path)
+        return self.names.files_mentioning([word], (under,) if under else ()).get(word, ())
+
+    def files_initialising(self, name: str, path: str) -> tuple[str, ...]:
+        """Files with an initialised object of ``struct T``, as ``path`` knows it."""
+        tag, _, home = name.partition("@")
+        if home:
+            return (home,)
+        return self._within(self.names.files_initialising(tag.split(" ", 1)[-1]), self.struct_home(tag, path))
+
+    def files_assigning(self, name: str, member: str, path: str) -> tuple[str, ...]:
+        """Files that assign what may be a function to a member of that name, where ``struct T`` is known."""
+        tag, _, home = name.partition("@")
+        if home:
+            return (home,)
+        return self._within(self.names.files_assigning(member), self.struct_home(tag, path))
+
+    @staticmethod
+    def _within(files: tuple[str, ...], folder: str) -> tuple[str, ...]:
+        return tuple(f for f in files if f.startswith(folder + "/")) if folder else files
 
     def files_calling(self, funcs: Iterable[Func]) -> dict[str, tuple[str, ...]]:
         """For each function's name the files that may call it or take its address: those that have the word.

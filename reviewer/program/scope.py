@@ -1,7 +1,7 @@
-"""Which files a question needs: who defines a name, who names a struct, who mentions a word.
+"""Which files a question needs: who defines a name, who fills a function table, who mentions a word.
 
-One search over the whole tree answers every "who defines", another every "who names a struct" (see
-:mod:`reviewer.program.symbols`); they are kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
+One search over the whole tree answers every "who defines" and "who fills" (see :mod:`reviewer.program.symbols`); it is
+kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.postings import Postings
-from reviewer.program.symbols import PATTERN, TAGS, read_symbols, read_tags
+from reviewer.program.symbols import PATTERN, read_symbols
 from reviewer.source.tree import SUFFIXES, Tree
 from reviewer.store import codec
 from reviewer.store.factstore import Store
@@ -34,7 +34,6 @@ class Definitions:
         known = dialect if dialect is not None else load_dialect()
         kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
         self._symbols = Postings(tree, store, kind, lambda: read_symbols(tree, known))
-        self._tags = Postings(tree, store, codec.kind("tags", _TAGS_DIGEST), lambda: read_tags(tree))
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines
@@ -59,15 +58,13 @@ class Definitions:
         word = b"define " + _bytes(name)
         return self._symbols.files([word + b"(", word])
 
-    # --- who names a struct
+    def files_initialising(self, tag: str) -> tuple[str, ...]:
+        """Files with an initialiser of a ``struct x`` object, sorted."""
+        return self._symbols.files([b"=" + _bytes(tag)])
 
-    def files_with_tag(self, name: str, under: str = "") -> tuple[str, ...]:
-        """Files in which ``struct x`` or ``union x`` stands, sorted.
-
-        :param under: a folder to stay in.
-        """
-        found = self._tags.files([_bytes(name)])
-        return tuple(f for f in found if f.startswith(under + "/")) if under else found
+    def files_assigning(self, member: str) -> tuple[str, ...]:
+        """Files that assign what may be a function to a member of that name, sorted."""
+        return self._symbols.files([b">" + _bytes(member)])
 
     # --- who mentions
 
@@ -112,8 +109,6 @@ class Definitions:
 _MENTIONS = "mentions"
 
 _PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
-
-_TAGS_DIGEST = hashlib.sha256(TAGS.encode()).hexdigest()[:8]
 
 
 def _bytes(name: str) -> bytes:

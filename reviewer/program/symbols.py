@@ -1,4 +1,4 @@
-"""What each file of a tree defines, by one ``git grep`` over lines that can define something; and which files name a struct.
+"""What each file of a tree defines, by one ``git grep`` over lines that can define something.
 
 The expression prints only the name with what tells its kind, so that a whole kernel comes down to some 30 MB:
 
@@ -9,6 +9,8 @@ The expression prints only the name with what tells its kind, so that a whole ke
 ``struct x {``        a struct or union, also one inside another; without ``{`` the brace is on the next line
 TAB ``NAME``          an enumerator, or a line of an initialiser that looks like one
 ``define name(``      a macro; ``define name`` without arguments, unless its value begins with a digit
+``struct x name``     an object with an initialiser, at file scope or in a function
+``>field``            an assignment to a member, of something that may be a function's name (``.field`` for ``p.field``)
 ====================  =====================================================================
 
 Too much is found now and then (prose in a comment, a prototype over two lines); that costs a look at a file
@@ -34,9 +36,16 @@ _NO_PROTOTYPE = r"(?![^{\n]*;[ \t\r]*(?:/[*/].*)?$)"
 
 _NO_DECLARATION = r"(?!extern\b|typedef\b|return\b|goto\b|MODULE_|EXPORT_|(?:struct|union|enum)[ \t]+\w+;)"
 
+_ARROW = r"(?:-(?=>)|(?=\.))"
+
+_OWNERS = rf"[a-zA-Z_(*][\w()*]*+(?:\[[^]\n]*+\])*+{_ARROW}(?:[>.][\w()]++(?:\[[^]\n]*+\])*+{_ARROW})*"
+"""What stands before the last member of an access path: ``p->a[i].b-`` of ``p->a[i].b->c``."""
+
 _ALTERNATIVES = (
     r"[ \t]*+#[ \t]*+\Kdefine[ \t]++\w++(?:\(|(?=[ \t]++(?:[^\d(\s-]|\([^\d-])))",
     r"[ \t]*+(?:typedef[ \t]+|static[ \t]+|const[ \t]+)*+\K(?:struct|union)[ \t]++\w++(?:[ \t]*+(?:__\w+[ \t]*+)*+\{|$)",
+    r"[ \t]*+(?:(?:static|const|__\w+)[ \t]+)*+\Kstruct[ \t]++\w++[ \t]++(?:const[ \t]++)?\w++(?=[^\n;,()={]*+=[ \t]*+(?:\{|[A-Z]|$))",
+    rf"[ \t]++{_OWNERS}\K[>.]\w+(?=[ \t]*+=[ \t]*+&?[a-zA-Z_]\w*_\w*[ \t]*+[;?])",
     r"[ \t]++[A-Z][A-Z0-9_]++(?=(?:[ \t]*+=[^=;{}()\n]*+(?:\([^;{}()\n]*+\)[^;{}()\n]*+)*+)?,?[ \t\r]*+(?:/[*/].*)?$)",
     r"typedef[ \t]++[^;{(\n]*[ \t*]\K\w++(?=(?:\[[^];\n]*+\])*+;)",
     r"\}[ \t]*+(?:__\w+(?:\([^\n]*?\)+)?[ \t]+)*+\*?\K(?!_)\w++(?=[ \t]*+(?:[\[=;,]|__))",
@@ -48,9 +57,6 @@ _ALTERNATIVES = (
 """Possessive (``*+``) throughout: without it the search costs twice as much."""
 
 PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
-
-TAGS = r"\b(?:struct|union)[ \t]++\K[a-zA-Z_]\w*+"
-"""Every use of a struct's or union's tag. One search for all of them costs as much as three for one of them."""
 
 PAGES = 1024
 """Pieces that names are spread over, some 30 kB each: one is read to look one name up."""
@@ -71,52 +77,39 @@ def read_symbols(tree: Tree, dialect: Dialect) -> tuple[list[str], Pages]:
 
     :raises GitFailed: git can not search at all
     """
-    paths, found = _found(tree, PATTERN)
+    paths, found = _found(tree)
     lists: list[list[bytes]] = [[] for _ in range(PAGES)]
     for key, numbers in found.items():
         # Most keys are as they should be: no blank, and no parenthesis but the last.
         if key[:1] in (b" ", b"\t"):
             key = b"\t" + key.strip()
             lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
+        elif key[:1] == b".":
+            key = b">" + key[1:]
+            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
         elif b" " not in key and b"\t" not in key and b"(" not in key[:-1]:
             lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
         else:
             for word in _keys(key, dialect):
                 lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
-    return paths, _paged(lists)
+    return paths, {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
 
 
-def read_tags(tree: Tree) -> tuple[list[str], Pages]:
-    """(paths, pages) of the files in which the words ``struct x`` or ``union x`` stand, by ``x``.
-
-    :raises GitFailed: git can not search at all
-    """
-    paths, found = _found(tree, TAGS)
-    lists: list[list[bytes]] = [[] for _ in range(PAGES)]
-    for key, numbers in found.items():
-        lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
-    return paths, _paged(lists)
-
-
-def _paged(lists: list[list[bytes]]) -> Pages:
-    return {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
-
-
-def _found(tree: Tree, pattern: str) -> tuple[list[str], dict[bytes, bytes]]:
-    """(paths, for each text that the pattern finds the numbers of its files)."""
+def _found(tree: Tree) -> tuple[list[str], dict[bytes, bytes]]:
+    """(paths, for each text that the search finds the numbers of its files)."""
     while True:
         before = len(tree.skipped)
         try:
-            return _searched(tree, pattern)
+            return _searched(tree)
         except GitFailed:
             if len(tree.skipped) == before:
                 raise
 
 
-def _searched(tree: Tree, pattern: str) -> tuple[list[str], dict[bytes, bytes]]:
+def _searched(tree: Tree) -> tuple[list[str], dict[bytes, bytes]]:
     paths: list[str] = []
     found: defaultdict[bytes, bytes] = defaultdict(bytes)
-    for block in tree.grep_blocks(["-o", "-h", "-P"], [pattern]):
+    for block in tree.grep_blocks(["-o", "-h", "-P"], [PATTERN]):
         for group in block.split(b"\n\n"):
             name, *keys = group.split(b"\n")
             path = tree.text_path(name)
@@ -132,7 +125,10 @@ def _searched(tree: Tree, pattern: str) -> tuple[list[str], dict[bytes, bytes]]:
 def _keys(key: bytes, dialect: Dialect) -> Iterator[bytes]:
     """Keys under which a name is looked up."""
     words = key.split()
-    if words[0] in (b"struct", b"union"):
+    if words[0] == b"struct" and len(words) > 2 and not key.endswith((b"{", b"(")):
+        yield b"=" + words[1]
+        yield words[-1]
+    elif words[0] in (b"struct", b"union"):
         brace = key.endswith(b"{")
         yield words[0] + b" " + words[1].rstrip(b"{") + (b"{" if brace else b"")
     elif words[0] == b"define":

@@ -79,7 +79,7 @@ def _structs(program: Program, struct: str) -> Iterator[tuple[str, StructDef]]:
     """The definitions of a struct: those of headers by the index of definitions, else by who names it."""
     tag = struct.split(" ", 1)[1]
     files = program.names.files_defining_struct(tag)
-    for file in files or program.names.files_with_tag(tag)[:MAX_FILES]:
+    for file in files or program.names.files_mentioning([tag]).get(tag, ())[:MAX_FILES]:
         found = program.file(file).struct(struct)
         if found is not None and found.fields:
             yield file, found
@@ -138,8 +138,8 @@ def _candidates(program: Program, lock: str, result: Takers) -> Iterator[Func]:
     word = lock.rpartition(":")[2].rpartition(".")[2]
     if lock.startswith(("struct ", "union ")):
         tag = lock.split(" ", 1)[1].partition(".")[0]
-        tagged = set(program.names.files_with_tag(tag))
-        files = [f for f in program.names.files_mentioning([word]).get(word, ()) if f in tagged]
+        named = program.names.files_mentioning([tag, word])
+        files = [f for f in named.get(word, ()) if f in set(named.get(tag, ()))]
     elif "/" in lock:
         files = list(program.unit(lock.rpartition(":")[0]))
     else:
