@@ -63,7 +63,7 @@ class Holders:
         if name.startswith(("struct ", "union ")):
             tag = name.partition(".")[0]
             return tag.split(" ", 1)[1], self.analysis.program.struct_home(tag, near)
-        return short(name).rpartition(".")[2], ""
+        return short(name).partition(".")[0], ""  # the variable, whose member the lock may be
 
     @staticmethod
     def _rank(func: Func, leaf: Leaf, waiter: frozenset[str]) -> tuple[bool, int, int, str]:

@@ -35,7 +35,7 @@ def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanReque
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     dialect = load_dialect()
 
-    return Program(tree, Definitions(tree, store), StoredBodies(store, dialect), models, dialect)
+    return Program(tree, Definitions(tree, store, dialect, request.jobs), StoredBodies(store, dialect), models, dialect)
 
 
 def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:

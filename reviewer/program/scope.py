@@ -25,15 +25,15 @@ _WORDS_AT_ONCE = 200
 class Definitions:
     """Names of one tree.
 
-    :param store: what has been found is kept there by :meth:`Tree.identity`.
+    :param store: what has been found is kept there by :meth:`Tree.identity`. :param jobs: processes to search with.
     """
 
-    def __init__(self, tree: Tree, store: Store, dialect: Dialect | None = None) -> None:
+    def __init__(self, tree: Tree, store: Store, dialect: Dialect | None = None, jobs: int = 1) -> None:
         self.tree = tree
         self._store = store
         known = dialect if dialect is not None else load_dialect()
         kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
-        self._symbols = Postings(tree, store, kind, lambda: read_symbols(tree, known))
+        self._symbols = Postings(tree, store, kind, lambda: read_symbols(tree, known, jobs))
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines

@@ -20,9 +20,11 @@ describe registers have a million of them.
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from zlib import crc32
 
 from reviewer.parse.dialect import Dialect
@@ -72,50 +74,123 @@ def page_of(key: bytes) -> int:
     return crc32(key) % PAGES
 
 
-def read_symbols(tree: Tree, dialect: Dialect) -> tuple[list[str], Pages]:
-    """(paths, pages) of what the files of the tree define.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a tree, searched by itself: files in the folders ``under``, those in ``apart`` left out."""
+
+    under: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+
+    def covers(self, path: str) -> bool:
+        """Whether a file is of this part."""
+        inside = not self.under or path.startswith(tuple(f"{folder}/" for folder in self.under))
+        return inside and not path.startswith(tuple(f"{folder}/" for folder in self.apart))
+
+
+WHOLE = Part()
+
+_LARGE = ("drivers/gpu", "drivers/net")
+
+PARTS = (Part(_LARGE), Part(("drivers",), _LARGE), Part((), ("drivers", "arch", "include")), Part(("arch", "include")))
+"""Of a kernel, a quarter of the work each, so that several processes end together."""
+
+
+@dataclass(slots=True)
+class Symbols:
+    """What the files of a part of a tree define. ``skipped``: (path, reason) of those that could not be read."""
+
+    paths: list[str]
+    pages: Pages
+    skipped: list[tuple[str, str]]
+
+
+def read_symbols(tree: Tree, dialect: Dialect, jobs: int = 1) -> tuple[list[str], Pages]:
+    """(paths, pages) of what the files of the tree define. Of several parts of a tree the numbers of paths follow on.
 
     :raises GitFailed: git can not search at all
     """
-    paths, found = _found(tree)
+    if jobs < 2:
+        whole = read_part(tree, dialect, WHOLE, 0)
+        return whole.paths, whole.pages
+    starts = [0]
+    for part in PARTS[:-1]:
+        starts.append(starts[-1] + sum(part.covers(path) for path in tree.paths()))
+    with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS))) as pool:
+        waiting = [pool.apply_async(_part, (tree, dialect, p, start)) for p, start in zip(PARTS, starts, strict=True)]
+        found = [w.get() for w in waiting]
+    paths: list[str] = []
+    pages: Pages = dict.fromkeys(range(PAGES), b"\n")
+    for symbols, start in zip(found, starts, strict=True):
+        if symbols is None:
+            return read_symbols(tree, dialect)  # which says what is wrong
+        for path, reason in symbols.skipped:
+            tree.note_skipped(path, reason)
+        paths += [""] * (start - len(paths))
+        paths += symbols.paths
+        for number, page in symbols.pages.items():
+            pages[number] += page[1:]
+    return paths, pages
+
+
+def _part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols | None:
+    """Of a worker process; None if git fails."""
+    try:
+        return read_part(tree, dialect, part, first)
+    except GitFailed:
+        return None
+
+
+def read_part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols:
+    """What the files of a part define; its paths are numbered from ``first`` on.
+
+    :raises GitFailed: git can not search at all
+    """
+    known = len(tree.skipped)
+    paths, found = _found(tree, part, first)
     lists: list[list[bytes]] = [[] for _ in range(PAGES)]
     for key, numbers in found.items():
         # Most keys are as they should be: no blank, and no parenthesis but the last.
-        if key[:1] in (b" ", b"\t"):
+        if b" " not in key and b"\t" not in key:
+            if key[:1] == b".":
+                key = b">" + key[1:]
+            elif b"(" in key[:-1]:
+                for word in _declared(key, dialect):
+                    lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
+                continue
+        elif key[:7] == b"define " and b"\t" not in key:
+            key = b"define " + key[7:].lstrip()
+        elif key[:1] in (b" ", b"\t"):
             key = b"\t" + key.strip()
-            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
-        elif key[:1] == b".":
-            key = b">" + key[1:]
-            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
-        elif b" " not in key and b"\t" not in key and b"(" not in key[:-1]:
-            lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
         else:
             for word in _keys(key, dialect):
                 lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
-    return paths, {number: b"\n" + b"\n".join(lines) + b"\n" for number, lines in enumerate(lists)}
+            continue
+        lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
+    pages = {number: b"\n" + b"\n".join(lines) + b"\n" * bool(lines) for number, lines in enumerate(lists)}
+    return Symbols(paths, pages, tree.skipped[known:])
 
 
-def _found(tree: Tree) -> tuple[list[str], dict[bytes, bytes]]:
+def _found(tree: Tree, part: Part, first: int) -> tuple[list[str], dict[bytes, bytes]]:
     """(paths, for each text that the search finds the numbers of its files)."""
     while True:
         before = len(tree.skipped)
         try:
-            return _searched(tree)
+            return _searched(tree, part, first)
         except GitFailed:
             if len(tree.skipped) == before:
                 raise
 
 
-def _searched(tree: Tree) -> tuple[list[str], dict[bytes, bytes]]:
+def _searched(tree: Tree, part: Part, first: int) -> tuple[list[str], dict[bytes, bytes]]:
     paths: list[str] = []
     found: defaultdict[bytes, bytes] = defaultdict(bytes)
-    for block in tree.grep_blocks(["-o", "-h", "-P"], [PATTERN]):
+    for block in tree.grep_blocks(["-o", "-h", "-P"], [PATTERN], part.under, part.apart):
         for group in block.split(b"\n\n"):
             name, *keys = group.split(b"\n")
             path = tree.text_path(name)
             if path is None:
                 continue
-            number = b"%d," % len(paths)
+            number = b"%d," % (first + len(paths))
             paths.append(path)
             for key in set(keys):
                 found[key] += number

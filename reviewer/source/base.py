@@ -152,15 +152,18 @@ class Tree(ABC):
             if ours:
                 yield path, rest.rstrip(b"\r\n")
 
-    def grep_blocks(self, options: Sequence[str], patterns: Sequence[str], under: Sequence[str] = ()) -> Iterator[bytes]:
+    def grep_blocks(
+        self, options: Sequence[str], patterns: Sequence[str], under: Sequence[str] = (), apart: Sequence[str] = ()
+    ) -> Iterator[bytes]:
         """What ``git grep --heading --break OPTIONS`` prints, without ``-z``, in large blocks of whole files.
 
         For output that is taken apart in bulk. A block is groups between empty lines; the first line of a group
         names the file as git does (:meth:`text_path` makes a path of it).
+        :param under: folders or files to stay in; none means everywhere. :param apart: folders to leave out.
         :raises GitFailed: also when git died of a damaged file; that file is left out from then on, so
             starting over helps if :attr:`skipped` has grown.
         """
-        command = arguments(["--heading", "--break", *options], self._grep_scope(), under, SUFFIXES, self._damaged)
+        command = arguments(["--heading", "--break", *options], self._grep_scope(), under, SUFFIXES, [*self._damaged, *apart])
         try:
             with self._search(command, patterns) as stream:
                 rest = b""

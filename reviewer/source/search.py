@@ -42,7 +42,7 @@ def arguments(
     """The command line of a ``git grep`` that reads its patterns from standard input.
 
     :param scope: where to look (``--untracked``, a tree id). :param under: folders or files to stay in.
-    :param without: files to leave out.
+    :param without: files or folders to leave out.
     """
     pathspecs = [f"{_escape(folder)}{suffix}" for folder in _folders(under) for suffix in suffixes]
     pathspecs += [_escape(path) for path in under if path.endswith(tuple(suffixes))]
