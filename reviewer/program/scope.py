@@ -1,7 +1,8 @@
 """Which files a question needs: who defines a name, who fills a function table, who mentions a word.
 
 One search over the whole tree answers every "who defines" and "who fills" (see :mod:`reviewer.program.symbols`); it is
-kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it is stored: ask for many names at once.
+kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it
+is stored: ask for many names at once.
 """
 
 from __future__ import annotations
