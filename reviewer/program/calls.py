@@ -50,8 +50,11 @@ class Calls:
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
 
-    def targets(self, frame: Frame, callee: Expr) -> tuple[Target, ...]:
-        """Everything that a call with this canonical callee may reach; empty if that is not known."""
+    def targets(self, frame: Frame, callee: Expr, home: str = "") -> tuple[Target, ...]:
+        """Everything that a call with this canonical callee may reach; empty if that is not known.
+
+        :param home: the folder of the driver that is at work, see :meth:`table`.
+        """
         while isinstance(callee, Cast | AddressOf):
             callee = callee.operand if isinstance(callee, Cast) else callee.base
         if isinstance(callee, Name):
@@ -62,14 +65,14 @@ class Calls:
                 return self.variable_targets(frame, callee.id)
             return self.named(callee.id, frame.func.path)
         if isinstance(callee, Choice):
-            return self.targets(frame, callee.then) + self.targets(frame, callee.other)
+            return self.targets(frame, callee.then, home) + self.targets(frame, callee.other, home)
         if isinstance(callee, Member):
             owner = frame.type_of(callee.base)
             owner = frame.resolve(owner) if owner is not None else None
             if owner is None or not owner.name.startswith(("struct ", "union ")):
                 self.unresolved["?"] = self.unresolved.get("?", 0) + 1
                 return ()
-            return self.table(owner.name, callee.name, frame.func.path)
+            return self.table(owner.name, callee.name, frame.func.path, home=home)
         return ()
 
     def named(self, name: str, path: str) -> tuple[Target, ...]:
@@ -110,12 +113,16 @@ class Calls:
 
     # --- tables ---------------------------------------------------------------------------------
 
-    def table(self, struct: str, field: str, path: str, folder: str | None = None) -> tuple[Target, ...]:
+    def table(
+        self, struct: str, field: str, path: str, folder: str | None = None, home: str = ""
+    ) -> tuple[Target, ...]:
         """Functions that ``struct T.field`` may hold, for a call in ``path``.
 
-        :param folder: only tables of this folder (and below) count.
+        :param folder: only tables of this folder (and below) count. :param home: folder of the driver that is at work. Where
+            it has tables of that type, a helper library comes back through those, not through its siblings'; a field
+            that they leave empty holds nothing.
         """
-        found = self.entries(struct, field, path)
+        found = self.entries(struct, field, path, home)
         if folder is not None:
             found = tuple((w, f) for w, f in found if w.startswith(folder + "/"))
         found = tuple((w, f) for w, f in found if reachable(w, path))
@@ -135,22 +142,29 @@ class Calls:
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
 
-    def entries(self, struct: str, field: str, path: str) -> tuple[tuple[str, Func], ...]:
-        """``(file of the table, function)`` for every place that puts a function into ``struct T.field``."""
-        key = (struct, field, posixpath.dirname(path) if self._crowded(struct, path) else "")
+    def entries(self, struct: str, field: str, path: str, home: str = "") -> tuple[tuple[str, Func], ...]:
+        """``(file of the table, function)`` for every place that puts a function into ``struct T.field``.
+
+        :param home: a folder with a slash at its end; where it has tables of that type, no others count.
+        """
+        if home and not any(f.startswith(home) for f in self.program.files_initialising(struct, path)):
+            home = ""
+        key = (struct, field, home or (posixpath.dirname(path) if self._crowded(struct, path) else ""))
         got = self._tables.get(key)
         if got is None:
             self._tables[key] = ()
-            got = self._tables[key] = tuple(self._entries(struct, field, path))
+            got = self._tables[key] = tuple(self._entries(struct, field, path, home))
         return got
 
     def _crowded(self, struct: str, path: str) -> bool:
         return len(self.program.files_initialising(struct, path)) > MAX_FILES
 
-    def _entries(self, struct: str, field: str, path: str) -> Iterator[tuple[str, Func]]:
+    def _entries(self, struct: str, field: str, path: str, home: str) -> Iterator[tuple[str, Func]]:
         initialising = self.program.files_initialising(struct, path)
         assigning = self.program.files_assigning(struct, field, path)
-        if self._crowded(struct, path):
+        if home:
+            initialising, assigning = (tuple(f for f in s if f.startswith(home)) for s in (initialising, assigning))
+        elif self._crowded(struct, path):
             initialising, assigning = (self._near(files, path) for files in (initialising, assigning))
         elif len(assigning) > MAX_ASSIGNING:
             known = {*initialising, *self._near(assigning, path)}

@@ -171,28 +171,15 @@ class Reach:
         call = seen.event
         assert isinstance(call, Call)
         frame = self.program.frame(node.func)
-        targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+        home = module_of(node.path()[0].func.path)
+        targets = self.summaries.calls.targets(frame, seen.callee or call.callee, home)
         if not targets and node.func.macro is not None and node.parent is not None and seen.callee is not None:
             # A macro's parameters have no types of their own; its user's arguments have.
             outer = values.substitute(seen.callee, node.args, node.func.name)
-            targets = self.summaries.calls.targets(self.program.frame(node.parent.func), outer)
-        targets = self.own_tables(node, targets)
+            targets = self.summaries.calls.targets(self.program.frame(node.parent.func), outer, home)
         for args in dict.fromkeys(seen.args):
             for target in targets:
                 yield from self._target(node, seen, call, target, args, search, "task", extra)
-
-    @staticmethod
-    def own_tables(node: Node, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        """Of a function table's targets, where a driver is at work, those of the very driver.
-
-        A driver that reaches a helper library (TTM for i915) comes back through its own tables, not through those of
-        its siblings.
-        """
-        home = module_of(node.path()[0].func.path)
-        if not home or node.func.path.endswith(".h") or not any(t.via for t in targets):
-            return targets
-        own = tuple(t for t in targets if t.func is not None and t.func.path.startswith(home))
-        return own or targets
 
     def _target(
         self, node: Node, seen: Seen, call: Call, target: Target, args: tuple[Expr, ...], search: Search, context: Irq,
