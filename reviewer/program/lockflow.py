@@ -86,8 +86,15 @@ class State:
             for k in [k for k, v in self.known.items() if not isinstance(v, Const) and mentions(v, name)]:
                 del self.known[k]
         if self.truths:
-            for c in [c for c in self.truths if mentions(c, name)]:
+            old = (name, values.SOME + name)
+            for c in [c for c in self.truths if not names_in(c).isdisjoint(old)]:
                 del self.truths[c]
+
+    def forget_fields(self, pointer: Name) -> None:
+        """What a parameter points to may have been written."""
+        start = f"{pointer.id}->"
+        for k in [k for k in self.known if k.startswith(start)]:
+            del self.known[k]
 
     def forget_path(self, path: Expr) -> None:
         """An object in memory was written: conditions on it say nothing any more."""
@@ -307,8 +314,14 @@ class Runner:
         known, truths = old.known, old.truths
         if known:
             other = state.known
-            for k in [k for k, v in known.items() if other.get(k) != v]:
-                del known[k]
+            for k, v in [(k, v) for k, v in known.items() if other.get(k) != v]:
+                both = merged_bits(k, v, other.get(k))
+                if both is None:
+                    del known[k]
+                elif both == v:
+                    continue
+                else:
+                    known[k] = both
                 changed = True
         if truths:
             others = state.truths
@@ -359,8 +372,10 @@ class Runner:
             for a in args:
                 if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
                     state.forget(a.base.id)
-                elif isinstance(a, Name) and state.known.pop(f"*{a.id}", None) is not None:
-                    state.forget_path(Deref(a))
+                elif isinstance(a, Name):
+                    if state.known.pop(f"*{a.id}", None) is not None:
+                        state.forget_path(Deref(a))
+                    state.forget_fields(a)
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
             result: list[State] = []
@@ -382,6 +397,8 @@ class Runner:
                 state.learn(target.id, self.frame.typed(target, value))
             else:
                 state.forget_path(target)
+                if isinstance(target, facts.Member) and isinstance(target.base, Name):
+                    state.known.pop(f"{target.base.id}->{target.name}", None)
                 if isinstance(target, Deref) and isinstance(target.base, Name) and target.base.id.startswith("%"):
                     stored = f"*{target.base.id}"
                     if event.op == "=" and isinstance(value, Const):
@@ -495,6 +512,12 @@ class Runner:
                     rest = False
         if rest:
             yield exit_.default, state
+
+
+def merged_bits(variable: str, one: Expr, other: Expr | None) -> Expr | None:
+    """What is known of a value that is the one or the other, if both are masks; None for nothing."""
+    a, b = values.bits_of(one), values.bits_of(other)
+    return values.bits(variable, a[0] | b[0], a[1] & b[1]) if a is not None and b is not None else None
 
 
 def polarity(condition: Expr) -> tuple[bool, Expr]:

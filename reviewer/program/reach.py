@@ -200,7 +200,7 @@ class Reach:
             cost = SAME_FOLDER
         cost += TABLE if target.via else 0
         yield Node(
-            target.func, self.summaries.bind(target.func, args), node, call, args, (*node.held, *seen.must()),
+            target.func, self.summaries.bind(target.func, args, frame), node, call, args, (*node.held, *seen.must()),
             node.distance + cost + extra, doubt, node.cleared | self._cleared(seen), target.via,
             context if context != "task" else node.context,
         )  # fmt: skip

@@ -284,6 +284,8 @@ def knowable(value: Expr) -> tuple[str, ...]:
             found[f"r{e.call}"] = None
         elif isinstance(e, Deref) and isinstance(e.base, Name) and e.base.id[:1] == "%":
             found[f"*{e.base.id}"] = None
+        elif isinstance(e, Member) and isinstance(e.base, Name) and e.base.id[:1] == "%" and e.arrow:
+            found[f"{e.base.id}->{e.name}"] = None
     return tuple(found)
 
 
@@ -300,9 +302,21 @@ def substituted(value: Expr, known: dict[str, Expr]) -> Expr:
                 return e  # the address of a local is not that of its value
             if isinstance(e.base, Deref):
                 return values.rebuild(e.base.base, leaf)
+            if isinstance(e.base, Member):
+                return values.address_of(inside(e.base))
         elif isinstance(e, Deref) and isinstance(e.base, Name):
             return known.get(f"*{e.base.id}")  # a constant stored through a parameter
+        elif isinstance(e, Member):
+            if isinstance(e.base, Name) and e.arrow:
+                return known.get(f"{e.base.id}->{e.name}")  # a constant in what a parameter points to
+            if isinstance(e.base, Member):
+                return inside(e)
         return None
+
+    def inside(e: Member) -> Expr:
+        """A part of an object: what is around it has no value of its own."""
+        base = inside(e.base) if isinstance(e.base, Member) else values.rebuild(e.base, leaf)
+        return values.member(base, e.name, e.arrow)
 
     got = values.rebuild(value, leaf)
     return got if values.size(got) <= values.MAX_SIZE else values.UNKNOWN

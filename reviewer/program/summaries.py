@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reviewer.parse import facts
-from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Member, Name, Text
+from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Items, Member, Name, Text
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
@@ -22,6 +22,9 @@ from reviewer.program.structs import Frame
 
 MAX_BINDINGS = 6
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary."""
+
+MAX_FIELDS = 24
+"""Numbers in a struct that a caller fixes for its callee."""
 
 LEVELS = 2
 """Calls below a function in which a net lock effect is looked for."""
@@ -148,8 +151,15 @@ class Summaries:
         frame = self.program.frame(func)
         if frame.body is None:
             return Summary(func, binding, complete=False)
-        known = {f"%{i}": v for i, v in binding if v != NOT_NULL}
-        truths: dict[Expr, bool] = {Name(f"%{i}"): True for i, v in binding if v == NOT_NULL}
+        known: dict[str, Expr] = {}
+        truths: dict[Expr, bool] = {}
+        for i, v in binding:
+            if isinstance(v, Items):
+                known |= {f"%{i}->{word}": value for word, value in v.items}
+            if v == NOT_NULL or isinstance(v, Items):
+                truths[Name(f"%{i}")] = True
+            else:
+                known[f"%{i}"] = v
         flow = lockflow.run(frame, self, known, truths=truths)
         self.statistics.capped += flow.capped
         return Summary(func, binding, endings(frame, flow), flow)
@@ -211,8 +221,8 @@ class Summaries:
         value = self.program.gfp_value(allocates.flags)
         return Const(value) if value is not None else values.UNKNOWN
 
-    def bind(self, func: Func, args: tuple[Expr, ...]) -> Binding:
-        """What of the arguments is fixed and may decide something in the callee."""
+    def bind(self, func: Func, args: tuple[Expr, ...], frame: Frame) -> Binding:
+        """What of the arguments, in terms of the caller's ``frame``, is fixed and may decide something in the callee."""
         used = self._used.get(func.key)
         if used is None:
             used = self._used[func.key] = decisive(self.program.frame(func))
@@ -224,8 +234,14 @@ class Summaries:
                 isinstance(a, Name) and a.id[:1] not in "$%:" and self.program.resolve(a.id, func.path)
             ):
                 found.append((i, a))
-            elif isinstance(a, AddressOf) and i in self._null_tests(func):
-                found.append((i, NOT_NULL))
+            elif (mask := values.bits_of(a)) is not None:
+                found.append((i, values.bits(f"%{i}", *mask)))
+            elif isinstance(a, AddressOf):
+                fixed = constant_fields(frame, a)
+                if fixed is not None:
+                    found.append((i, fixed))
+                elif i in self._null_tests(func):
+                    found.append((i, NOT_NULL))
         return tuple(found)
 
     def _null_tests(self, func: Func) -> frozenset[int]:
@@ -269,7 +285,7 @@ class Summaries:
         assert target.func is not None
         if self._level == 0 or not self.thin(target.func):
             return NOTHING
-        summary = self.of(target.func, self.bind(target.func, args), self._level - 1)
+        summary = self.of(target.func, self.bind(target.func, args, frame), self._level - 1)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
             return NOTHING
         prefix = f"{call.number}"
@@ -330,6 +346,44 @@ def container(frame: Frame, pointer: Expr) -> str | None:
             return owner.name
         target = target.base
     return None
+
+
+def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
+    """The numbers in a local struct that is initialised, passed on once and touched by nothing else; None for anything else.
+
+    ``struct placement place = {}; validate(bo, &place)``: the callee sees zeroes.
+    """
+    local = argument.base
+    if not isinstance(local, Name) or not local.id.startswith("$"):
+        return None
+    word = local.id[1:]
+    variable = frame.locals.get(word)
+    if variable is None or variable.static or variable.type.array or variable.type.pointer:
+        return None
+    uses, initial = 0, variable.value
+    for block in frame.body.blocks if frame.body is not None else ():
+        for e in block.events:
+            if isinstance(e, facts.Call):
+                uses += sum(Name(word) in values.walk(a) for a in e.args)
+            elif isinstance(e, facts.Write) and e.declares and e.target == Name(word):
+                initial = e.value
+            elif isinstance(e, facts.Write) and Name(word) in values.walk(e.target):
+                uses += 2
+            elif isinstance(e, facts.Write) and AddressOf(Name(word)) in values.walk(e.value):
+                uses += 2
+    found = frame.program.struct_at(frame.resolve(variable.type).name, frame.func.path)
+    if uses != 1 or found is None or not isinstance(initial, Items):
+        return None
+    given = dict(initial.items)
+    if any(not d.startswith(".") for d in given):
+        return None
+    result: list[tuple[str, Expr]] = []
+    for member in found[1].fields:
+        plain = not (member.type.pointer or member.type.array or member.type.function)
+        value = frame.canonical(given[f".{member.name}"], {}) if f".{member.name}" in given else Const(0)
+        if plain and isinstance(value, Const) and not frame.resolve(member.type).name.startswith(("struct ", "union ")):
+            result.append((member.name, value))
+    return Items(None, tuple(result)) if 0 < len(result) <= MAX_FIELDS else None
 
 
 def decisive(frame: Frame) -> frozenset[int]:

@@ -73,6 +73,31 @@ def known_bits(expr: Expr) -> tuple[int, int]:
     return 0, 0
 
 
+SOME = "$~"
+"""Before a variable's canonical name: the word that stands for what is not known of its value."""
+
+
+def bits(variable: str, may: int, must: int) -> Expr:
+    """A value of which the bits ``must`` are set and no others than ``may``."""
+    unsure = may & ~must & WORD
+    if not unsure:
+        return Const(must)
+    some: Expr = Binary("&", Name(SOME + variable), Const(unsure))
+    return Binary("|", some, Const(must)) if must else some
+
+
+def bits_of(expr: Expr | None) -> tuple[int, int] | None:
+    """``(may, must)`` of a constant that is not negative, or of what :func:`bits` made; None for anything else."""
+    if isinstance(expr, Const):
+        return (expr.value, expr.value) if expr.value >= 0 else None
+    match expr:
+        case Binary("|", Binary("&", Name(word), Const(some)), Const(must)) if word.startswith(SOME):
+            return some | must, must
+        case Binary("&", Name(word), Const(some)) if word.startswith(SOME):
+            return some, 0
+    return None
+
+
 def truth(expr: Expr) -> bool | None:
     """Whether the value is nonzero, if that is certain."""
     if isinstance(expr, Const):
