@@ -19,7 +19,7 @@ from reviewer.parse.facts import Const, Member
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.objects import short
-from reviewer.program.reach import Leaf, Search
+from reviewer.program.reach import DOUBTFUL, Leaf, Search
 
 RULE = "callback-needs-reclaim"
 
@@ -58,7 +58,7 @@ def allocations(analysis: Analysis, callback: Callback, search: Search) -> Itera
             f"{function} runs inside the OOM killer and reaches {best.name}() with {mask_text(analysis, best)} in"
             f" {best.node.func.name}: the allocation may wait for the OOM killer itself"
         )
-        certain = [w for w in ways if weight(w)[0] == weight(best)[0]][:MAX_WAYS]
+        certain = [w for w in ways if weight(w)[0] < max(DOUBTFUL, weight(best)[0] + 1)][:MAX_WAYS]
         if len(certain) > 1:
             message += "; also by " + ", ".join(f"{w.name}() in {w.node.func.name}" for w in certain[1:])
         for way in certain:
@@ -98,7 +98,8 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
             waited.setdefault(lock.name, (leaf, lock))
     holders.prepare(waited, callback.func.path)
     for leaf, lock in waited.values():
-        found = holders.allocating(lock.name, callback.func.path, frozenset(search.functions))
+        way = [node.func.path for node in leaf.node.path()]
+        found = holders.allocating(lock.name, way, frozenset(search.functions))
         if found is None:
             continue
         holder, inner = found

@@ -23,7 +23,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Irq
-from reviewer.program.reach import Leaf, Node, Reach, Search
+from reviewer.program.reach import DOUBTFUL, Leaf, Node, Reach, Search
 from reviewer.program.setups import Setups
 from reviewer.program.summaries import Summaries
 from reviewer.program.summaries import place as object_at
@@ -148,11 +148,12 @@ class Pattern(Reach):
 
     def _target(
         self, node: Node, seen: Seen, call: Call, target: program_calls.Target, args: tuple[Expr, ...], search: Search,
-        context: Irq, extra: int,
+        context: Irq, extra: int, unsure: int = 0,
     ) -> Iterator[Node]:  # fmt: skip
         if target.via and self.calls(target.name):
-            self._add_call(node, target.name, call.at, seen, search, node.doubt + (0 if target.sure else 2))
-        yield from super()._target(node, seen, call, target, args, search, context, extra)
+            doubt = node.doubt + unsure + (0 if target.sure else DOUBTFUL)
+            self._add_call(node, target.name, call.at, seen, search, doubt)
+        yield from super()._target(node, seen, call, target, args, search, context, extra, unsure)
 
     def calls(self, name: str) -> bool:
         return bool(self.wanted.call) and matches(self.wanted.call, name.rpartition(":")[2])

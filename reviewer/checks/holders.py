@@ -22,37 +22,51 @@ MAX_WRAPPERS = 12
 """Functions that return with the lock held whose callers are searched too."""
 
 
+def driver_of(path: str) -> str:
+    """The folder of the driver or file system that a file belongs to, as deep as it goes; "" for the kernel's core."""
+    parts = path.split("/")
+    if parts[0] not in ("drivers", "fs", "net", "sound") or len(parts) < 3 or parts[1] == "base":
+        return ""
+    return "/".join(parts[: 4 if len(parts) > 4 else 3 if len(parts) > 3 else 2])
+
+
 class Holders:
     """Memoised by lock class."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._found: dict[str, tuple[Func, Leaf] | None] = {}
+        self._found: dict[tuple[str, frozenset[str]], tuple[Func, Leaf] | None] = {}
 
-    def allocating(self, name: str, near: str, waiter: frozenset[str]) -> tuple[Func, Leaf] | None:
+    def allocating(self, name: str, way: Iterable[str], waiter: frozenset[str]) -> tuple[Func, Leaf] | None:
         """A function that holds lock class ``name`` over a reclaiming allocation, and that allocation; the most
         certain one.
 
-        :param near: a file of the lock's user.
+        :param way: files of the functions that lead to the lock's user, the first being the one that waits. A lock inside
+            an object of another driver is another lock.
         :param waiter: keys of the functions that the waiting callback runs through itself: a holder among them
             counts only where there is no other.
         """
-        if name not in self._found:
+        files = list(way)
+        kin = frozenset(filter(None, map(driver_of, files)))
+        if (name, kin) not in self._found:
             best: tuple[Func, Leaf] | None = None
-            for func in self._candidates(name, near):
+            for func in self._candidates(name, files[0]):
+                driver = driver_of(func.path)
+                if driver and driver not in kin and name.startswith(("struct ", "union ")):
+                    continue
                 for leaf in self._under(func, name):
                     if best is None or self._rank(func, leaf, waiter) < self._rank(*best, waiter):
                         best = (func, leaf)
                 if best is not None and self._rank(*best, waiter)[:2] == (False, 0):
                     break
-            self._found[name] = best
-        return self._found[name]
+            self._found[name, kin] = best
+        return self._found[name, kin]
 
     def prepare(self, names: Iterable[str], near: str) -> None:
         """Look for the users of all these locks at once, rather than for each when its turn comes."""
         words: dict[str, list[str]] = {}
         for name in names:
-            if name not in self._found and "/" not in name and "@" not in name:
+            if "/" not in name and "@" not in name:
                 word, folder = self._sought(name, near)
                 words.setdefault(folder, []).append(word)
         for folder, all_of_it in words.items():

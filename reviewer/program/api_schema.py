@@ -198,6 +198,7 @@ class Invokes(Part):
     bound: Literal["", "directory", "bus"] = ""
     object: PlaceText | None = None
     many: bool = False
+    last: bool = False
 
 
 class Registers(Part):

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
@@ -123,6 +124,8 @@ class Calls:
             that they leave empty holds nothing.
         """
         found = self.entries(struct, field, path, home)
+        if not is_test(path):
+            found = tuple((w, f) for w, f in found if not is_test(w)) or found
         if folder is not None:
             found = tuple((w, f) for w, f in found if w.startswith(folder + "/"))
         found = tuple((w, f) for w, f in found if reachable(w, path))
@@ -253,6 +256,16 @@ class Calls:
                         owner = frame.type_of(frame.canonical(e.target.base, {}))
                         if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
                             yield from function_names(e.value)
+
+
+TEST = re.compile(r"(?:^|/)(?:selftests?|tests?|kunit)/|[/_](?:test|tests|selftest|kunit)\.[ch]$")
+"""Where the kernel keeps tests of itself."""
+
+
+@cache
+def is_test(path: str) -> bool:
+    """Whether a file holds tests: their tables serve no other code."""
+    return TEST.search(path) is not None
 
 
 def function_names(value: Expr) -> Iterator[str]:

@@ -201,7 +201,8 @@ class Downward:
         near = posixpath.dirname(func.path) == posixpath.dirname(node.func.path)
         cost = 1 if near or func.path.endswith(".h") or func.macro is not None else FAR
         unsure = UNSURE if doubt >= UNSURE else 0
-        below = Node(func, self.summaries.bind(func, args, self.program.frame(node.func)), node.distance + cost, max(node.doubt, unsure))
+        binding = self.summaries.bind(func, args, self.program.frame(node.func))
+        below = Node(func, binding, node.distance + cost, max(node.doubt, unsure))
         return Edge(node, seen, call, func.name, how, doubt, args, below, chain_hold=hold, later=later)
 
     # --- chains -------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ class Invokes(Model, frozen=True):
     ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
+    ``last``: it runs only if the caller's reference was the last one.
     """
 
     callback: int | None = None
@@ -128,6 +129,7 @@ class Invokes(Model, frozen=True):
     bound: Literal["", "directory", "bus"] = ""
     object: Place | None = None
     many: bool = False
+    last: bool = False
 
 
 class Registers(Model, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,7 +18,7 @@ from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.cone import Cone
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Irq
@@ -25,6 +26,10 @@ from reviewer.program.summaries import Binding, Summaries, place
 
 SAME_FOLDER, OTHER_FOLDER, TABLE = 1, 2, 1
 """What a call adds to the distance: leaving the folder costs more, and so does a function table."""
+
+ONE_OF_MANY, DOUBTFUL = 1, 2
+"""What a step adds to the doubt of a way: a function table with several entries; one with too many, or a callback that
+runs only if this was the last reference."""
 
 LeafKind = Literal["alloc", "acquire", "wait", "call"]
 
@@ -34,8 +39,8 @@ class Node:
     """A function as it was reached.
 
     ``args``: the arguments in terms of ``parent``'s function. ``held``: locks of the functions above, outermost first.
-    ``cleared``: allocation flags that memalloc scopes above take away. ``doubt``: 0 while every call on the way is
-    direct or has few targets.
+    ``cleared``: allocation flags that memalloc scopes above take away. ``doubt``: 0 while every call on the way can
+    only mean this.
     """
 
     func: Func
@@ -131,10 +136,10 @@ class Reach:
         self, start: list[Node], distance: int, nodes: int, stop: bool, search: Search | None = None
     ) -> Search:
         search = search or Search()
-        queue: list[tuple[int, int, int, Node]] = []
+        queue: list[tuple[bool, int, int, Node]] = []
         counter = 0
         for node in start:
-            heapq.heappush(queue, (node.doubt, node.distance, counter, node))
+            heapq.heappush(queue, (*turn(node), counter, node))
             counter += 1
         done: set[tuple[str, Binding]] = set()
         while queue:
@@ -150,7 +155,7 @@ class Reach:
             search.functions.add(node.func.key)
             flow = self.summaries.flow(node.func, node.binding)
             for seen in flow.seen if flow is not None else ():
-                if not isinstance(seen.event, Call):
+                if not isinstance(seen.event, Call) or (flow is not None and returns_reference(flow, seen)):
                     continue
                 for child in self._expand(node, seen, search, 0):
                     if (child.func.key, child.binding) in done:
@@ -158,7 +163,7 @@ class Reach:
                     if child.distance > distance:
                         search.cut += 1
                         continue
-                    heapq.heappush(queue, (child.doubt, child.distance, counter, child))
+                    heapq.heappush(queue, (*turn(child), counter, child))
                     counter += 1
             if stop and any(self._certain(leaf) for leaf in search.leaves):
                 break
@@ -177,21 +182,23 @@ class Reach:
             # A macro's parameters have no types of their own; its user's arguments have.
             outer = values.substitute(seen.callee, node.args, node.func.name)
             targets = self.summaries.calls.targets(self.program.frame(node.parent.func), outer, home)
+        one_of_many = ONE_OF_MANY if len(targets) > 1 and any(t.via for t in targets) else 0
         for args in dict.fromkeys(seen.args):
             for target in targets:
-                yield from self._target(node, seen, call, target, args, search, "task", extra)
+                yield from self._target(node, seen, call, target, args, search, "task", extra, one_of_many)
 
     def _target(
         self, node: Node, seen: Seen, call: Call, target: Target, args: tuple[Expr, ...], search: Search, context: Irq,
-        extra: int,
+        extra: int, unsure: int = 0,
     ) -> Iterator[Node]:  # fmt: skip
         frame = self.program.frame(node.func)
-        doubt = node.doubt + (0 if target.sure else 2)
+        doubt = node.doubt + unsure + (0 if target.sure else DOUBTFUL)
         if target.model is not None:
             self._leaves(node, seen, call, target, target.model, args, search, doubt)
             for invokes in target.model.invokes:
+                seldom = unsure + (DOUBTFUL if invokes.last else 0)
                 for t, inner in self.summaries.invoked(frame, call, invokes, args):
-                    yield from self._target(node, seen, call, t, inner, search, invokes.context, extra)
+                    yield from self._target(node, seen, call, t, inner, search, invokes.context, extra, seldom)
             return
         if target.func is None or not target.sure or not self.may_matter(target.func):
             return
@@ -262,6 +269,31 @@ class Reach:
         for mask in masks[1:]:
             result &= mask
         return result
+
+
+def turn(node: Node) -> tuple[bool, int]:
+    """What is walked first: the near before the far, what is doubtful last of all."""
+    return node.doubt >= DOUBTFUL, node.distance + node.doubt
+
+
+PUT = re.compile(r"(?<![a-z])put(?![a-z])")
+"""The word in the name of what gives a reference back: ``put_device``, ``kref_put``."""
+
+
+def returns_reference(flow: Flow, seen: Seen) -> bool:
+    """Whether a call gives back a reference that the same function has taken: then it is never the last one.
+
+    ``get_device(d); ...; put_device(d);``: by the names, which the kernel pairs throughout.
+    """
+    call = seen.event
+    if not isinstance(call, Call) or not isinstance(call.callee, Name) or not PUT.search(call.callee.id):
+        return False
+    taken = PUT.sub("get", call.callee.id)
+    return any(
+        isinstance(e, Call) and e.callee in (Name(taken), Name(f"__{taken}")) and e.number < call.number
+        and any(a[:1] == b[:1] for a in other.args for b in seen.args)
+        for other in flow.seen if (e := other.event) is not call
+    )  # fmt: skip
 
 
 def module_of(path: str) -> str:

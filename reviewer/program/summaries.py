@@ -76,6 +76,7 @@ class Summaries:
         self._used: dict[str, frozenset[int]] = {}
         self._tested: dict[str, frozenset[int]] = {}
         self._thin: dict[str, bool] = {}
+        self._containers: dict[tuple[str, str, str], str | None] = {}
         self._depths: dict[tuple[str, int], int] = {}
         self._level = LEVELS
         self.statistics = Statistics()
@@ -202,7 +203,7 @@ class Summaries:
         device = place(invokes.object or Place(base="arg"), args)
         if device is None:
             return
-        owner = container(frame, device)
+        owner = container(frame, device) or self._stored_container(frame, device)
         bus = self.program.models.bus_types.get(owner or "")
         if bus is None:
             return
@@ -211,6 +212,40 @@ class Summaries:
             return
         for function in self.program.table_entry(found[0], found[1], struct, name):
             yield from self.calls.named(function, found[0])
+
+    def _stored_container(self, frame: Frame, pointer: Expr) -> str | None:
+        """The same for a pointer that a member holds (``rpm->kdev``), by what the unit stores there."""
+        target = pointer.base if isinstance(pointer, Deref) else pointer
+        if not isinstance(target, Member):
+            return None
+        owner = frame.type_of(target.base)
+        if owner is None:
+            return None
+        struct = frame.resolve(owner).name
+        key = (struct, target.name, frame.func.path)
+        if key not in self._containers:
+            self._containers[key] = None
+            self._containers[key] = next(self._stored_in(struct, target.name, frame.func.path), None)
+        return self._containers[key]
+
+    def _stored_in(self, struct: str, field: str, path: str) -> Iterator[str]:
+        for file in self.program.unit(path):
+            for func in self.program.functions_with(file, field):
+                body = self.program.body(func)
+                stores = body is not None and any(
+                    isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field
+                    for b in body.blocks for e in b.events
+                )  # fmt: skip
+                flow = self.flow(func) if stores else None
+                for seen in flow.seen if flow is not None else ():
+                    target, value = seen.args[0] if isinstance(seen.event, facts.Write) else (None, None)
+                    if not isinstance(target, Member) or target.name != field or value is None:
+                        continue
+                    frame = self.program.frame(func)
+                    owner = frame.type_of(target.base)
+                    found = container(frame, value) if owner is not None and frame.resolve(owner).name == struct else None
+                    if found is not None:
+                        yield found
 
     def mask(self, model: Model, args: tuple[Expr, ...]) -> Expr:
         """The mask of a modelled allocation, in terms of its caller."""
@@ -367,10 +402,8 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
                 uses += sum(Name(word) in values.walk(a) for a in e.args)
             elif isinstance(e, facts.Write) and e.declares and e.target == Name(word):
                 initial = e.value
-            elif isinstance(e, facts.Write) and Name(word) in values.walk(e.target):
-                uses += 2
-            elif isinstance(e, facts.Write) and AddressOf(Name(word)) in values.walk(e.value):
-                uses += 2
+            elif isinstance(e, facts.Write):
+                uses += 2 * (Name(word) in values.walk(e.target) or AddressOf(Name(word)) in values.walk(e.value))
     found = frame.program.struct_at(frame.resolve(variable.type).name, frame.func.path)
     if uses != 1 or found is None or not isinstance(initial, Items):
         return None
