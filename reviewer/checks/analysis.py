@@ -44,10 +44,12 @@ class Callback:
 
 
 class Analysis:
-    """One scan's view of a program. ``everything``: not only chains are in question."""
+    """One scan's view of a program. ``everything``: not only chains are in question. ``chains_too``: the files of the chains
+    and of their callers are looked into, not only those of the callbacks."""
 
-    def __init__(self, program: Program, everything: bool = False) -> None:
+    def __init__(self, program: Program, everything: bool = False, chains_too: bool = True) -> None:
         self.program = program
+        self.chains_too = chains_too
         self.everything = everything
         self.summaries = Summaries(program)
         self.chains = Chains(self.summaries)
@@ -104,7 +106,7 @@ class Analysis:
     def functions_nearby(self) -> Iterator[Func]:
         """Functions of the files that hold the chains, their callers and their callbacks."""
         files: dict[str, None] = {}
-        for chain in self.selected:
+        for chain in self.selected if self.chains_too else ():
             files[chain.file] = None
             for site in chain.calls:
                 files[site.func.path] = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding, with_fingerprints
+from reviewer.checks.groups import Job, parts_of, run
 from reviewer.checks.registry import checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
 from reviewer.checks.skipped import skipped
@@ -50,18 +51,23 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     progress("chains", 0, 0)
     selected = select(analysis, request, messages)
     analysis.selected = selected
-    found: list[Finding] = []
     wanted = [
         c for c in checks([Path(folder) for folder in request.rules_dirs])
         if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
     ]  # fmt: skip
-    for i, c in enumerate(wanted):
-        progress(c.id, i, len(wanted))
-        found.extend(c.run(analysis))
+    parts = parts_of(selected)
+    found: list[Finding] = []
+    for i, done in enumerate(run(Job(program, tree, store, [c.run for c in wanted], parts, request.everything), request.jobs)):
+        progress("callbacks", i + 1, len(parts))
+        found += done.findings
+        program.take(done.record)
+        for path, reason in done.unread:
+            tree.note_skipped(path, reason)
+        tree.asked |= done.asked
     program.bodies.flush()
     functions, broken = program.counts()
     stats = Stats(
-        files=len(program.loaded()), functions=functions, functions_with_errors=broken,
+        files=len(program.seen()), functions=functions, functions_with_errors=broken,
         seconds=round(time.monotonic() - start, 3), cached=len(program.looked_into() - program.parsed),
     )  # fmt: skip
     return ScanResult(

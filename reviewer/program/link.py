@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -127,6 +127,16 @@ class Func:
         return self.line if self.macro is not None else self.line + facts.row_of(at)
 
 
+@dataclass(slots=True)
+class Record:
+    """What a process has read of a program. ``bodies``: key of a function to whether a parse error stands in it."""
+
+    files: set[str] = field(default_factory=set)
+    bodies: dict[str, bool] = field(default_factory=dict)
+    parsed: set[str] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
 class Program:
     """One revision. Everything is memoised; nothing is ever changed once asked.
 
@@ -142,6 +152,7 @@ class Program:
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
         self.parsed: set[str] = set()
+        self._others = Record()
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -193,18 +204,30 @@ class Program:
             got = self._files[path] = self._pieces(path, text)
         return got
 
-    def loaded(self) -> list[str]:
+    def record(self) -> Record:
+        """What has been read so far, by this process and those whose record it has taken."""
+        bodies = {key: body.broken for key, body in self._bodies.items() if body is not None}
+        return Record(self.seen(), self._others.bodies | bodies, self.parsed, self.skipped)
+
+    def take(self, record: Record) -> None:
+        """Add what another process has read of the same program."""
+        self._others.files |= record.files
+        self._others.bodies |= record.bodies
+        self.parsed |= record.parsed
+        self.skipped |= record.skipped
+
+    def seen(self) -> set[str]:
         """Paths of the files that have been read so far."""
-        return list(self._files)
+        return self._others.files | self._files.keys()
 
     def counts(self) -> tuple[int, int]:
         """How many functions have been executed or looked into so far, and in how many a parse error stands."""
-        made = [b for b in self._bodies.values() if b is not None]
-        return len(made), sum(b.broken for b in made)
+        made = self.record().bodies
+        return len(made), sum(made.values())
 
     def looked_into(self) -> set[str]:
         """Paths of the files of which a function has been executed or looked into."""
-        return {key.partition("#")[0] for key, body in self._bodies.items() if body is not None}
+        return {key.partition("#")[0] for key in self.record().bodies}
 
     def text(self, path: str) -> bytes:
         """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read."""

@@ -93,6 +93,9 @@ class Tree(ABC):
     def identity(self) -> str:
         """Changes if and only if the C content that a scan sees may have changed."""
 
+    def after_fork(self) -> None:  # noqa: B027  most kinds share nothing with their parent process
+        """In a child process: let the parent have its helper processes, and start others when need be."""
+
     def close(self) -> None:  # noqa: B027  most kinds have nothing to let go of
         """Let go of helper processes; the tree may still be used."""
 

@@ -98,6 +98,10 @@ class RevisionTree(Tree):
     def identity(self) -> str:
         return f"tree:{self._tree_id}"
 
+    def after_fork(self) -> None:
+        self._parents = self._cat  # kept, lest its end is taken for ours
+        self._cat = self._runner().cat_file()
+
     def close(self) -> None:
         self._cat.close()
 

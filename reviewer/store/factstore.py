@@ -80,6 +80,9 @@ class Store(Protocol):
         :return: bytes freed on disk
         """
 
+    def after_fork(self) -> None:
+        """In a child process: leave the parent's connection alone and open another."""
+
     def close(self) -> None:
         """Let go of the file."""
 
@@ -110,6 +113,9 @@ class NullStore:
 
     def gc(self, max_bytes: int | None, version: str = "") -> int:
         return 0
+
+    def after_fork(self) -> None:
+        return None
 
     def close(self) -> None:
         return None
@@ -254,6 +260,12 @@ class FactStore:
                 db.execute("DELETE FROM fact WHERE kind = ?", (number,))
                 db.execute("DELETE FROM kind WHERE id = ?", (number,))
                 self._kinds.pop(name, None)
+
+    def after_fork(self) -> None:
+        # Not closed: SQLite forbids to use, or to close, a connection that was opened before a fork.
+        self._parents, self._db = self._db, None
+        if self._parents is not None and not self._readonly:
+            self._connect(self._lock_seconds)
 
     def close(self) -> None:
         db, self._db = self._db, None
