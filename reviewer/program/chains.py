@@ -122,7 +122,7 @@ class Chains:
             chain.calls = list(self._sites(chain, self.callers))
             registered.append(list(self._sites(chain, self.registrars)))
         # Whoever calls the chains and whoever registers by a wrapper is asked for next: one search for all.
-        self.program.files_calling([s.func for sites in (*registered, *(c.calls for c in chains)) for s in sites])
+        self.prefetch(s.func for sites in (*registered, *(c.calls for c in chains)) for s in sites)
         for chain, sites in zip(chains, registered, strict=True):
             chain.users = list(self._users(chain, sites))
 
@@ -204,6 +204,10 @@ class Chains:
         # A configuration's constant may rule the call out on every path; it is a registration all the same.
         frame = self.program.frame(site.func)
         return [tuple(frame.canonical(a, {}) for a in site.call.args)]
+
+    def prefetch(self, funcs: Iterable[Func]) -> None:
+        """One search of the tree for the names of all these functions, rather than one for each."""
+        self.program.files_calling([f for f in funcs if not (f.static and f.path.endswith(".c"))])
 
     def callers_of(self, func: Func) -> Iterator[tuple[Func, Call]]:
         """Every direct call of ``func``."""

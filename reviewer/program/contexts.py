@@ -135,6 +135,7 @@ class Contexts:
         lacking = not any(serialises(h) for h in must)
         context.partial |= lacking and depth >= MAX_UP
         if lacking and depth < MAX_UP:
+            self.chains.prefetch(site.caller for site in sites if site.caller.key not in self._made)
             for site, full in zip(sites, own, strict=True):
                 above = self.of(site.caller, depth + 1)
                 context.above[site.caller.key] = above

@@ -546,11 +546,14 @@ class Program:
             else:
                 anywhere.append(func.name)
         found: dict[str, tuple[str, ...]] = {}
-        for name, files in self.names.files_mentioning(inner, ("include",)).items() if inner else ():
-            if files:
-                anywhere.append(name)
-            else:
-                found[name] = self.names.files_mentioning([name], (inner[name],))[name]
+        public = self.names.files_mentioning(inner, ("include",)) if inner else {}
+        anywhere += [name for name, files in public.items() if files]
+        private: dict[str, list[str]] = {}
+        for name, files in public.items():
+            if not files:
+                private.setdefault(inner[name], []).append(name)
+        for folder, names in private.items():
+            found.update(self.names.files_mentioning(names, (folder,)))
         found.update(self.names.files_mentioning(anywhere))
         return found
 
