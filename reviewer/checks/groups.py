@@ -6,6 +6,7 @@ own, whether it shares a process with others or not: what a part says depends on
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import posixpath
 import signal
@@ -20,7 +21,11 @@ from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
 PARTS_PER_PROCESS = 24
-"""Parts that a process takes on; then a fresh one follows, for what was linked for one part rarely serves another."""
+"""Parts that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
+memory is better given back."""
+
+MANY_FILES = 2_500
+"""Files that a process has in memory, some 90 kB each, when it lets go of them before its next part."""
 
 Check = Callable[[Analysis], Iterable[Finding]]
 
@@ -77,10 +82,14 @@ def run(job: Job, jobs: int) -> Iterator[Done]:
     _inherited = job
     try:
         processes = min(jobs, len(job.parts))
-        with multiprocessing.get_context("fork").Pool(processes, _start, maxtasksperchild=PARTS_PER_PROCESS) as pool:
+        gc.collect()
+        gc.freeze()  # what a worker inherits stays shared with its parent
+        tasks = min(PARTS_PER_PROCESS, max(1, len(job.parts) // (4 * processes)))
+        with multiprocessing.get_context("fork").Pool(processes, _start, maxtasksperchild=tasks) as pool:
             yield from pool.imap(_one, range(len(job.parts)), chunksize=1)
     finally:
         _inherited = None
+        gc.unfreeze()
 
 
 _inherited: Job | None = None
@@ -105,6 +114,8 @@ def _one(i: int) -> Done:
 def findings_of(job: Job, i: int) -> list[Finding]:
     """The findings of one part."""
     part = job.parts[i]
+    if job.program.held() > MANY_FILES:
+        job.program.forget()
     analysis = Analysis(job.program, everything=job.everything, chains_too=part.first)
     analysis.selected = list(part.chains)
     return [finding for check in job.checks for finding in check(analysis)]

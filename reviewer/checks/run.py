@@ -56,6 +56,8 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
         if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
     ]  # fmt: skip
     parts = parts_of(selected)
+    if len(parts) > 1 and len(selected) > 1:
+        program.forget()  # worker processes inherit what is in memory, and each chain needs other files
     found: list[Finding] = []
     for i, done in enumerate(run(Job(program, tree, store, [c.run for c in wanted], parts, request.everything), request.jobs)):
         progress("callbacks", i + 1, len(parts))

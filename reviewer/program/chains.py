@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Expr, Index, Items, Member, Name
@@ -53,6 +54,10 @@ class NotifierChain:
     def short(self) -> str:
         """The name of the head without the file of a static."""
         return self.head.rpartition(":")[2]
+
+
+FEW_FILES = 8
+"""Files with a chain's name that are read without asking first whether they have to do with chains at all."""
 
 
 class Chains:
@@ -136,12 +141,20 @@ class Chains:
         files = self.program.names.files_mentioning([chain.short.rpartition(".")[2]])
         return next(iter(files.values()), ())
 
+    @cached_property
+    def _api_files(self) -> frozenset[str]:
+        """Files that call or fill some chain."""
+        found = self.program.names.files_mentioning([*self.callers, *self.registrars])
+        return frozenset(f for files in found.values() for f in files)
+
     def _sites(
         self, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
     ) -> Iterator[ChainSite]:
         """Calls of an API function on this very chain."""
         word = chain.short.rpartition(".")[2]
         files = self._files_of(chain)
+        if len(files) > FEW_FILES:
+            files = tuple(f for f in files if f in self._api_files)
         self.program.load(files)
         for file in files:
             for func in self.program.functions_with(file, word):

@@ -216,6 +216,19 @@ class Program:
         self.parsed |= record.parsed
         self.skipped |= record.skipped
 
+    def held(self) -> int:
+        """How many files are in memory."""
+        return len(self._files)
+
+    def forget(self) -> None:
+        """Let go of what has been read, though not of what is known of it; it is read again when it is asked for."""
+        self.take(self.record())
+        for kept in (
+            self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._own,
+            self._visible, self._macros, self._frames, self._direct, self._line_cache,
+        ):  # fmt: skip
+            kept.clear()
+
     def seen(self) -> set[str]:
         """Paths of the files that have been read so far."""
         return self._others.files | self._files.keys()

@@ -36,7 +36,8 @@ class Frame:
         self.parameters = {p.name: i for i, p in enumerate(func.parameters) if p.name}
         self.locals: dict[str, facts.Variable] = {}
         for v in self.body.locals if self.body is not None else ():
-            self.locals.setdefault(v.name, v)
+            if not v.extern:  # else it only says that there is such an object
+                self.locals.setdefault(v.name, v)
         self._names: dict[str, Expr] = {}
         # By identity, the expression kept alive beside its answer: (expression, canonical form, what could be known of it).
         self._canonical: dict[int, tuple[Expr, Expr, tuple[str, ...]]] = {}
