@@ -53,8 +53,9 @@ class Access:
     """One access to a shared object. ``held``: what its function, and those above it as far as walked, hold.
 
     ``gates``: objects whose atomic test this caller has won. ``maybe``: lock classes held exclusively on some path (taken
-    unless the caller has it already). ``bit``: the one bit of the object that is meant, as
-    text. ``later``: in a callback that was only queued. ``way``: the calls that lead here from the root.
+    unless the caller has it already). ``bit``: the one bit of the object that is meant, as text. ``idempotent``: done twice
+    it is as if done once (constant bits are set or cleared). ``later``: in a callback that was only queued. ``way``: the
+    calls that lead here from the root.
     """
 
     object: str
@@ -68,6 +69,7 @@ class Access:
     path: Expr
     bit: str = ""
     tests: bool = False
+    idempotent: bool = False
     gates: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
     later: bool = False
@@ -155,7 +157,7 @@ class Shared:
         func = frame.func
 
         def access(
-            path: Expr, op: Op, atomic: bool, value: Expr | None, bit: str = "", tests: bool = False
+            path: Expr, op: Op, atomic: bool, value: Expr | None, bit: str = "", tests: bool = False, idempotent: bool = False
         ) -> Iterator[Access]:
             path = rooted(frame, path)
             if self.private(frame, path):
@@ -163,12 +165,16 @@ class Shared:
             name = object_name(frame, path)
             if name or parameter_rooted(path):
                 won = self.gate_names(frame, event.at) if op != "read" else frozenset()
-                yield Access(name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, won, maybe)
+                yield Access(
+                    name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, idempotent, won, maybe
+                )
 
         if isinstance(event, Write):
             target, value = seen.args[0]
             if not event.declares and not (isinstance(target, Name) and target.id[:1] in "$%"):
-                yield from access(target, write_op(event.op, target, read_through(frame, value)), False, value)
+                idempotent = event.op in ("|=", "&=") and isinstance(value, Const)
+                changes = write_op(event.op, target, read_through(frame, value))
+                yield from access(target, changes, False, value, idempotent=idempotent)
             for path in reads(value):
                 yield from access(path, "read", False, None)
         elif isinstance(event, Call):
