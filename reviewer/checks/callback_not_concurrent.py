@@ -57,7 +57,7 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
     for a in closure.accesses:
         if a.op not in COUNTS or a.atomic or not a.object or a.object in done or a.later or a.guards() or a.maybe:
             continue
-        if a.idempotent or not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
+        if (a.idempotent and only_change(closure, a)) or not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue
         done.add(a.object)
         if guarded_by_callers(analysis, callback, closure, a):
@@ -67,6 +67,12 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
         steps.append(access_step(analysis, a, outer))
         yield report(analysis, callback, a.func, a.at, f"{a.word} is changed with no lock and no atomic operation",
                      (a.word,), steps)  # fmt: skip
+
+
+def only_change(closure: Closure, access: Access) -> bool:
+    """Whether the callback does nothing else to the object: setting the same bits twice loses nothing."""
+    same = [b for b in closure.accesses if b.object == access.object and b.op in CHANGES]
+    return all(b.idempotent and b.value == access.value for b in same)
 
 
 def guarded_by_callers(analysis: Analysis, callback: Callback, closure: Closure, access: Access) -> bool:
