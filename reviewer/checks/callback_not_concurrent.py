@@ -57,7 +57,9 @@ def counts(analysis: Analysis, callback: Callback, closure: Closure) -> Iterator
     for a in closure.accesses:
         if a.op not in COUNTS or a.atomic or not a.object or a.object in done or a.later or a.guards() or a.maybe:
             continue
-        if (a.idempotent and only_change(closure, a)) or not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
+        if a.idempotent and only_change(closure, a):
+            continue
+        if not analysis.shared.single(a) or not analysis.shared.exists(a.object, callback.func.path):
             continue
         done.add(a.object)
         if guarded_by_callers(analysis, callback, closure, a):
