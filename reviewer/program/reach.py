@@ -222,6 +222,8 @@ class Reach:
             cleared = node.cleared | self._cleared(seen)
             if cleared:
                 mask = values.binary("&", mask, Const(~cleared))
+            if (several := values.bits_of(mask)) is not None:
+                mask = Const(self.program.gfp.worst(*several))
             if not isinstance(mask, Const) or self.program.gfp.retries(mask.value):
                 search.leaves.append(Leaf("alloc", node, target.name, call.at, mask, held, doubt))
         for takes in model.takes:
