@@ -6,6 +6,8 @@ registrations are resolved as far as they can be, and every finding has its way 
 
 from __future__ import annotations
 
+import functools
+import operator
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,6 +175,9 @@ class Pattern(Reach):
             cleared = node.cleared | self._cleared(seen)
             if cleared:
                 mask = values.binary("&", mask, Const(~cleared))
+            if (several := values.bits_of(mask)) is not None:
+                excuses = [self.program.gfp_value(name) or 0 for name in wanted.allocation.without]
+                mask = Const(several[0] & ~functools.reduce(operator.or_, excuses, 0) | several[1])
             if not isinstance(mask, Const) or self.forbidden_mask(wanted.allocation, mask.value):
                 unknown = 0 if isinstance(mask, Const) else 2
                 search.leaves.append(Leaf("alloc", node, target.name, call.at, mask, held, doubt + unknown))

@@ -30,6 +30,13 @@ def driver_of(path: str) -> str:
     return "/".join(parts[: 4 if len(parts) > 4 else 3 if len(parts) > 3 else 2])
 
 
+def akin(driver: str, drivers: frozenset[str]) -> bool:
+    """Whether code of ``driver`` may see the same objects as code on a way through ``drivers``: the folders above them hold
+    their libraries, which serve every driver below. The deepest say whose objects are at hand."""
+    deepest = [d for d in drivers if not any(other.startswith(d + "/") for other in drivers)]
+    return not driver or not deepest or any(f"{a}/".startswith(f"{b}/") for d in deepest for a, b in ((d, driver), (driver, d)))
+
+
 class Holders:
     """Memoised by lock class."""
 
@@ -51,8 +58,7 @@ class Holders:
         if (name, kin) not in self._found:
             best: tuple[Func, Leaf] | None = None
             for func in self._candidates(name, files[0]):
-                driver = driver_of(func.path)
-                if driver and driver not in kin and name.startswith(("struct ", "union ")):
+                if name.startswith(("struct ", "union ")) and not akin(driver_of(func.path), kin):
                     continue
                 for leaf in self._under(func, name):
                     if best is None or self._rank(func, leaf, waiter) < self._rank(*best, waiter):

@@ -150,8 +150,10 @@ class Calls:
 
         :param home: a folder with a slash at its end; where it has tables of that type, no others count.
         """
-        if home and not any(f.startswith(home) for f in self.program.files_initialising(struct, path)):
-            home = ""
+        if home and not any(
+            f.startswith(home) and (is_test(path) or not is_test(f)) for f in self.program.files_initialising(struct, path)
+        ):
+            home = ""  # a library with tests of its own still comes back to its drivers
         key = (struct, field, home or (posixpath.dirname(path) if self._crowded(struct, path) else ""))
         got = self._tables.get(key)
         if got is None:
@@ -258,7 +260,7 @@ class Calls:
                             yield from function_names(e.value)
 
 
-TEST = re.compile(r"(?:^|/)(?:selftests?|tests?|kunit)/|[/_](?:test|tests|selftest|kunit)\.[ch]$")
+TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+\.[ch]$)|[/_-](?:tests?|selftests?|kunit)\.[ch]$")
 """Where the kernel keeps tests of itself."""
 
 

@@ -62,6 +62,10 @@ class GfpFlags:
         """
         return self.reclaims(mask) and not mask & self._noretry
 
+    def worst(self, may: int, must: int) -> int:
+        """Of the masks that a value may be (bits ``must``, perhaps those of ``may``), the one that retries if any does."""
+        return may & ~self._noretry | must
+
     def names(self, mask: int) -> tuple[str, ...]:
         """The mask as the shortest usual list of names: ``("GFP_KERNEL", "__GFP_NORETRY")``.
 

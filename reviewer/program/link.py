@@ -432,8 +432,7 @@ class Program:
             return real_bodies(own)
         for other in self.unit(path)[1:]:
             own = self.functions(other, name)
-            # An inline that calls nothing may be a configuration's stub of what a source defines.
-            if own and (other.endswith(".c") or any(f.calls for f in own) or self.names.files_defining(name) == (other,)):
+            if own and (other.endswith(".c") or not all(map(may_be_stub, own)) or self.names.files_defining(name) == (other,)):
                 return real_bodies(own)
         macro = self.macro_function(name, path, self.unit(path))
         if macro is not None:
@@ -839,6 +838,11 @@ def find_definition(root: tree_sitter.Node) -> tree_sitter.Node | None:
         if node.type in ("translation_unit", "ERROR") or node.type.startswith("preproc"):
             todo.extend(node.named_children)
     return None
+
+
+def may_be_stub(func: Func) -> bool:
+    """Whether it may stand, in some configuration, for what a source defines: an inline that calls nothing, under ``#if``."""
+    return not func.calls and func.definition is not None and bool(func.definition.condition)
 
 
 def real_bodies(funcs: tuple[Func, ...]) -> tuple[Func, ...]:

@@ -82,11 +82,11 @@ class State:
 
     def forget(self, name: str) -> None:
         self.known.pop(name, None)
+        old = (name, values.SOME + name)
         if self.known:
-            for k in [k for k, v in self.known.items() if not isinstance(v, Const) and mentions(v, name)]:
+            for k in [k for k, v in self.known.items() if not isinstance(v, Const) and not names_in(v).isdisjoint(old)]:
                 del self.known[k]
         if self.truths:
-            old = (name, values.SOME + name)
             for c in [c for c in self.truths if not names_in(c).isdisjoint(old)]:
                 del self.truths[c]
 

@@ -222,6 +222,8 @@ class Reach:
             cleared = node.cleared | self._cleared(seen)
             if cleared:
                 mask = values.binary("&", mask, Const(~cleared))
+            if (several := values.bits_of(mask)) is not None:
+                mask = Const(self.program.gfp.worst(*several))
             if not isinstance(mask, Const) or self.program.gfp.retries(mask.value):
                 search.leaves.append(Leaf("alloc", node, target.name, call.at, mask, held, doubt))
         for takes in model.takes:
@@ -279,14 +281,20 @@ def turn(node: Node) -> tuple[bool, int]:
 PUT = re.compile(r"(?<![a-z])put(?![a-z])")
 """The word in the name of what gives a reference back: ``put_device``, ``kref_put``."""
 
+USES = re.compile(r"(?<![a-z])(?:(?:auto)?pm|power|wakeref)(?![a-z])")
+"""The word in the name of what counts uses: ``pm_runtime_put_sync``, ``usb_autopm_put_interface``."""
+
 
 def returns_reference(flow: Flow, seen: Seen) -> bool:
     """Whether a call gives back a reference that the same function has taken: then it is never the last one.
 
-    ``get_device(d); ...; put_device(d);``: by the names, which the kernel pairs throughout.
+    ``get_device(d); ...; put_device(d);``: by the names, which the kernel pairs throughout. A count of uses is no
+    reference: it starts at 0, and who gives the last use back switches the device off.
     """
     call = seen.event
     if not isinstance(call, Call) or not isinstance(call.callee, Name) or not PUT.search(call.callee.id):
+        return False
+    if USES.search(call.callee.id):
         return False
     taken = PUT.sub("get", call.callee.id)
     return any(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reviewer.parse import facts
+from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Items, Member, Name, Text
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Calls, Target
@@ -395,21 +396,22 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
     variable = frame.locals.get(word)
     if variable is None or variable.static or variable.type.array or variable.type.pointer:
         return None
-    uses, initial = 0, variable.value
-    for block in frame.body.blocks if frame.body is not None else ():
+    uses, initial, used, made = 0, variable.value, -1, -1
+    for b, block in enumerate(frame.body.blocks if frame.body is not None else ()):
         for e in block.events:
             if isinstance(e, facts.Call):
-                uses += sum(Name(word) in values.walk(a) for a in e.args)
+                now = sum(Name(word) in values.walk(a) for a in e.args)
+                uses, used = uses + now, b if now else used
             elif isinstance(e, facts.Write) and e.declares and e.target == Name(word):
-                initial = e.value
+                initial, made = e.value, b
             elif isinstance(e, facts.Write):
                 uses += 2 * (Name(word) in values.walk(e.target) or AddressOf(Name(word)) in values.walk(e.value))
     found = frame.program.struct_at(frame.resolve(variable.type).name, frame.func.path)
-    if uses != 1 or found is None or not isinstance(initial, Items):
-        return None
+    if uses != 1 or found is None or not isinstance(initial, Items) or comes_again(frame, used, made):
+        return None  # what is passed on twice, the first callee may have written
     given = dict(initial.items)
-    if any(not d.startswith(".") for d in given):
-        return None
+    if any(not d.startswith(".") and frame.canonical(v, {}) != Const(0) for d, v in initial.items):
+        return None  # by position, except for "{ 0 }"
     result: list[tuple[str, Expr]] = []
     for member in found[1].fields:
         plain = not (member.type.pointer or member.type.array or member.type.function)
@@ -417,6 +419,20 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
         if plain and isinstance(value, Const) and not frame.resolve(member.type).name.startswith(("struct ", "union ")):
             result.append((member.name, value))
     return Items(None, tuple(result)) if 0 < len(result) <= MAX_FIELDS else None
+
+
+def comes_again(frame: Frame, block: int, without: int) -> bool:
+    """Whether a loop leads from a block back to it, other than through the block ``without``."""
+    seen: set[int] = set()
+    todo = [block]
+    while todo and frame.body is not None and block != without:
+        for after in successors(frame.body.blocks[todo.pop()].exit):
+            if after == block:
+                return True
+            if after != without and after not in seen:
+                seen.add(after)
+                todo.append(after)
+    return False
 
 
 def decisive(frame: Frame) -> frozenset[int]:

@@ -87,15 +87,20 @@ def bits(variable: str, may: int, must: int) -> Expr:
 
 
 def bits_of(expr: Expr | None) -> tuple[int, int] | None:
-    """``(may, must)`` of a constant that is not negative, or of what :func:`bits` made; None for anything else."""
+    """``(may, must)`` of a constant that is not negative, or of what :func:`bits` made, with the flags that were set and
+    cleared since; None for anything else."""
     if isinstance(expr, Const):
         return (expr.value, expr.value) if expr.value >= 0 else None
-    match expr:
-        case Binary("|", Binary("&", Name(word), Const(some)), Const(must)) if word.startswith(SOME):
-            return some | must, must
-        case Binary("&", Name(word), Const(some)) if word.startswith(SOME):
-            return some, 0
-    return None
+    if not isinstance(expr, Binary) or not all(of_bits(e) for e in walk(expr)):
+        return None
+    mask, must = known_bits(expr)
+    may = ~mask & WORD | must
+    return (may, must) if signed(may) >= 0 else None
+
+
+def of_bits(expr: Expr) -> bool:
+    """Whether a part of a value says something of its bits."""
+    return isinstance(expr, Binary | Unary | Const) or (isinstance(expr, Name) and expr.id.startswith(SOME))
 
 
 def truth(expr: Expr) -> bool | None:
