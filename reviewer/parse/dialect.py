@@ -52,6 +52,7 @@ class Dialect(msgspec.Struct, frozen=True):
     iterators: frozenset[bytes]
     not_iterators: frozenset[bytes]
     header_macros: tuple[tuple[str, Header], ...]  # by the beginning of the name, longest first
+    header_starts: tuple[str, ...]
     members: dict[bytes, Declares]
     member_groups: dict[bytes, int]
     member_noise: frozenset[bytes]
@@ -62,7 +63,9 @@ class Dialect(msgspec.Struct, frozen=True):
 
     def header(self, macro: str) -> Header | None:
         """How ``macro`` makes a function's header, by the longest beginning that is known; None if it does not."""
-        return next((header for start, header in self.header_macros if macro.startswith(start)), None)
+        if not macro.startswith(self.header_starts):
+            return None
+        return next(header for start, header in self.header_macros if macro.startswith(start))
 
 
 def dialect_digest(dialect: Dialect) -> str:
@@ -104,6 +107,7 @@ def _dialect(data: Any) -> Dialect:
         "variables": variables,
     }
     stable = repr([(key, sorted(v) if isinstance(v, frozenset) else v) for key, v in sorted(made.items())])
+    made["header_starts"] = tuple(start for start, _ in made["header_macros"])
     return Dialect(**made, digest=hashlib.sha256(stable.encode()).hexdigest()[:16])
 
 

@@ -7,6 +7,7 @@ could define it, and only those are parsed.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -18,6 +19,11 @@ from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
+
+LINE_FEED = re.compile(rb"\n")
+
+MAX_NAMED = 300_000
+"""Bytes of a file up to which its names are listed: headers that describe registers define 100,000 of them."""
 
 AFTER_TAG = re.compile(rb"[{;=*,]")
 """What tells a struct's members, after attributes, from a use of its tag."""
@@ -50,7 +56,17 @@ class Pieces:
 
     def line_at(self, offset: int) -> int:
         """The 1-based line of the byte at ``offset``."""
-        return self.text.count(b"\n", 0, offset) + 1
+        return bisect_right(self._lines, offset - 1) + 1
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """Offsets of the line feeds."""
+        return [m.start() for m in LINE_FEED.finditer(self.text)]
+
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """What the file defines as a function or a macro; None if there is too much to look through."""
+        return frozenset((*self.skim.named, *self.skim.macros())) if len(self.text) <= MAX_NAMED else None
 
     # --- functions --------------------------------------------------------------------------------
 
@@ -249,7 +265,7 @@ class Pieces:
         if got is None:
             got = self._macros[name] = ()
             if name.encode("utf-8", "surrogateescape") in self.text:
-                got = self._macros[name] = tuple(self._macro(line) for line in self.skim.macros(name))
+                got = self._macros[name] = tuple(self._macro(line) for line in self.skim.macros().get(name, ()))
         return got
 
     def macros_with(self, word: str) -> Iterator[facts.Macro]:

@@ -99,8 +99,8 @@ class Skim:
                 last = piece
                 yield piece
 
-    def macros(self, name: str) -> list[Directive]:
-        """The ``#define`` lines of this name."""
+    def macros(self) -> dict[str, list[Directive]]:
+        """The ``#define`` lines, by name."""
         if self._macros is None:
             self._macros = {}
             for line in self.parts.defines:
@@ -108,7 +108,7 @@ class Skim:
                     m = DEFINED.match(self.text, line.start)
                     if m is not None:
                         self._macros.setdefault(m[1].decode("utf-8", "replace"), []).append(line)
-        return self._macros.get(name, [])
+        return self._macros
 
 
 def number_macros(text: bytes) -> set[bytes]:

@@ -165,6 +165,7 @@ class Program:
         self._made: dict[str, dict[str, facts.Variable]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._units: dict[str, tuple[str, ...]] = {}
+        self._unit_names: dict[str, dict[str | None, list[str]]] = {}  # None: files that are too large to list
         self._visible: dict[str, dict[str, int]] = {}
         self._numbered: dict[bytes, list[str]] = {}  # macros that are numbers, of the headers looked into
         self._counted: set[str] = set()
@@ -225,7 +226,7 @@ class Program:
         self.take(self.record())
         for kept in (
             self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._own,
-            self._visible, self._macros, self._frames, self._direct, self._line_cache,
+            self._visible, self._macros, self._frames, self._direct, self._line_cache, self._unit_names,
         ):  # fmt: skip
             kept.clear()
 
@@ -426,15 +427,29 @@ class Program:
             got = self._resolved[name, path] = self._resolve(name, path)
         return got
 
+    def _with_name(self, path: str, name: str) -> list[str]:
+        """The other files of the unit that may define a function or a macro of this name, in the unit's order."""
+        got = self._unit_names.get(path)
+        if got is None:
+            got = self._unit_names[path] = {}
+            for other in self.unit(path)[1:]:
+                names = self.file(other).names
+                for word in names if names is not None else (None,):
+                    got.setdefault(word, []).append(other)
+        large = got.get(None)
+        found = got.get(name, [])
+        return [f for f in self.unit(path)[1:] if f in found or f in large] if large else found
+
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
         own = self.functions(path, name)
         if own:
             return real_bodies(own)
-        for other in self.unit(path)[1:]:
+        unit = self._with_name(path, name)
+        for other in unit:
             own = self.functions(other, name)
             if own and (other.endswith(".c") or not all(map(may_be_stub, own)) or self.names.files_defining(name) == (other,)):
                 return real_bodies(own)
-        macro = self.macro_function(name, path, self.unit(path))
+        macro = self.macro_function(name, path, (path, *unit))
         if macro is not None:
             return (macro,)
         files = [f for f in self.names.files_defining(name) if reachable(f, path)]
@@ -479,7 +494,7 @@ class Program:
         return self._macros[key]
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
-        for file in self.unit(path):
+        for file in (path, *self._with_name(path, name)):
             for macro in self.file(file).macros(name):
                 return file, macro
         for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
