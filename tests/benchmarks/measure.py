@@ -19,8 +19,7 @@ from reviewer.errors import MissingContent
 from reviewer.parse.extract import MAX_PARSE
 from reviewer.source.tree import Tree, open_tree
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
-SAMPLING = 0.02
+SAMPLING = 0.1
 """Seconds between two looks at the memory of a run."""
 
 
@@ -101,15 +100,16 @@ def run(command: Sequence[str], stdin: bytes = b"", env: dict[str, str] | None =
 
 
 def _resident(session: int) -> int:
-    """Resident bytes of all processes of a session; what they share counts for each."""
+    """Proportional set size in bytes of all processes of a session: a page that n of them share counts 1/n for each."""
     total = 0
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
                 fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
                 if int(fields[3]) == session:
-                    total += int(fields[21]) * PAGE
-            except (OSError, IndexError, ValueError):
+                    lines = Path(entry.path, "smaps_rollup").read_text().splitlines()
+                    total += next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+            except (OSError, IndexError, ValueError, StopIteration):
                 continue  # it has gone
     return total
 

@@ -4,7 +4,7 @@
 
 Wanted: with an empty store at most the search and 5 s; with a full one 1.5 s; 500 MiB for all processes together.
 The names are those that the scan itself has git look for; a first run writes them down. Runs of the two programs take
-turns, and the least of each counts. The memory counts shared pages once for each process, so it is an upper bound.
+turns, and the least of each counts. The memory is what all processes together hold, a shared page counted once.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ finally:
 def names_of(where: Where, folder: Path) -> list[str]:
     """The words that a default scan has git look for."""
     file = folder / "names"
-    command = [*reviewer()[:2], RECORDING, "scan", "--no-store", *where.arguments]
+    command = [*reviewer()[:2], RECORDING, "scan", "--no-store", "--jobs", "1", *where.arguments]
     run(command, env={"NAMES": str(file)})
     return list(json.loads(file.read_text()))
 
 
 def searched(where: Where, names: list[str]) -> Run:
     """``git grep -w`` for all of ``names``, once over the tree."""
-    scope = [where.rev] if where.rev else ["--untracked"]
+    scope = [where.rev] if where.rev else ["--untracked", "--no-exclude-standard"]
     command = ["git", "-C", where.path, "grep", "-n", "-a", "-F", "-w", "-f", "-", *scope, "--", "*.c", "*.h"]
     return run(command, "".join(f"{name}\n" for name in names).encode())
 
