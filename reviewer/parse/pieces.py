@@ -7,6 +7,7 @@ could define it, and only those are parsed.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
@@ -59,9 +60,9 @@ class Pieces:
         return bisect_right(self._lines, offset - 1) + 1
 
     @cached_property
-    def _lines(self) -> list[int]:
+    def _lines(self) -> array[int]:
         """Offsets of the line feeds."""
-        return [m.start() for m in LINE_FEED.finditer(self.text)]
+        return array("I", (m.start() for m in LINE_FEED.finditer(self.text)))
 
     @cached_property
     def names(self) -> frozenset[str] | None:

@@ -165,7 +165,8 @@ class Program:
         self._made: dict[str, dict[str, facts.Variable]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._units: dict[str, tuple[str, ...]] = {}
-        self._unit_names: dict[str, dict[str | None, list[str]]] = {}  # None: files that are too large to list
+        # By unit: the files in which a name is defined, and those that are too large to list their names.
+        self._unit_names: dict[str, tuple[dict[str, tuple[str, ...]], list[str]]] = {}
         self._visible: dict[str, dict[str, int]] = {}
         self._numbered: dict[bytes, list[str]] = {}  # macros that are numbers, of the headers looked into
         self._counted: set[str] = set()
@@ -431,14 +432,18 @@ class Program:
         """The other files of the unit that may define a function or a macro of this name, in the unit's order."""
         got = self._unit_names.get(path)
         if got is None:
-            got = self._unit_names[path] = {}
+            got = self._unit_names[path] = ({}, [])
             for other in self.unit(path)[1:]:
                 names = self.file(other).names
-                for word in names if names is not None else (None,):
-                    got.setdefault(word, []).append(other)
-        large = got.get(None)
-        found = got.get(name, [])
-        return [f for f in self.unit(path)[1:] if f in found or f in large] if large else found
+                alone = (other,)  # one for all its names
+                if names is None:
+                    got[1].append(other)
+                for word in names or ():
+                    before = got[0].get(word)
+                    got[0][word] = alone if before is None else (*before, other)
+        named, large = got
+        found = named.get(name, ())
+        return [f for f in self.unit(path)[1:] if f in found or f in large] if large else list(found)
 
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
         own = self.functions(path, name)
