@@ -1,28 +1,31 @@
 """An index of a tree's files by key, made by one search and kept in the store in pages.
 
-A look-up in a stored tree reads some kilobytes.
+A look-up in a stored tree reads some kilobytes. A tree that differs from a stored one in a few files is searched only there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from reviewer.program.bases import KEPT, Base, Bases
 from reviewer.program.symbols import PAGES, Pages, lookup, page_of
-from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
-
-_KEPT_TREES = 6
-"""Trees whose pages stay in the store: some 8 MB each, and every edit of a work tree makes another."""
 
 
 class Postings:
     """Key to the files that have it, for one tree.
 
-    :param kind: under which the store keeps the pages. :param read: the search, as (paths, pages).
+    :param bases: stored trees near ours. :param kind: under which the store keeps the pages.
+    :param read: the search, as (paths, pages), of these files or (None) of all.
     """
 
-    def __init__(self, tree: Tree, store: Store, kind: str, read: Callable[[], tuple[list[str], Pages]]) -> None:
-        self.tree = tree
+    def __init__(
+        self, bases: Bases, store: Store, kind: str, read: Callable[[Sequence[str] | None], tuple[list[str], Pages]]
+    ) -> None:
+        self.tree = bases.tree
+        self._bases = bases
+        self._base: Base | None = None
+        self._changes: tuple[list[str], Pages] = ([], {})  # of a base, what the changed files have instead
         self._store = store
         self._kind = kind
         self._read = read
@@ -32,26 +35,44 @@ class Postings:
 
     def files(self, keys: Iterable[bytes]) -> tuple[str, ...]:
         """Files under any of ``keys``, sorted."""
+        keys = list(keys)
         numbers = {number for key in keys for number in lookup(self._page(page_of(key)), key)}
-        if not numbers:
-            return ()
-        paths = self._all_paths()
-        return tuple(sorted(paths[number] for number in numbers))
+        found = {self._all_paths()[number] for number in numbers} if numbers else set()
+        if self._base is not None:
+            paths, pages = self._changes
+            found -= self._base.changed
+            found |= {paths[n] for key in keys for n in lookup(pages.get(page_of(key), b""), key)}
+        return tuple(sorted(found))
 
     def _page(self, number: int) -> bytes:
         page = self._pages.get(number)
         if page is None:
             if not self._whole:
-                page = self._store.memo_get(self._kind, f"{self.tree.identity()}/{number}")
+                page = self._store.memo_get(self._kind, f"{self._identity()}/{number}")
+            if page is None and self._lean():
+                return self._page(number)
             if page is None:
                 self._build()
                 page = self._pages.get(number, b"")
             self._pages[number] = page
         return page
 
+    def _identity(self) -> str:
+        """Of the tree whose pages are used."""
+        return self._base.identity if self._base is not None else self.tree.identity()
+
+    def _lean(self) -> bool:
+        """Use the pages of a base, and search what has changed since; False if there is none."""
+        base = self._bases.nearest if self._base is None and not self._pages and not self._whole else None
+        if base is None or self._store.memo_get(self._kind, f"{base.identity}/paths") is None:
+            return False
+        self._base = base
+        self._changes = self._read(base.present) if base.present else ([], {})
+        return True
+
     def _all_paths(self) -> list[str]:
         if self._paths is None:
-            stored = self._store.memo_get(self._kind, f"{self.tree.identity()}/paths")
+            stored = self._store.memo_get(self._kind, f"{self._identity()}/paths")
             if stored is None:
                 self._build()
                 assert self._paths is not None
@@ -63,11 +84,13 @@ class Postings:
         """Search the tree, keep all pages."""
         if self._whole:
             return
-        self._paths, self._pages = self._read()
+        self._base = None
+        self._paths, self._pages = self._read(None)
         self._whole = True
         identity = self.tree.identity()
         rows = [(f"{identity}/{number}", page) for number, page in self._pages.items()]
         paths = "\0".join(self._paths).encode("utf-8", "surrogateescape")
         # All in one transaction: a reader sees a tree's pages and paths of one search, or none.
         self._store.put_many(self._kind, [*rows, (f"{identity}/paths", paths)])
-        self._store.forget(self._kind, _KEPT_TREES * (PAGES + 1))
+        self._store.forget(self._kind, KEPT * (PAGES + 1))
+        self._bases.remember()

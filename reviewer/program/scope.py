@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
+from reviewer.program.bases import Base, Bases
 from reviewer.program.postings import Postings
 from reviewer.program.symbols import PATTERN, read_symbols
 from reviewer.source.tree import SUFFIXES, Tree
@@ -34,7 +35,8 @@ class Definitions:
         self._store = store
         known = dialect if dialect is not None else load_dialect()
         kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
-        self._symbols = Postings(tree, store, kind, lambda: read_symbols(tree, known, jobs))
+        self._bases = Bases(tree, store)
+        self._symbols = Postings(self._bases, store, kind, lambda files: read_symbols(tree, known, jobs, files))
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines
@@ -90,6 +92,19 @@ class Definitions:
         for key, value in self._store.get_many(_MENTIONS, list(keys)).items():
             text = value.decode("utf-8", "surrogateescape")
             self._mentions[keys[key], ()] = tuple(text.split("\0")) if text else ()
+        missing = [name for name in names if (name, ()) not in self._mentions]
+        base = self._bases.nearest if missing else None
+        return missing if base is None else self._mentions_of(base, missing)
+
+    def _mentions_of(self, base: Base, names: list[str]) -> list[str]:
+        """The same from what is stored of a tree that differs in a few files."""
+        stored = self._store.get_many(_MENTIONS, [f"{base.identity}/{name}" for name in names])
+        known = [name for name in names if f"{base.identity}/{name}" in stored]
+        here = self.files_mentioning(known, base.present) if known and base.present else {}
+        for name in known:
+            text = stored[f"{base.identity}/{name}"].decode("utf-8", "surrogateescape")
+            old = set(text.split("\0")) - base.changed if text else set()
+            self._mentions[name, ()] = tuple(sorted(old | set(here.get(name, ()))))
         return [name for name in names if (name, ()) not in self._mentions]
 
     def _search(self, names: list[str], under: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import multiprocessing
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -105,13 +105,15 @@ class Symbols:
     skipped: list[tuple[str, str]]
 
 
-def read_symbols(tree: Tree, dialect: Dialect, jobs: int = 1) -> tuple[list[str], Pages]:
+def read_symbols(
+    tree: Tree, dialect: Dialect, jobs: int = 1, files: Sequence[str] | None = None
+) -> tuple[list[str], Pages]:
     """(paths, pages) of what the files of the tree define. Of several parts of a tree the numbers of paths follow on.
 
-    :raises GitFailed: git can not search at all
+    :param files: only these. :raises GitFailed: git can not search at all
     """
-    if jobs < 2:
-        whole = read_part(tree, dialect, WHOLE, 0)
+    if jobs < 2 or files is not None:
+        whole = read_part(tree, dialect, WHOLE if files is None else Part(tuple(files)), 0)
         return whole.paths, whole.pages
     starts = [0]
     for part in PARTS[:-1]:

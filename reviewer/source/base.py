@@ -93,6 +93,17 @@ class Tree(ABC):
     def identity(self) -> str:
         """Changes if and only if the C content that a scan sees may have changed."""
 
+    def listing(self) -> bytes | None:
+        """What :meth:`changed_since` needs to know later of this state; None if a change of it might go unseen."""
+        return None
+
+    def changed_since(self, identity: str, listing: bytes) -> frozenset[str] | None:
+        """C files that differ between the state of that :meth:`identity` and this one; None if that cannot be told.
+
+        :param listing: what :meth:`listing` gave of that state.
+        """
+        return None
+
     def after_fork(self) -> None:  # noqa: B027  most kinds share nothing with their parent process
         """In a child process: let the parent have its helper processes, and start others when need be."""
 

@@ -47,6 +47,7 @@ class _DiskTree(Tree):
         self._hashes: dict[tuple[int, int, int, int], str] = {}
         self._real_folders: dict[str, bool] = {"": True}
         self._identity: str | None = None
+        self._listing = b""
 
     def _stat(self, path: str) -> os.stat_result | None:
         """lstat of a regular file that is reached without a symbolic link, else None."""
@@ -122,11 +123,25 @@ class _DiskTree(Tree):
             # The time of the last change of the inode, too: nobody can set it back.
             lines.append(f"{path}\0{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}\0")
             newest = max(newest, s.st_ctime_ns)
-        digest = hashlib.sha256(os.fsencode(self._root) + b"\0" + os.fsencode("".join(lines))).hexdigest()[:40]
+        self._listing = os.fsencode(self._root) + b"\0" + os.fsencode("".join(lines))
+        digest = hashlib.sha256(self._listing).hexdigest()[:40]
         # A second change in the same tick of the clock would look like the first: such a state has a name of its own.
         tick = _TICK if newest % 1_000_000_000 else _COARSE_TICK
         self._identity = f"disk:{digest}" if newest < started - tick else f"disk:{digest}:{started}"
         return paths
+
+    def listing(self) -> bytes | None:
+        return self._listing if self.identity().count(":") == 1 else None
+
+    def changed_since(self, identity: str, listing: bytes) -> frozenset[str] | None:
+        if not identity.startswith("disk:"):
+            return None
+        self.identity()
+        there, here = listing.split(b"\0"), self._listing.split(b"\0")
+        if there[0] != here[0]:
+            return None  # another folder's
+        old, new = dict(zip(there[1::2], there[2::2], strict=False)), dict(zip(here[1::2], here[2::2], strict=False))
+        return frozenset(os.fsdecode(path) for path, _ in old.items() ^ new.items())
 
     def identity(self) -> str:
         if self._identity is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reviewer.errors import InputError, MissingContent, ReviewerError
-from reviewer.source.base import Tree
+from reviewer.source.base import SUFFIXES, Tree
 from reviewer.source.gitrun import Git, GitFailed
 
 _REGULAR_MODES = (b"100644", b"100755", b"100664")
@@ -101,6 +101,20 @@ class RevisionTree(Tree):
     def after_fork(self) -> None:
         self._parents = self._cat  # kept, lest its end is taken for ours
         self._cat = self._runner().cat_file()
+
+    def listing(self) -> bytes | None:
+        return b""
+
+    def changed_since(self, identity: str, listing: bytes) -> frozenset[str] | None:
+        kind, _, other = identity.partition(":")
+        if kind != "tree":
+            return None
+        try:
+            # Trees only: what the repository says of diffs (drivers, external programs) has no part in this.
+            names = self._runner().run("diff-tree", "-r", "-z", "--name-only", "--no-renames", other, self._tree_id)
+        except GitFailed:
+            return None  # another repository's
+        return frozenset(path for name in names.split(b"\0")[:-1] if (path := os.fsdecode(name)).endswith(SUFFIXES))
 
     def close(self) -> None:
         self._cat.close()

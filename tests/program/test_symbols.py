@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reviewer.program.scope import Definitions
-from reviewer.source.tree import open_tree
+from reviewer.source.tree import Tree, open_tree
 from reviewer.store.factstore import FactStore, NullStore
 
 FILES = {
@@ -46,9 +50,77 @@ def test_who_defines_and_who_fills(tree: Path, jobs: int) -> None:
     assert names.files_assigning("state") == ()
 
 
-def test_a_stored_index_answers_without_a_search(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "t"]):
+def commit(tree: Path) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "t"]):
         subprocess.run(["git", "-C", tree, *command], check=True)
+
+
+def change(tree: Path) -> None:
+    """One file changed, one new, one gone."""
+    (tree / "drivers/gpu/a.c").write_text("int other(void)\n{\n\treturn e_mutex;\n}\n")
+    (tree / "lib").mkdir()
+    (tree / "lib/f.c").write_text("int a_run(int x)\n{\n\treturn x;\n}\n")
+    (tree / "drivers/net/b.c").unlink()
+
+
+def changed_answers(names: Definitions) -> None:
+    assert names.files_defining("a_run") == ("lib/f.c",)
+    assert names.files_defining("other") == ("drivers/gpu/a.c",)
+    assert names.files_defining("e_mutex") == ("kernel/e.c",)
+    assert names.files_initialising("my_ops") == ("kernel/e.c",)
+    assert names.files_mentioning(["e_mutex", "a_run", "b_run"]) == {
+        "e_mutex": ("drivers/gpu/a.c", "kernel/e.c"), "a_run": ("lib/f.c",), "b_run": (),
+    }  # fmt: skip
+
+
+def fill(names: Definitions) -> None:
+    """Ask whatever is needed for an index, and some words, to be stored."""
+    names.files_defining("a_run")
+    names.files_mentioning(["e_mutex", "a_run", "b_run"])
+
+
+def test_a_commit_with_few_changes_is_searched_only_there(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tree)
+    with FactStore.open(tmp_path / "store") as store:
+        fill(Definitions(open_tree(str(tree), "HEAD"), store))
+        change(tree)
+        commit(tree)
+        whole = Tree.grep_raw
+
+        def searched(self: Tree, *arguments: Any) -> Iterator[tuple[str, bytes]]:
+            assert arguments[2], "the whole tree is searched"
+            return whole(self, *arguments)
+
+        monkeypatch.setattr(Tree, "grep_raw", searched)
+        changed_answers(Definitions(open_tree(str(tree), "HEAD"), store))
+
+
+def test_an_edited_folder_is_searched_only_where_it_changed(tree: Path, tmp_path: Path) -> None:
+    time.sleep(0.1)  # files as new as the clock make a state that is not kept
+    with FactStore.open(tmp_path / "store") as store:
+        fill(Definitions(open_tree(str(tree), None), store))
+        before = store.stats()
+        assert before["bases"]
+        change(tree)
+        changed_answers(Definitions(open_tree(str(tree), None), store))
+        assert store.stats()["symbols"] == before["symbols"]
+
+
+def test_another_repository_is_no_base(tree: Path, tmp_path: Path) -> None:
+    commit(tree)
+    with FactStore.open(tmp_path / "store") as store:
+        fill(Definitions(open_tree(str(tree), "HEAD"), store))
+        change(tree)
+        shutil.rmtree(tree / ".git")
+        commit(tree)
+        changed_answers(Definitions(open_tree(str(tree), "HEAD"), store))
+
+
+def test_a_stored_index_answers_without_a_search(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tree)
     with FactStore.open(tmp_path / "store") as store:
         asked = Definitions(open_tree(str(tree), "HEAD"), store, jobs=2).files_defining("a_run")
     monkeypatch.setattr("reviewer.program.scope.read_symbols", lambda *_: pytest.fail("searched again"))
