@@ -145,6 +145,17 @@ class Calls:
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
 
+    def has_bits(self, struct: str, field: str, func: Func, word: str, mask: int) -> bool:
+        """Whether a table that puts ``func`` into ``struct T.field`` may have one of the bits ``mask`` in its number ``word``."""
+        for v in self.program.initialised_with(func.path, func.name):
+            if not isinstance(v.value, Items) or v.type.name.partition("@")[0] != struct.partition("@")[0]:
+                continue
+            given = dict(v.value.items)
+            if func.name in function_names(given.get(f".{field}", Name(""))):
+                number = self.program.number(given[f".{word}"], func.path) if f".{word}" in given else 0
+                return number is None or bool(number & mask)
+        return True
+
     def entries(self, struct: str, field: str, path: str, home: str = "") -> tuple[tuple[str, Func], ...]:
         """``(file of the table, function)`` for every place that puts a function into ``struct T.field``.
 

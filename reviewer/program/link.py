@@ -445,14 +445,15 @@ class Program:
         found = named.get(name, ())
         return [f for f in self.unit(path)[1:] if f in found or f in large] if large else list(found)
 
+    def _only_in(self, path: str, name: str) -> bool:
+        """Whether no other file defines a function or macro of this name."""
+        return self.names.files_defining(name) == (path,) and not self.names.files_defining_macro(name)
+
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
-        own = self.functions(path, name)
-        if own:
-            return real_bodies(own)
         unit = self._with_name(path, name)
-        for other in unit:
-            own = self.functions(other, name)
-            if own and (other.endswith(".c") or not all(map(may_be_stub, own)) or self.names.files_defining(name) == (other,)):
+        for file in (path, *unit):
+            own = self.functions(file, name)
+            if own and (file.endswith(".c") or not all(map(may_be_stub, own)) or self._only_in(file, name)):
                 return real_bodies(own)
         macro = self.macro_function(name, path, (path, *unit))
         if macro is not None:
@@ -716,6 +717,10 @@ class Program:
 
         got = rebuild(expr, leaf)
         return got.value if isinstance(got, facts.Const) else None
+
+    def number(self, expr: facts.Expr, path: str) -> int | None:
+        """The value of an expression of constants in an initialiser of ``path``, or None."""
+        return self._enumerator_value(expr, {}, path)
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""

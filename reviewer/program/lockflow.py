@@ -55,9 +55,11 @@ Key = tuple[tuple[tuple[Expr, str], ...], tuple[Expr, ...], tuple[tuple[str, ...
 class State:
     """One world at one point.
 
-    ``known``: canonical values of ``$local``, ``%parameter`` and ``rN`` (result of call N). ``truths``: conditions
-    and what they were. ``dropped``: locks released that were held by a caller. ``scopes``: flags that
-    memalloc scopes take away. ``extra``: whatever a check's own automaton keeps (hashable).
+    ``known``: canonical values of ``$local``, ``%parameter`` and ``rN`` (result of call N). ``truths``: conditions and what
+    they were. ``kinds``: tests of an object's function table (``obj->ops->flags & C``) that were true: they say which tables
+    the object can have. ``promises``: those that hold where a result ``rN`` is not zero. ``dropped``: locks released that
+    were held by a caller. ``scopes``: flags that memalloc scopes take away. ``extra``: whatever a check's own automaton
+    keeps (hashable).
     """
 
     locks: tuple[Hold, ...] = ()
@@ -66,13 +68,18 @@ class State:
     known: dict[str, Expr] = field(default_factory=dict)
     truths: dict[Expr, bool] = field(default_factory=dict)
     extra: object = None
+    kinds: tuple[Expr, ...] = ()
+    promises: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
 
     def key(self) -> Key:
         locks = tuple([(h.lock, h.mode) for h in self.locks]) if self.locks else ()
         return locks, self.dropped, self.scopes, self.extra
 
     def copy(self) -> State:
-        return State(self.locks, self.dropped, self.scopes, dict(self.known), dict(self.truths), self.extra)
+        return State(
+            self.locks, self.dropped, self.scopes, dict(self.known), dict(self.truths), self.extra, self.kinds,
+            dict(self.promises),
+        )  # fmt: skip
 
     def learn(self, name: str, value: Expr | None) -> None:
         """``name`` now has this value (None: not known); what was built on the old one is forgotten."""
@@ -89,6 +96,12 @@ class State:
         if self.truths:
             for c in [c for c in self.truths if not names_in(c).isdisjoint(old)]:
                 del self.truths[c]
+        if self.kinds:
+            self.kinds = tuple(c for c in self.kinds if not mentions(c, name))
+        if self.promises:
+            self.promises = {
+                r: cs for r, cs in self.promises.items() if r != name and not any(mentions(c, name) for c in cs)
+            }
 
     def forget_fields(self, pointer: Name) -> None:
         """What a parameter points to may have been written."""
@@ -98,9 +111,27 @@ class State:
 
     def forget_path(self, path: Expr) -> None:
         """An object in memory was written: conditions on it say nothing any more."""
+        if self.kinds:
+            self.kinds = tuple(c for c in self.kinds if path not in parts_of(c))
         if self.truths:
             for c in [c for c in self.truths if path in parts_of(c)]:
                 del self.truths[c]
+
+
+def tests_kind(condition: Expr) -> bool:
+    """Whether a condition looks at bits of a table that an object points to: ``obj->ops->flags & C``."""
+    return (
+        isinstance(condition, Binary) and condition.op == "&" and isinstance(condition.right, Const)
+        and isinstance(condition.left, facts.Member) and condition.left.arrow
+        and isinstance(condition.left.base, facts.Member)
+    )  # fmt: skip
+
+
+def kinds_in(condition: Expr) -> tuple[Expr, ...]:
+    """The tests of tables that a condition which is true consists of."""
+    if isinstance(condition, Binary) and condition.op == "&&":
+        return kinds_in(condition.left) + kinds_in(condition.right)
+    return (condition,) if tests_kind(condition) else ()
 
 
 def mentions(expr: Expr, name: str) -> bool:
@@ -131,7 +162,8 @@ class Outcome:
     """One way in which a call may end, in the caller's terms.
 
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
-    ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way.
+    ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way. ``promises``: what is
+    true of a table (:func:`tests_kind`) if the result is not zero.
     """
 
     takes: tuple[Hold, ...] = ()
@@ -142,6 +174,7 @@ class Outcome:
     leaves: bool = False
     ends: bool = False
     failed: str = ""
+    promises: tuple[Expr, ...] = ()
 
 
 class Callees(Protocol):
@@ -177,6 +210,7 @@ class Seen:
     args: list[tuple[Expr, ...]] = field(default_factory=list)
     held: list[tuple[Hold, ...]] = field(default_factory=list)
     scopes: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
+    kinds: list[tuple[Expr, ...]] = field(default_factory=list)
 
     def must(self) -> tuple[Hold, ...]:
         """Locks held in every world."""
@@ -233,8 +267,8 @@ def run(
     return Runner(frame, callees, observer or Observer()).run(bound or {}, held, truths or {})
 
 
-World = tuple[tuple[Expr, ...], tuple[Hold, ...], tuple[tuple[str, ...], ...]]
-"""Canonical arguments of an event, and the locks and scopes under which it was reached."""
+World = tuple[tuple[Expr, ...], tuple[Hold, ...], tuple[tuple[str, ...], ...], tuple[Expr, ...]]
+"""Canonical arguments of an event, the locks and scopes under which it was reached, what was known of tables."""
 
 
 class Runner:
@@ -293,10 +327,11 @@ class Runner:
                 event, callee = self.events[b, i]
                 seen = Seen(event, b, callee)
                 for world in worlds[b].values():
-                    for args, locks, scopes in world.get(i, ()):
+                    for args, locks, scopes, kinds in world.get(i, ()):
                         seen.args.append(args)
                         seen.held.append(locks)
                         seen.scopes.append(scopes)
+                        seen.kinds.append(kinds)
                 found.append(seen)
         ended = [e for b in sorted(endings, key=lambda b: order[b]) for es in endings[b].values() for e in es]
         return Flow(self.frame, found, ended, self.capped)
@@ -311,6 +346,12 @@ class Runner:
             into[key] = state
             return True
         changed = False
+        if old.kinds and old.kinds != state.kinds:
+            common = tuple(c for c in old.kinds if c in state.kinds)
+            changed = common != old.kinds
+            old.kinds = common
+        if old.promises and old.promises != state.promises:
+            old.promises = {r: cs for r, cs in old.promises.items() if state.promises.get(r) == cs}
         known, truths = old.known, old.truths
         if known:
             other = state.known
@@ -418,7 +459,7 @@ class Runner:
         if i not in self.now:
             self.events[b, i] = (event, callee)
             self.now[i] = []
-        self.now[i].append((args, state.locks, state.scopes))
+        self.now[i].append((args, state.locks, state.scopes, state.kinds))
 
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:
@@ -434,6 +475,8 @@ class Runner:
             state.scopes = state.scopes[:-1]
         if o.result is not None:
             state.learn(f"r{call.number}", o.result)
+        if o.promises:
+            state.promises[f"r{call.number}"] = o.promises
         for index, value in o.outs:
             if index < len(args):
                 a = args[index]
@@ -540,6 +583,10 @@ def polarity(condition: Expr) -> tuple[bool, Expr]:
 def assume(state: State, condition: Expr, truth: bool) -> None:
     """On this path the condition is ``truth``; equalities with constants become values."""
     state.truths[condition] = truth
+    if truth and isinstance(condition, Result):
+        state.kinds += state.promises.get(f"r{condition.call}", ())
+    elif truth:
+        state.kinds += kinds_in(condition)
     if len(state.truths) > MAX_FACTS:
         del state.truths[next(iter(state.truths))]
     if truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.right, Const):

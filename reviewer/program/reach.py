@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reviewer.parse.facts import Call, Const, Expr, Name, Text
+from reviewer.parse.facts import Binary, Call, Const, Expr, Member, Name, Text
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.cone import Cone
 from reviewer.program.link import Func
+from reviewer.program.linkage import MAX_CANDIDATES
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
@@ -28,8 +29,8 @@ SAME_FOLDER, OTHER_FOLDER, TABLE = 1, 2, 1
 """What a call adds to the distance: leaving the folder costs more, and so does a function table."""
 
 ONE_OF_MANY, DOUBTFUL = 1, 2
-"""What a step adds to the doubt of a way: a function table with several entries; one with too many, or a callback that
-runs only if this was the last reference."""
+"""What a step adds to the doubt of a way: a function table with a few entries; one with more, or a callback that runs only if
+this was the last reference."""
 
 LeafKind = Literal["alloc", "acquire", "wait", "call"]
 
@@ -54,6 +55,7 @@ class Node:
     cleared: int
     via: str = ""
     context: Irq = "task"
+    kinds: tuple[Expr, ...] = ()
 
     def path(self) -> list[Node]:
         """From the root to this node."""
@@ -182,10 +184,35 @@ class Reach:
             # A macro's parameters have no types of their own; its user's arguments have.
             outer = values.substitute(seen.callee, node.args, node.func.name)
             targets = self.summaries.calls.targets(self.program.frame(node.parent.func), outer, home)
-        one_of_many = ONE_OF_MANY if len(targets) > 1 and any(t.via for t in targets) else 0
+        targets = self._possible(node, seen, targets)
+        several = len(targets) > 1 and any(t.via for t in targets)
+        one_of_many = (ONE_OF_MANY if len(targets) <= MAX_CANDIDATES else DOUBTFUL) if several else 0
         for args in dict.fromkeys(seen.args):
             for target in targets:
                 yield from self._target(node, seen, call, target, args, search, "task", extra, one_of_many)
+
+    def _possible(self, node: Node, seen: Seen, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Of a table's entries those whose table has the bits that were tested on the way to the call."""
+        callee = seen.callee
+        if len(targets) < 2 or not isinstance(callee, Member) or not isinstance(callee.base, Member):
+            return targets
+        frame = self.program.frame(node.func)
+        owner = frame.type_of(callee.base)
+        table: Expr = callee.base
+        known = bits_of_table(always(seen), table)
+        at = node
+        while at.parent is not None:
+            table = values.substitute(table, at.args, at.func.name)
+            known += bits_of_table(at.kinds, table)
+            at = at.parent
+        if not known or owner is None:
+            return targets
+        struct = frame.resolve(owner).name
+        has_bits = self.summaries.calls.has_bits
+        return tuple(
+            t for t in targets
+            if t.func is None or all(has_bits(struct, callee.name, t.func, word, mask) for word, mask in known)
+        )  # fmt: skip
 
     def _target(
         self, node: Node, seen: Seen, call: Call, target: Target, args: tuple[Expr, ...], search: Search, context: Irq,
@@ -209,7 +236,7 @@ class Reach:
         yield Node(
             target.func, self.summaries.bind(target.func, args, frame), node, call, args, (*node.held, *seen.must()),
             node.distance + cost + extra, doubt, node.cleared | self._cleared(seen), target.via,
-            context if context != "task" else node.context,
+            context if context != "task" else node.context, always(seen),
         )  # fmt: skip
 
     def _leaves(
@@ -271,6 +298,22 @@ class Reach:
         for mask in masks[1:]:
             result &= mask
         return result
+
+
+def always(seen: Seen) -> tuple[Expr, ...]:
+    """What is known of tables (:func:`reviewer.program.lockflow.tests_kind`) in every world that reaches the event."""
+    first, *rest = seen.kinds or [()]
+    return tuple(c for c in first if all(c in other for other in rest))
+
+
+def bits_of_table(conditions: tuple[Expr, ...], table: Expr) -> list[tuple[str, int]]:
+    """(member, mask) of the conditions that are about this table."""
+    found: list[tuple[str, int]] = []
+    for condition in conditions:
+        match condition:
+            case Binary("&", Member(base, word, True), Const(mask)) if base == table:
+                found.append((word, mask))
+    return found
 
 
 def turn(node: Node) -> tuple[bool, int]:

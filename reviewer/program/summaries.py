@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
@@ -106,17 +106,16 @@ class Summaries:
 
     def _needed(self, func: Func, level: int) -> int:
         """The levels below that can make a difference: none, if nothing thin is called."""
-        if level == 0:
-            return level
         got = self._depths.get((func.key, level))
         if got is None:
-            got = 0
+            got = self._depths[func.key, level] = 0  # a cycle needs nothing more
             for name in func.calls:
                 if name in self.program.models.functions:
                     continue
                 for callee in self.program.resolve(name, func.path):
-                    if self.thin(callee):
-                        got = max(got, 1 + self._needed(callee, level - 1))
+                    cost = self.cost(callee)
+                    if cost <= level and self.thin(callee):
+                        got = max(got, cost + self._needed(callee, level - cost))
                 if got == level:
                     break
             if got < level and self.calls_indirectly(func):
@@ -173,6 +172,11 @@ class Summaries:
             got = func.macro is not None or len(func.calls) <= THIN or any(self._touches_locks(c) for c in func.calls)
             self._thin[func.key] = got
         return got
+
+    @staticmethod
+    def cost(func: Func) -> int:
+        """The levels that a look into a callee costs: none for an inline that passes on what another function returns."""
+        return 0 if func.macro is None and func.path.endswith(".h") and len(func.calls) <= 1 else 1
 
     def _touches_locks(self, name: str) -> bool:
         model = self.program.models.functions.get(name)
@@ -319,9 +323,10 @@ class Summaries:
         if target.model is not None:
             return model_outcomes(self.program, frame, call, target.model, args)
         assert target.func is not None
-        if self._level == 0 or not self.thin(target.func):
+        level = self._level - self.cost(target.func)
+        if level < 0 or not self.thin(target.func):
             return NOTHING
-        summary = self.of(target.func, self.bind(target.func, args, frame), self._level - 1)
+        summary = self.of(target.func, self.bind(target.func, args, frame), level)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
             return NOTHING
         prefix = f"{call.number}"
@@ -341,7 +346,8 @@ class Summaries:
                 if tried:
                     lock = values.substitute(tried[0].lock, args, prefix)
                     failed = tried[0].name or lock_class(frame, lock) or "?"
-            result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed))
+            promises = tuple(values.substitute(c, args, prefix) for c in o.promises)
+            result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises))
         return tuple(result)
 
 
@@ -485,11 +491,26 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
                 old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
             )
     found = tuple(merged.values())
+    if len(found) == 1 and (promises := promised(flow)):
+        found = (replace(found[0], promises=promises),)
     if not found:
         return (Outcome(ends=True),) if flow.frame.body is not None and flow.seen else NOTHING
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def promised(flow: Flow) -> tuple[Expr, ...]:
+    """What is known of a parameter's table wherever the function returns something else than zero."""
+    common: tuple[Expr, ...] | None = None
+    for e in flow.endings:
+        if e.value is None or values.truth(e.value) is False:
+            continue
+        here = e.state.kinds + lockflow.kinds_in(e.value)
+        common = here if common is None else tuple(c for c in common if c in here)
+        if not common:
+            return ()
+    return tuple(c for c in common or () if exported(c))
 
 
 def exported(value: Expr) -> bool:

@@ -112,7 +112,7 @@ def read_symbols(
 
     :param files: only these. :raises GitFailed: git can not search at all
     """
-    if jobs < 2 or files is not None:
+    if jobs < 2 or files is not None or multiprocessing.current_process().daemon:  # a worker may have none of its own
         whole = read_part(tree, dialect, WHOLE if files is None else Part(tuple(files)), 0)
         return whole.paths, whole.pages
     starts = [0]

@@ -264,7 +264,9 @@ class FactStore:
     def after_fork(self) -> None:
         # Not closed: SQLite forbids to use, or to close, a connection that was opened before a fork.
         self._parents, self._db = self._db, None
-        if self._parents is not None and not self._readonly:
+        if self._parents is not None and self._readonly:
+            self._db = self._opened_for_reading()
+        elif self._parents is not None:
             self._connect(self._lock_seconds)
 
     def close(self) -> None:
@@ -306,14 +308,17 @@ class FactStore:
         """A store that we may only read is still worth reading."""
         if os.access(self.path, os.R_OK) and not os.access(self.path.parent, os.W_OK):
             with contextlib.suppress(sqlite3.Error):
-                # immutable: with a log that cannot be written, SQLite would not even read.
-                self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)
+                self._db = self._opened_for_reading()
                 self._db.execute("SELECT count(*) FROM kind").fetchone()
                 self._readonly = True
                 self._warn("is read-only, so nothing new is kept")
                 return
         self._db = None
         self._give_up(_reason(error))
+
+    def _opened_for_reading(self) -> sqlite3.Connection:
+        # immutable: with a log that cannot be written, SQLite would not even read.
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)
 
     def _kind(self, name: str, create: sqlite3.Connection | None = None) -> int | None:
         if name not in self._kinds and self._db is not None:
