@@ -27,6 +27,9 @@ RULE = "callback-needs-reclaim"
 DISTANCE, NODES = 20, 800
 """How far below a callback is searched, and how many functions at most (the nearest first)."""
 
+MAX_OTHERS = 3
+"""Further holders of a lock that a message names."""
+
 MAX_WAYS = 6
 """Allocations of one call that a finding shows; the first is the most certain."""
 
@@ -100,9 +103,10 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
     for leaf, lock in waited.values():
         way = [node.func.path for node in leaf.node.path()]
         found = holders.allocating(lock.name, way, frozenset(search.functions))
-        if found is None:
+        if not found:
             continue
-        holder, inner = found
+        holder, inner = found[0]
+        others = [func.name for func, other in found[1:] if other.doubt < DOUBTFUL and func.key not in search.functions]
         theirs = {h.mode for h in (*inner.node.held, *inner.held) if h.name == lock.name}
         # Two readers wait for each other only where a writer stands between them.
         readers = 2 if lock.mode == "shared" and theirs == {"shared"} else 0
@@ -114,7 +118,8 @@ def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holde
             rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt + readers), file=file, line=line,
             column=column, function=function,
             message=f"{function} runs inside the OOM killer and waits for {short(lock.name)}, which {holder.name} holds"
-            f" while {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other",
+            f" while {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other"
+            + (f"; so {'do' if len(others) > 1 else 'does'} {' and '.join(others[:MAX_OTHERS])}" if others else ""),
             involves=tuple(sorted((callback.chain.short, short(lock.name)))), proof=tuple(steps),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip

@@ -42,11 +42,11 @@ class Holders:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._found: dict[tuple[str, frozenset[str]], tuple[Func, Leaf] | None] = {}
+        self._found: dict[tuple[str, frozenset[str]], list[tuple[Func, Leaf]]] = {}
 
-    def allocating(self, name: str, way: Iterable[str], waiter: frozenset[str]) -> tuple[Func, Leaf] | None:
-        """A function that holds lock class ``name`` over a reclaiming allocation, and that allocation; the most
-        certain one.
+    def allocating(self, name: str, way: Iterable[str], waiter: frozenset[str]) -> list[tuple[Func, Leaf]]:
+        """Functions that hold lock class ``name`` over a reclaiming allocation, each with that allocation, the most certain
+        first. Once one is certain, only the rest of its file is looked through.
 
         :param way: files of the functions that lead to the lock's user, the first being the one that waits. A lock inside
             an object of another driver is another lock.
@@ -55,18 +55,25 @@ class Holders:
         """
         files = list(way)
         kin = frozenset(filter(None, map(driver_of, files)))
-        if (name, kin) not in self._found:
-            best: tuple[Func, Leaf] | None = None
-            for func in self._candidates(name, files[0]):
-                if name.startswith(("struct ", "union ")) and not akin(driver_of(func.path), kin):
-                    continue
-                for leaf in self._under(func, name):
-                    if best is None or self._rank(func, leaf, waiter) < self._rank(*best, waiter):
-                        best = (func, leaf)
-                if best is not None and self._rank(*best, waiter)[:2] == (False, 0):
-                    break
-            self._found[name, kin] = best
-        return self._found[name, kin]
+        got = self._found.get((name, kin))
+        if got is None:
+            got = self._found[name, kin] = self._search(name, files[0], kin, waiter)
+        return got
+
+    def _search(self, name: str, near: str, kin: frozenset[str], waiter: frozenset[str]) -> list[tuple[Func, Leaf]]:
+        found: dict[str, tuple[Func, Leaf]] = {}
+        certain = ""
+        for func in self._candidates(name, near):
+            if certain and func.path != certain:
+                break
+            if name.startswith(("struct ", "union ")) and not akin(driver_of(func.path), kin):
+                continue
+            leaf = min(self._under(func, name), key=lambda leaf: leaf.rank, default=None)
+            if leaf is not None:
+                found.setdefault(func.key, (func, leaf))
+                if self._rank(func, leaf, waiter)[:2] == (False, 0):
+                    certain = func.path
+        return sorted(found.values(), key=lambda holder: self._rank(holder[0], holder[1], waiter))
 
     def prepare(self, names: Iterable[str], near: str) -> None:
         """Look for the users of all these locks at once, rather than for each when its turn comes."""
