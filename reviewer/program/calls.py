@@ -152,7 +152,7 @@ class Calls:
                 continue
             given = dict(v.value.items)
             if func.name in function_names(given.get(f".{field}", Name(""))):
-                number = self.program.number(given[f".{word}"], func.path) if f".{word}" in given else 0
+                number = self.program.constants.number(given[f".{word}"], func.path) if f".{word}" in given else 0
                 return number is None or bool(number & mask)
         return True
 

@@ -18,17 +18,18 @@ import tree_sitter
 
 from reviewer.errors import MissingContent
 from reviewer.parse import cfg, facts
-from reviewer.parse.constexpr import evaluate
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import parser
 from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
-from reviewer.parse.skim import Piece, number_macros
+from reviewer.parse.skim import Piece
+from reviewer.program.constants import Constants, FileMacros
 from reviewer.program.generated import variables
 from reviewer.program.gfp import GfpFlags
-from reviewer.program.linkage import MAX_CANDIDATES, architecture, by_distance, closest, distance, reachable
+from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
+from reviewer.program.units import Units
 
 if TYPE_CHECKING:
     from reviewer.program.structs import Frame
@@ -38,9 +39,6 @@ DRIVERS = frozenset({"drivers", "fs", "net", "sound", "security", "crypto"})
 
 GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """Where the allocation flags are defined: the first since 6.0, the second before."""
-
-MAX_HEADERS, MAX_INCLUDES = 500, 4
-"""Headers that are looked into for what a file sees of others, and how many includes deep."""
 
 
 class Content(Protocol):
@@ -153,23 +151,17 @@ class Program:
         self.skipped: dict[str, str] = {}
         self.parsed: set[str] = set()
         self._others = Record()
+        self.constants = Constants(self)
+        self.units = Units(content, names, dialect, self.file)
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
         self._resolved: dict[tuple[str, str], tuple[Func, ...]] = {}
-        self._constants: dict[tuple[str, str], int | None] = {}
-        self._enumerators: dict[tuple[str, str], int | None] = {}
         self._typedefs: dict[tuple[str, str], facts.CType | None] = {}
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._made: dict[str, dict[str, facts.Variable]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
-        self._units: dict[str, tuple[str, ...]] = {}
-        # By unit: the files in which a name is defined, and those that are too large to list their names.
-        self._unit_names: dict[str, tuple[dict[str, tuple[str, ...]], list[str]]] = {}
-        self._visible: dict[str, dict[str, int]] = {}
-        self._numbered: dict[bytes, list[str]] = {}  # macros that are numbers, of the headers looked into
-        self._counted: set[str] = set()
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
@@ -227,9 +219,10 @@ class Program:
         self.take(self.record())
         for kept in (
             self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._own,
-            self._visible, self._macros, self._frames, self._direct, self._line_cache, self._unit_names,
+            self._macros, self._frames, self._line_cache,
         ):  # fmt: skip
             kept.clear()
+        self.units.forget()
 
     def seen(self) -> set[str]:
         """Paths of the files that have been read so far."""
@@ -304,89 +297,8 @@ class Program:
     # --- linkage --------------------------------------------------------------------------------
 
     def unit(self, path: str) -> tuple[str, ...]:
-        """Files that share the statics of ``path``: what it includes by ``"..."``, and who so includes it.
-
-        A header with functions of its own (not inline ones) that several sources include belongs to the first of them in
-        the same folder.
-        """
-        got = self._units.get(path)
-        if got is None:
-            root = path
-            if path.endswith(".h") and "/include/" not in f"/{path}" and self._defines_statics(path):
-                root = self._includer(path) or path
-            got = self._units[path] = tuple(dict.fromkeys([path, root, *self._included(root)]))
-        return got
-
-    def _defines_statics(self, path: str) -> bool:
-        """Whether a header holds functions that are no inline ones: a piece of a source file, really."""
-        file = self.file(path)
-        inline = self.dialect.inline_words | {b"inline"}
-        return any(not inline & set(file.text[p.start : p.brace].split()) for p in file.all_functions())
-
-    def _includer(self, path: str) -> str | None:
-        """The ``.c`` file of the same folder that includes this header and is meant to: by a quoted include."""
-        folder, base = posixpath.split(path)
-        for user in self.names.files_mentioning([base], (folder,)).get(base, ()):
-            if user.endswith(".c") and posixpath.dirname(user) == folder:
-                for name, system in self.file(user).includes:
-                    if not system and posixpath.normpath(posixpath.join(folder, name)) == path:
-                        return user
-        return None
-
-    def _included(self, path: str, depth: int = 3) -> list[str]:
-        found: list[str] = []
-        folder = posixpath.dirname(path)
-        for name, system in self.file(path).includes:
-            if system:
-                continue
-            target = posixpath.normpath(posixpath.join(folder, name))
-            if target != path and target not in found and self.content.exists(target):
-                found.append(target)
-                if depth > 1:
-                    found.extend(t for t in self._included(target, depth - 1) if t not in found)
-        return found
-
-    def visible(self, path: str) -> dict[str, int]:
-        """Headers that ``path`` includes, directly or through others, the nearest first, numbered; within limits."""
-        got = self._visible.get(path)
-        if got is None:
-            seen: dict[str, None] = {}
-            level = [path]
-            for _ in range(MAX_INCLUDES):
-                new = dict.fromkeys(h for p in level for h in self._headers(p) if h not in seen)
-                seen.update(new)
-                level = list(new)
-                if len(seen) > MAX_HEADERS:
-                    break
-            got = self._visible[path] = {h: i for i, h in enumerate(seen)}
-            for header in got:
-                if header not in self._counted:
-                    self._counted.add(header)
-                    for word in number_macros(self.text(header)):
-                        self._numbered.setdefault(word, []).append(header)
-        return got
-
-    def _headers(self, path: str) -> tuple[str, ...]:
-        got = self._direct.get(path)
-        if got is None:
-            folder = posixpath.dirname(path)
-            arch = architecture(path)
-            found: list[str] = []
-            for name, system in self.file(path).includes:
-                wanted = [f"include/{name}", f"include/uapi/{name}"]
-                if arch is not None:
-                    wanted[:0] = [f"arch/{arch}/include/{name}", f"arch/{arch}/include/uapi/{name}"]
-                elif name.startswith("asm/"):
-                    wanted.append(f"include/asm-generic/{name[4:]}")
-                if not system:
-                    wanted.insert(0, posixpath.normpath(posixpath.join(folder, name)))
-                found.extend(next(([w] for w in wanted if self.content.exists(w)), []))
-            got = self._direct[path] = tuple(found)
-        return got
-
-    @cached_property
-    def _direct(self) -> dict[str, tuple[str, ...]]:
-        return {}
+        """Files that share the statics of ``path``, itself first (see :meth:`reviewer.program.units.Units.of`)."""
+        return self.units.of(path)
 
     def functions(self, path: str, name: str) -> tuple[Func, ...]:
         """Definitions of ``name`` in ``path``, alternatives under ``#if`` each, in the order of the file."""
@@ -428,29 +340,12 @@ class Program:
             got = self._resolved[name, path] = self._resolve(name, path)
         return got
 
-    def _with_name(self, path: str, name: str) -> list[str]:
-        """The other files of the unit that may define a function or a macro of this name, in the unit's order."""
-        got = self._unit_names.get(path)
-        if got is None:
-            got = self._unit_names[path] = ({}, [])
-            for other in self.unit(path)[1:]:
-                names = self.file(other).names
-                alone = (other,)  # one for all its names
-                if names is None:
-                    got[1].append(other)
-                for word in names or ():
-                    before = got[0].get(word)
-                    got[0][word] = alone if before is None else (*before, other)
-        named, large = got
-        found = named.get(name, ())
-        return [f for f in self.unit(path)[1:] if f in found or f in large] if large else list(found)
-
     def _only_in(self, path: str, name: str) -> bool:
         """Whether no other file defines a function or macro of this name."""
         return self.names.files_defining(name) == (path,) and not self.names.files_defining_macro(name)
 
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
-        unit = self._with_name(path, name)
+        unit = self.units.with_name(path, name)
         for file in (path, *unit):
             own = self.functions(file, name)
             if own and (file.endswith(".c") or not all(map(may_be_stub, own)) or self._only_in(file, name)):
@@ -500,15 +395,15 @@ class Program:
         return self._macros[key]
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
-        for file in (path, *self._with_name(path, name)):
+        for file in (path, *self.units.with_name(path, name)):
             for macro in self.file(file).macros(name):
                 return file, macro
         for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
             for macro in self.file(file).macros(name):
                 return file, macro
         # The index leaves out macros that are mere numbers; what the file includes has them.
-        seen = self.visible(path)
-        for file in sorted(self._numbered.get(name.encode("utf-8", "surrogateescape"), ()), key=lambda f: seen.get(f, 0)):
+        seen = self.units.visible(path)
+        for file in sorted(self.units.headers_with_number(name), key=lambda f: seen.get(f, 0)):
             if file in seen:
                 for macro in self.file(file).macros(name):
                     return file, macro
@@ -672,76 +567,13 @@ class Program:
                 self._own[key] = self._generated(name, path)
         return self._own[key]
 
-    def enumerator(self, name: str, path: str) -> int | None:
-        """The value of an enumerator that ``path`` sees, or None; None, too, where it differs by configuration."""
-        key = (name, posixpath.dirname(path))
-        if key not in self._enumerators:
-            self._enumerators[key] = None
-            files = [f for f in self.names.files_defining_enumerator(name) if reachable(f, path)]
-            for file in dict.fromkeys((*self.unit(path), *closest(files, path))):
-                known = {v for group in self.file(file).enums(name) if (v := self._value_in(group, name, file)) is not None}
-                if known:
-                    self._enumerators[key] = known.pop() if len(known) == 1 else None
-                    break
-        return self._enumerators[key]
-
-    def _value_in(self, group: tuple[facts.Enumerator, ...], name: str, path: str) -> int | None:
-        values: dict[str, int] = {}
-        last: int | None = -1
-        for e in group:
-            if e.value is None:
-                last = last + 1 if last is not None else None
-            else:
-                last = self._enumerator_value(e.value, values, path)
-            if e.name == name:
-                return last
-            if last is not None:
-                values[e.name] = last
-        return None
-
-    def _enumerator_value(self, expr: facts.Expr, before: dict[str, int], path: str) -> int | None:
-        from reviewer.program.values import rebuild
-
-        def leaf(e: facts.Expr) -> facts.Expr | None:
-            if isinstance(e, facts.Name):
-                known = before.get(e.id)
-                if known is None:
-                    macro = self.macro(e.id, path)
-                    if macro is not None and macro.parameters is None:
-                        known = evaluate(macro.body, FileMacros(self, path))
-                return facts.Const(known) if known is not None else None
-            if isinstance(e, facts.Text):
-                known = evaluate(e.text, FileMacros(self, path))
-                return facts.Const(known) if known is not None else None
-            return None
-
-        got = rebuild(expr, leaf)
-        return got.value if isinstance(got, facts.Const) else None
-
-    def number(self, expr: facts.Expr, path: str) -> int | None:
-        """The value of an expression of constants in an initialiser of ``path``, or None."""
-        return self._enumerator_value(expr, {}, path)
-
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""
-        key = (name, path)
-        if key not in self._constants:
-            self._constants[key] = None  # a macro that names itself has no value
-            self._constants[key] = self._constant(name, path)
-        return self._constants[key]
+        return self.constants.constant(name, path)
 
-    def _constant(self, name: str, path: str) -> int | None:
-        known = self.models.constants.get(name)
-        if known is not None:
-            return known
-        found = self.macro_at(name, path)
-        if found is not None:
-            home, macro = found
-            if macro.parameters is not None or len({m.body for m in self.file(home).macros(name)}) > 1:
-                return None  # several values, one per configuration, decide nothing
-            # What the macro names is meant as its own file sees it, where that says anything.
-            return evaluate(macro.body, FileMacros(self, home, path))
-        return self.enumerator(name, path)
+    def enumerator(self, name: str, path: str) -> int | None:
+        """The value of an enumerator that ``path`` sees, or None; None, too, where it differs by configuration."""
+        return self.constants.enumerator(name, path)
 
     def return_type(self, name: str, path: str) -> facts.CType | None:
         """What a function that is only declared returns."""
@@ -823,27 +655,6 @@ class Program:
                 got = self.models.functions.get(got.alias)
             self._models[name] = got
         return self._models[name]
-
-
-class FileMacros:
-    """The macros and enumerators that are visible from one file, for :mod:`reviewer.parse.constexpr`."""
-
-    def __init__(self, program: Program, path: str, user: str = "") -> None:
-        self.program = program
-        self.homes = [h for h in (path, user) if h]  # `user`: a file that includes `path`, and may see more
-
-    def macro(self, name: str) -> facts.Macro | None:
-        """The macro; what it is made of may be mere numbers, which are known only to the file in which it stands."""
-        for home in self.homes:
-            got = self.program.macro_at(name, home)
-            if got is not None:
-                if got[0] not in self.homes:
-                    self.homes.append(got[0])
-                return got[1]
-        return None
-
-    def enumerator(self, name: str) -> int | None:
-        return next((v for home in self.homes if (v := self.program.enumerator(name, home)) is not None), None)
 
 
 STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|struct|typeof|__typeof__)\b|\{|asm)|.*;\s*$", re.S)
