@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
 from reviewer.program.link import Func
-from reviewer.program.linkage import ASIDE
+from reviewer.program.linkage import ASIDE, driver_of
 from reviewer.program.objects import short
 from reviewer.program.reach import Leaf
 
@@ -20,14 +20,6 @@ DISTANCE, NODES = 7, 150
 
 MAX_WRAPPERS = 12
 """Functions that return with the lock held whose callers are searched too."""
-
-
-def driver_of(path: str) -> str:
-    """The folder of the driver or file system that a file belongs to, as deep as it goes; "" for the kernel's core."""
-    parts = path.split("/")
-    if parts[0] not in ("drivers", "fs", "net", "sound") or len(parts) < 3 or parts[1] == "base":
-        return ""
-    return "/".join(parts[: 4 if len(parts) > 4 else 3 if len(parts) > 3 else 2])
 
 
 def akin(driver: str, drivers: frozenset[str]) -> bool:

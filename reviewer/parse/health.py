@@ -222,24 +222,22 @@ def describe(code: bytes, at: int) -> str:
     return f"{' '.join(map(_shape, following)) or 'the end'} after {left}"
 
 
+AMONG = (
+    (re.compile(rb"[;{}]|(?:\A|,)\s*(?:return|goto|break|continue)\b"), "a statement among the arguments of"),
+    (re.compile(rb'(?:\A|,|:)\s*(?:\[\w+\]\s*)?"[^"]*"\s*\('), "operands of assembly among the arguments of"),
+    (re.compile(rb"(?:\A|,)\s*\.\s*\w"), "a designated initialiser among the arguments of"),
+    (re.compile(rb"(?:\A|,)\s*(?:,|\Z)"), "an empty argument of"),
+    (re.compile(rb"(?:\A|,)\s*(?:[=!<>&|+*/%^-]+|->|\.)\s*(?:,|\Z)"), "an operator among the arguments of"),
+    (re.compile(rb"(?<![\w.])\d+[A-Za-z_]"), "a word that begins with a digit among the arguments of"),
+    (re.compile(rb'\w\s+\w+\s*"|"\s*\w+\s+\w'), "strings and words side by side among the arguments of"),
+)
+"""What an argument list holds that the parser does not expect there, the first that fits."""
+
+
 def _what_is_among(code: bytes, opening: int) -> str:
     closing = _closing_of(code, opening)
     inside = code[opening + 1 : closing if closing > 0 else opening + 400]
-    if re.search(rb"[;{}]|(?:\A|,)\s*(?:return|goto|break|continue)\b", inside):
-        return "a statement among the arguments of"
-    if re.search(rb'(?:\A|,|:)\s*(?:\[\w+\]\s*)?"[^"]*"\s*\(', inside):
-        return "operands of assembly among the arguments of"
-    if re.search(rb"(?:\A|,)\s*\.\s*\w", inside):
-        return "a designated initialiser among the arguments of"
-    if re.search(rb"(?:\A|,)\s*(?:,|\Z)", inside):
-        return "an empty argument of"
-    if re.search(rb"(?:\A|,)\s*(?:[=!<>&|+*/%^-]+|->|\.)\s*(?:,|\Z)", inside):
-        return "an operator among the arguments of"
-    if re.search(rb"(?<![\w.])\d+[A-Za-z_]", inside):
-        return "a word that begins with a digit among the arguments of"
-    if re.search(rb'\w\s+\w+\s*"|"\s*\w+\s+\w', inside):
-        return "strings and words side by side among the arguments of"
-    return "the arguments of"
+    return next((what for pattern, what in AMONG if pattern.search(inside)), "the arguments of")
 
 
 def _shape(word: bytes) -> str:

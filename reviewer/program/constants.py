@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from reviewer.parse import facts
@@ -64,14 +65,16 @@ class Constants:
             if e.value is None:
                 last = last + 1 if last is not None else None
             else:
-                last = self._enumerator_value(e.value, values, path)
+                last = self.number(e.value, path, values)
             if e.name == name:
                 return last
             if last is not None:
                 values[e.name] = last
         return None
 
-    def _enumerator_value(self, expr: facts.Expr, before: dict[str, int], path: str) -> int | None:
+    def number(self, expr: facts.Expr, path: str, before: Mapping[str, int] = MappingProxyType({})) -> int | None:
+        """The value of an expression of constants in ``path``, or None; ``before``: what further names are worth."""
+
         def leaf(e: facts.Expr) -> facts.Expr | None:
             if isinstance(e, facts.Name):
                 known = before.get(e.id)
@@ -87,10 +90,6 @@ class Constants:
 
         got = rebuild(expr, leaf)
         return got.value if isinstance(got, facts.Const) else None
-
-    def number(self, expr: facts.Expr, path: str) -> int | None:
-        """The value of an expression of constants in an initialiser of ``path``, or None."""
-        return self._enumerator_value(expr, {}, path)
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""

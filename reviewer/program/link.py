@@ -26,7 +26,7 @@ from reviewer.parse.skim import Piece
 from reviewer.program.constants import Constants, FileMacros
 from reviewer.program.generated import variables
 from reviewer.program.gfp import GfpFlags
-from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable
+from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
 from reviewer.program.units import Units
@@ -429,7 +429,7 @@ class Program:
         """
         found = self.struct_at(name, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
         if found is not None and not f"/{found[0]}".count("/include/") and found[0].count("/") >= 2:
-            return "/".join(posixpath.dirname(found[0]).split("/")[:3])
+            return subsystem(found[0])
         return ""
 
     def files_naming(self, name: str, path: str) -> tuple[str, ...]:
@@ -468,7 +468,7 @@ class Program:
         inner: dict[str, str] = {}
         anywhere: list[str] = []
         for func in funcs:
-            folder = "/".join(posixpath.dirname(func.path).split("/")[:3])
+            folder = subsystem(func.path)
             if folder.count("/") and folder.split("/", 1)[0] in DRIVERS:
                 inner[func.name] = folder
             else:

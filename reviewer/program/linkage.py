@@ -12,6 +12,10 @@ ASIDE = ("tools", "scripts", "samples", "Documentation", "usr")
 """Folders whose programs are not linked with the kernel's: names do not cross their border."""
 
 
+OF_DRIVERS = ("drivers", "fs", "net", "sound")
+"""Top folders whose folders below are drivers, file systems, protocols: parts that know little of each other."""
+
+
 def architecture(path: str) -> str | None:
     parts = path.split("/", 2)
     return parts[1] if parts[0] == "arch" and len(parts) > 2 else None
@@ -63,3 +67,22 @@ def common_depth(a: str, b: str) -> int:
             break
         n += 1
     return n
+
+
+def subsystem(path: str) -> str:
+    """The folder that a file's subsystem has for itself: three deep."""
+    return "/".join(posixpath.dirname(path).split("/")[:3])
+
+
+def module_of(path: str) -> str:
+    """The folder of the driver that a file belongs to, with a slash at its end: four deep, "" for what lies higher."""
+    parts = path.split("/")
+    return "/".join(parts[:4]) + "/" if len(parts) > 4 and parts[0] in OF_DRIVERS else ""
+
+
+def driver_of(path: str) -> str:
+    """The folder of the driver or file system that a file belongs to, as deep as it goes; "" for the kernel's core."""
+    parts = path.split("/")
+    if parts[0] not in OF_DRIVERS or len(parts) < 3 or parts[1] == "base":
+        return ""
+    return "/".join(parts[: 4 if len(parts) > 4 else 3 if len(parts) > 3 else 2])

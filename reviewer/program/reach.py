@@ -18,7 +18,7 @@ from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.cone import Cone
 from reviewer.program.link import Func
-from reviewer.program.linkage import MAX_CANDIDATES
+from reviewer.program.linkage import MAX_CANDIDATES, module_of
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
@@ -345,9 +345,3 @@ def returns_reference(flow: Flow, seen: Seen) -> bool:
         and any(a[:1] == b[:1] for a in other.args for b in seen.args)
         for other in flow.seen if (e := other.event) is not call
     )  # fmt: skip
-
-
-def module_of(path: str) -> str:
-    """The folder of the driver that a file belongs to, with a slash at its end: four deep, "" for what lies higher."""
-    parts = path.split("/")
-    return "/".join(parts[:4]) + "/" if len(parts) > 4 and parts[0] in ("drivers", "sound", "net", "fs") else ""
