@@ -3,19 +3,22 @@
 Directly, by an allocation below it with direct reclaim and without __GFP_NORETRY; or through a lock that it
 waits for, while somebody else holds that lock and makes such an allocation: the holder waits for the OOM killer, the OOM
 killer for the holder. A trylock waits for nobody. A mask that cannot be told, or a call that may reach too many
-functions, gives low confidence.
+functions, gives low confidence. And where the chain is called under a lock that is waited for, an allocation below a
+callback comes back to that lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from reviewer.checks.analysis import Analysis, Callback
-from reviewer.checks.finding import Finding, Step
+from reviewer.checks.analysis import Analysis
+from reviewer.checks.entry import Dependency, Entry, Reached, finding_of
+from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.holders import Holders
-from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside, leaf_steps, place
-from reviewer.checks.registry import check
+from reviewer.checks.proof import confidence_of, first_call, leaf_steps, place
+from reviewer.checks.registry import below, late
 from reviewer.parse.facts import Const, Member
+from reviewer.program.chains import NotifierChain
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.objects import short
@@ -34,29 +37,67 @@ MAX_WAYS = 6
 """Allocations of one call that a finding shows; the first is the most certain."""
 
 
-@check(RULE)
-def callback_needs_reclaim(analysis: Analysis) -> Iterator[Finding]:
+@late(RULE)
+def callback_needs_reclaim(reached: Sequence[Reached]) -> Iterator[Finding]:
+    """The findings of callbacks that run inside reclaim, from what they depend on and who calls them."""
+    back: dict[tuple[str, str, int], tuple[Entry, Dependency]] = {}
+    for entry, dependencies in reached:
+        for dependency in dependencies if entry.in_reclaim else ():
+            found = finding_of(entry, dependency)
+            if found is not None:
+                yield found
+            if dependency.allocates:
+                for waiter in entry.waiters:
+                    key = (entry.head, waiter.file, waiter.line)
+                    if key not in back or weaker(back[key][1].finding, dependency.finding):
+                        back[key] = entry, dependency
+    for entry, dependency in back.values():
+        yield from returns(entry, dependency)
+
+
+def weaker(one: Finding, other: Finding) -> bool:
+    return CONFIDENCES.index(one.confidence) < CONFIDENCES.index(other.confidence)
+
+
+def returns(entry: Entry, dependency: Dependency) -> Iterator[Finding]:
+    """The lock under which a chain is called is waited for by an allocation that a callback makes: by its own holder."""
+    allocation = finding_of(entry, dependency)
+    for waiter in entry.waiters if allocation is not None else ():
+        assert allocation is not None
+        leaf = allocation.proof[-1]
+        yield Finding(
+            rule=RULE, severity="error", confidence=allocation.confidence, file=waiter.file, line=waiter.line,
+            column=waiter.column, function=waiter.function,
+            message=f"{waiter.function} waits for {short(waiter.lock)}, under which it calls {entry.chain}, and"
+            f" {entry.function} allocates there in {leaf.function}: an allocation that finds no memory comes back here and"
+            " waits for itself",
+            involves=tuple(sorted((entry.chain, short(waiter.lock)))), event=waiter.event,
+            proof=(*allocation.proof[: len(entry.steps) + dependency.inside], *waiter.steps),
+        )  # fmt: skip
+
+
+@below(RULE)
+def dependencies(analysis: Analysis, chain: NotifierChain, funcs: Iterable[Func]) -> Iterator[tuple[str, Dependency]]:
+    """(key of the callback, what it depends on), whoever calls the chain."""
     holders = Holders(analysis)
-    for callback in analysis.callbacks:
-        if callback.in_reclaim:
-            search = analysis.reach.below(callback.func, DISTANCE, NODES)
-            yield from allocations(analysis, callback, search)
-            yield from locks(analysis, callback, search, holders)
-            yield from queued(analysis, callback, search)
+    for func in funcs:
+        search = analysis.reach.below(func, DISTANCE, NODES)
+        for found in (*allocations(analysis, chain, func, search), *locks(analysis, chain, func, search, holders),
+                      *queued(analysis, chain, func, search)):  # fmt: skip
+            yield func.key, found
 
 
-def allocations(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
-    """One finding per call of the callback: its most certain allocation, and the other ways down."""
+def allocations(analysis: Analysis, chain: NotifierChain, func: Func, search: Search) -> Iterator[Dependency]:
+    """One for each call of the callback: its most certain allocation, and the other ways down."""
     calls: dict[int, list[Leaf]] = {}
     for leaf in search.leaves:
         if leaf.kind == "alloc":
             calls.setdefault(first_call(leaf), []).append(leaf)
-    outer = inside(callback)
     for at, leaves in calls.items():
         ways = branches(sorted(leaves, key=weight))
         best = ways[0]
-        file, line, column, function = place(callback.func, at)
-        steps: list[Step] = entry_steps(analysis, callback)
+        file, line, column, function = place(func, at)
+        steps: list[Step] = []
         message = (
             f"{function} runs inside the OOM killer and reaches {best.name}() with {mask_text(analysis, best)} in"
             f" {best.node.func.name}: the allocation may wait for the OOM killer itself"
@@ -65,13 +106,14 @@ def allocations(analysis: Analysis, callback: Callback, search: Search) -> Itera
         if len(certain) > 1:
             message += "; also by " + ", ".join(f"{w.name}() in {w.node.func.name}" for w in certain[1:])
         for way in certain:
-            steps += leaf_steps(analysis, way, outer)
-        yield Finding(
+            steps += leaf_steps(analysis, way)
+        finding = Finding(
             rule=RULE, severity="error", confidence=confidence_of(weight(best)[0]), file=file, line=line,
             column=column, function=function, message=message,
-            involves=tuple(sorted((callback.chain.short, best.name))), proof=tuple(steps),
+            involves=tuple(sorted((chain.short, best.name))), proof=tuple(steps),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
+        yield Dependency(finding=finding, inside=len(steps), allocates=True)
 
 
 def branches(leaves: list[Leaf]) -> list[Leaf]:
@@ -91,43 +133,42 @@ def mask_text(analysis: Analysis, leaf: Leaf) -> str:
     return analysis.program.gfp.text(leaf.data.value) if isinstance(leaf.data, Const) else "a mask that cannot be told"
 
 
-def locks(analysis: Analysis, callback: Callback, search: Search, holders: Holders) -> Iterator[Finding]:
+def locks(
+    analysis: Analysis, chain: NotifierChain, func: Func, search: Search, holders: Holders
+) -> Iterator[Dependency]:
     """Locks that the callback waits for and that others hold over such an allocation."""
-    outer = inside(callback)
     waited: dict[str, tuple[Leaf, Hold]] = {}
     for leaf in sorted((x for x in search.leaves if x.kind == "acquire"), key=lambda x: x.rank):
         lock = leaf.lock
-        if lock is not None and lock.taken != "trylock" and lock.name and all(h.name != lock.name for h in outer):
+        if lock is not None and lock.taken != "trylock" and lock.name:
             waited.setdefault(lock.name, (leaf, lock))
-    holders.prepare(waited, callback.func.path)
+    holders.prepare(waited, func.path)
     for leaf, lock in waited.values():
         way = [node.func.path for node in leaf.node.path()]
         found = holders.allocating(lock.name, way, frozenset(search.functions))
         if not found:
             continue
         holder, inner = found[0]
-        others = [func.name for func, other in found[1:] if other.doubt < DOUBTFUL and func.key not in search.functions]
+        others = [f.name for f, other in found[1:] if other.doubt < DOUBTFUL and f.key not in search.functions]
         theirs = {h.mode for h in (*inner.node.held, *inner.held) if h.name == lock.name}
         # Two readers wait for each other only where a writer stands between them.
         readers = 2 if lock.mode == "shared" and theirs == {"shared"} else 0
-        steps = entry_steps(analysis, callback)
-        steps += leaf_steps(analysis, leaf, outer)
-        steps += leaf_steps(analysis, inner)
-        file, line, column, function = place(callback.func, first_call(leaf))
-        yield Finding(
+        own = leaf_steps(analysis, leaf)
+        file, line, column, function = place(func, first_call(leaf))
+        finding = Finding(
             rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt + readers), file=file, line=line,
             column=column, function=function,
             message=f"{function} runs inside the OOM killer and waits for {short(lock.name)}, which {holder.name} holds"
             f" while {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other"
             + (f"; so {'do' if len(others) > 1 else 'does'} {' and '.join(others[:MAX_OTHERS])}" if others else ""),
-            involves=tuple(sorted((callback.chain.short, short(lock.name)))), proof=tuple(steps),
+            involves=tuple(sorted((chain.short, short(lock.name)))), proof=(*own, *leaf_steps(analysis, inner)),
             event=analysis.program.line_text(file, line),
         )  # fmt: skip
+        yield Dependency(finding=finding, inside=len(own), waits_for=lock.name)
 
 
-def queued(analysis: Analysis, callback: Callback, search: Search) -> Iterator[Finding]:
+def queued(analysis: Analysis, chain: NotifierChain, callback: Func, search: Search) -> Iterator[Dependency]:
     """Work items that the callback waits for and that make such an allocation."""
-    outer = inside(callback)
     done: set[str] = set()
     for leaf in sorted((x for x in search.leaves if x.kind == "wait"), key=lambda x: x.rank):
         for func in awaited(analysis, leaf):
@@ -139,16 +180,17 @@ def queued(analysis: Analysis, callback: Callback, search: Search) -> Iterator[F
             inner = min(told, key=lambda x: x.rank, default=None)
             if inner is None:
                 continue
-            steps = entry_steps(analysis, callback) + leaf_steps(analysis, leaf, outer) + leaf_steps(analysis, inner)
-            file, line, column, function = place(callback.func, first_call(leaf))
-            yield Finding(
+            own = leaf_steps(analysis, leaf)
+            file, line, column, function = place(callback, first_call(leaf))
+            finding = Finding(
                 rule=RULE, severity="error", confidence=confidence_of(leaf.doubt + inner.doubt), file=file, line=line,
                 column=column, function=function,
                 message=f"{function} runs inside the OOM killer and waits by {leaf.name}() for {func.name}, where"
                 f" {inner.name}() allocates with {mask_text(analysis, inner)}: each waits for the other",
-                involves=tuple(sorted((callback.chain.short, func.name))), proof=tuple(steps),
+                involves=tuple(sorted((chain.short, func.name))), proof=(*own, *leaf_steps(analysis, inner)),
                 event=analysis.program.line_text(file, line),
             )  # fmt: skip
+            yield Dependency(finding=finding, inside=len(own))
 
 
 def awaited(analysis: Analysis, leaf: Leaf) -> tuple[Func, ...]:

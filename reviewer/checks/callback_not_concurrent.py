@@ -175,7 +175,7 @@ def amounts(analysis: Analysis, callback: Callback) -> Iterator[Finding]:
                         analysis, callback, callback.func, call.at,
                         f"every call gives up {amount(arg)} by {target.func.name}(), so that N callers at once give up"
                         " N times as much",
-                        (target.func.name,), steps,
+                        (target.func.name,), steps, queue=True,
                     )  # fmt: skip
                     return
 
@@ -252,14 +252,24 @@ def confidence(analysis: Analysis, callback: Callback) -> Confidence:
 
 
 def report(
-    analysis: Analysis, callback: Callback, func: Func, at: int, text: str, objects: tuple[str, ...], steps: list[Step]
+    analysis: Analysis, callback: Callback, func: Func, at: int, text: str, objects: tuple[str, ...], steps: list[Step],
+    queue: bool = False,
 ) -> Finding:
+    """:param queue: callers that come one after the other are too many, too."""
     serialiser = callback.serialiser
     severity: Severity
-    if serialiser is not None:
+    prevented_by = ""
+    if serialiser is not None and queue and all_wait(analysis, callback):
+        severity = "warning"
+        text += (
+            f"; those who find {short(serialiser.name)} taken wait for it ({takers_text(analysis, callback)}), and so each of"
+            " them does it again"
+        )
+    elif serialiser is not None:
         severity = "note"
-        text += f"; only {short(serialiser.name)}, held by {takers_text(analysis, callback)}, keeps callers apart"
-        objects = (*objects, short(serialiser.name))
+        prevented_by = short(serialiser.name)
+        text += f"; only {prevented_by}, held by {takers_text(analysis, callback)}, keeps callers apart"
+        objects = (*objects, prevented_by)
     else:
         severity = "warning"
         text += f", and nothing that we see keeps the callers of {callback.chain.short} apart"
@@ -267,5 +277,12 @@ def report(
     return Finding(
         rule=RULE, severity=severity, confidence=confidence(analysis, callback), file=file, line=line, column=column,
         function=function, message=text, involves=tuple(sorted(objects)), proof=tuple(steps),
-        event=analysis.program.line_text(file, line),
+        event=analysis.program.line_text(file, line), prevented_by=prevented_by,
     )  # fmt: skip
+
+
+def all_wait(analysis: Analysis, callback: Callback) -> bool:
+    """Whether nobody who finds the serialiser taken goes away: callers are kept apart, but come one after the other."""
+    assert callback.serialiser is not None
+    found = analysis.contexts.takers(callback.context, callback.serialiser.name)
+    return bool(found) and all(hold.taken != "trylock" for _, hold in found)

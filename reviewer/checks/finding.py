@@ -43,6 +43,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     :ivar involves: shared objects and lock classes, sorted.
     :ivar fix: a unified diff that ``git apply`` takes, or None.
     :ivar event: normalised text of the event, for the fingerprint only.
+    :ivar prevented_by: of a note, the lock class that prevents the hazard today, as ``involves`` names it; no shared object.
     """
 
     rule: str
@@ -57,7 +58,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     proof: tuple[Step, ...]
     event: str
     fix: str | None = None
+    prevented_by: str = ""
     fingerprint: str = ""
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """What is involved, without the lock that prevents the hazard today: another lock makes no other hazard."""
+        return tuple(name for name in self.involves if name != self.prevented_by)
 
 
 def fingerprint(rule: str, file: str, function: str, event: str, objects: tuple[str, ...], ordinal: int) -> str:
@@ -72,9 +79,9 @@ def with_fingerprints(findings: list[Finding]) -> list[Finding]:
     seen: dict[tuple[str, str, str, str, tuple[str, ...]], int] = {}
     result = []
     for f in ordered:
-        key = (f.rule, f.file, f.function, f.event, f.involves)
+        key = (f.rule, f.file, f.function, f.event, f.objects)
         ordinal = seen.get(key, 0)
         seen[key] = ordinal + 1
-        print_ = fingerprint(f.rule, f.file, f.function, f.event, f.involves, ordinal)
+        print_ = fingerprint(f.rule, f.file, f.function, f.event, f.objects, ordinal)
         result.append(msgspec.structs.replace(f, fingerprint=print_))
     return result

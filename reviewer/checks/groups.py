@@ -1,7 +1,8 @@
-"""A scan in independent parts, so that several processes can share it and none has to hold it all.
+"""A scan in independent tasks, so that several processes can share it and none has to hold it all.
 
-A part is the callbacks of one chain or, where there is only one chain, those of one folder. Each part has an analysis of its
-own, whether it shares a process with others or not: what a part says depends on nothing that another has asked before.
+A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are two tasks:
+what its callbacks depend on, and everything else. Each has a program and an analysis of its own, whether it shares a process
+with others or not: what it says depends on nothing that another has asked before, and on what it does is known (its trace).
 """
 
 from __future__ import annotations
@@ -10,24 +11,32 @@ import gc
 import multiprocessing
 import posixpath
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import msgspec
 
 from reviewer.checks.analysis import Analysis
+from reviewer.checks.callers import entries
+from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
+from reviewer.checks.registry import Dependencies, Run
 from reviewer.program.chains import NotifierChain
-from reviewer.program.link import Program, Record
+from reviewer.program.files import Files
+from reviewer.program.link import Func, Program, Record
+from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
-PARTS_PER_PROCESS = 24
-"""Parts that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
+TASKS_PER_PROCESS = 24
+"""Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
 memory is better given back."""
 
 MANY_FILES = 2_500
-"""Files that a process has in memory, some 90 kB each, when it lets go of them before its next part."""
+"""Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-Check = Callable[[Analysis], Iterable[Finding]]
+Kind = Literal["below", "rest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +47,70 @@ class Part:
     first: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One half of a part."""
+
+    kind: Kind
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """The same for the same question about another state of the tree."""
+        users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in self.part.chains for u in c.users)
+        return "\n".join((self.kind, str(self.part.first), *(c.head for c in self.part.chains), *users))
+
+
 @dataclass(slots=True)
 class Done:
-    """What a part found, and what its process has read for it."""
+    """What a task found, and what its process has read for it.
 
-    findings: list[Finding]
-    record: Record
+    ``dependencies``: of a task ``below``, (function that found it, head of the chain, key of the callback, what it depends on).
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    dependencies: list[tuple[str, str, str, Dependency]] = field(default_factory=list)
+    record: Record = field(default_factory=Record)
+    trace: Trace = field(default_factory=Trace)
     unread: list[tuple[str, str]] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What the store keeps of a task that is done."""
+
+    findings: tuple[Finding, ...]
+    entries: tuple[Entry, ...]
+    dependencies: tuple[tuple[str, str, str, Dependency], ...]
+    bodies: dict[str, bool]
+    skipped: dict[str, str]
+
+
+def kept(done: Done) -> Kept:
+    return Kept(
+        tuple(done.findings), tuple(done.entries), tuple(done.dependencies), done.record.bodies, done.record.skipped
+    )
+
+
+def taken_up(kept: Kept, trace: Trace) -> Done:
+    """A task that needs not be done again."""
+    return Done(
+        list(kept.findings), list(kept.entries), list(kept.dependencies),
+        Record(set(trace.files), kept.bodies, set(), kept.skipped), trace,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What worker processes inherit."""
+    """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory."""
 
-    program: Program
+    fresh: Callable[[Files], Program]
+    files: Files
     tree: Tree
     store: Store
-    checks: Sequence[Check]
-    parts: Sequence[Part]
+    checks: Sequence[Run]
+    below: Mapping[str, Dependencies]
     everything: bool
 
 
@@ -72,50 +126,76 @@ def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
     ] or [Part((chains[0],), True)]
 
 
-def run(job: Job, jobs: int) -> Iterator[Done]:
-    """What each part found, in the order of the parts, by that many processes."""
-    if jobs < 2 or len(job.parts) < 2:
-        for i in range(len(job.parts)):
-            yield Done(findings_of(job, i), Record())
+def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], below: bool) -> list[Task]:
+    """The tasks of these parts, the longer ones first.
+
+    :param in_reclaim: names of the chains whose callbacks must not depend on memory. :param below: whether a rule asks.
+    """
+    deep = [p for p in parts if below and any(c.users and c.short in in_reclaim for c in p.chains)]
+    return [*(Task("below", p) for p in deep), *(Task("rest", p) for p in parts)]
+
+
+def run(job: Job, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+    """What each task found, in their order, by that many processes."""
+    if jobs < 2 or len(tasks) < 2:
+        for task in tasks:
+            yield done(job, task)
         return
     global _inherited
-    _inherited = job
+    _inherited = job, tasks
     try:
-        processes = min(jobs, len(job.parts))
+        processes = min(jobs, len(tasks))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        tasks = min(PARTS_PER_PROCESS, max(1, len(job.parts) // (4 * processes)))
-        with multiprocessing.get_context("fork").Pool(processes, _start, maxtasksperchild=tasks) as pool:
-            yield from pool.imap(_one, range(len(job.parts)), chunksize=1)
+        each = min(TASKS_PER_PROCESS, max(1, len(tasks) // (4 * processes)))
+        with multiprocessing.get_context("fork").Pool(processes, _start, maxtasksperchild=each) as pool:
+            yield from pool.imap(_one, range(len(tasks)), chunksize=1)
     finally:
         _inherited = None
         gc.unfreeze()
 
 
-_inherited: Job | None = None
+_inherited: tuple[Job, Sequence[Task]] | None = None
 
 
 def _start() -> None:
     """In a worker: it has files of its own, and leaves Ctrl-C to its parent."""
     assert _inherited is not None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _inherited.tree.after_fork()
-    _inherited.store.after_fork()
+    job, _ = _inherited
+    job.tree.after_fork()
+    job.store.after_fork()
 
 
 def _one(i: int) -> Done:
-    job = _inherited
-    assert job is not None
-    findings = findings_of(job, i)
-    job.program.bodies.flush()
-    return Done(findings, job.program.record(), list(job.tree.skipped), set(job.tree.asked))
+    assert _inherited is not None
+    job, tasks = _inherited
+    return done(job, tasks[i])
 
 
-def findings_of(job: Job, i: int) -> list[Finding]:
-    """The findings of one part."""
-    part = job.parts[i]
-    if job.program.held() > MANY_FILES:
-        job.program.forget()
-    analysis = Analysis(job.program, everything=job.everything, chains_too=part.first)
-    analysis.selected = list(part.chains)
-    return [finding for check in job.checks for finding in check(analysis)]
+def done(job: Job, task: Task) -> Done:
+    """One task, from a fresh program on."""
+    if len(job.files) > MANY_FILES:
+        job.files.forget()
+    job.files.asked = set()
+    program = job.fresh(job.files)
+    analysis = Analysis(program, everything=job.everything, chains_too=task.part.first)
+    analysis.selected = list(task.part.chains)
+    result = Done()
+    if task.kind == "below":
+        for name, find in job.below.items():
+            for chain in task.part.chains:
+                found = find(analysis, chain, callbacks_of(chain))
+                result.dependencies += ((name, chain.head, key, dependency) for key, dependency in found)
+    else:
+        result.findings = [finding for check in job.checks for finding in check(analysis)]
+        result.entries = list(entries(analysis)) if job.below else []
+    program.bodies.flush()
+    result.record, result.trace = program.record(), program.trace()
+    result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
+    return result
+
+
+def callbacks_of(chain: NotifierChain) -> list[Func]:
+    """The callbacks of a chain, each once."""
+    return list({u.callback.key: u.callback for u in chain.users}.values())

@@ -65,7 +65,7 @@ def entry_steps(analysis: Analysis, callback: Callback) -> list[Step]:
         if serialiser is not None and not any(h.name == serialiser.name for h in held):
             held.insert(0, serialiser)
         steps.append(step(analysis, "call", site.caller, site.call.at, held))
-    return steps
+    return list(dict.fromkeys(steps))
 
 
 def inside(callback: Callback) -> tuple[Hold, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,8 +20,15 @@ from reviewer.errors import RuleError
 
 if TYPE_CHECKING:
     from reviewer.checks.analysis import Analysis
+    from reviewer.checks.entry import Dependency, Reached
+    from reviewer.program.chains import NotifierChain
+    from reviewer.program.link import Func
 
 Run = Callable[["Analysis"], Iterable[Finding]]
+
+Late = Callable[[Sequence["Reached"]], Iterable[Finding]]
+
+Dependencies = Callable[["Analysis", "NotifierChain", Iterable["Func"]], Iterable[tuple[str, "Dependency"]]]
 
 NOT_RULES = frozenset({"dialect.yaml"})
 
@@ -95,11 +102,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A rule's id with the function that finds it. ``chains``: it asks for chains, so without any there is nothing to do."""
+    """A rule's id with what finds it.
+
+    ``run``: its findings, of an analysis. A rule about what callbacks depend on has two halves instead: ``below``, which
+    asks nothing of a chain's callers, and ``late``, which puts that and the callers together. ``chains``: it asks for
+    chains, so without any there is nothing to do.
+    """
 
     id: str
-    run: Run
+    run: Run | None = None
     chains: bool = True
+    below: Dependencies | None = None
+    late: Late | None = None
 
 
 _CHECKS: dict[str, Check] = {}
@@ -111,6 +125,26 @@ def check(id: str) -> Callable[[Run], Run]:
     def register(run: Run) -> Run:
         _CHECKS[id] = Check(id, run)
         return run
+
+    return register
+
+
+def below(id: str) -> Callable[[Dependencies], Dependencies]:
+    """Marks the function that says what callbacks depend on, for rule ``id``."""
+
+    def register(find: Dependencies) -> Dependencies:
+        _CHECKS[id] = replace(_CHECKS.get(id, Check(id)), below=find)
+        return find
+
+    return register
+
+
+def late(id: str) -> Callable[[Late], Late]:
+    """Marks the function that makes findings of rule ``id`` from what callbacks depend on and from who calls them."""
+
+    def register(find: Late) -> Late:
+        _CHECKS[id] = replace(_CHECKS.get(id, Check(id)), late=find)
+        return find
 
     return register
 
@@ -133,7 +167,11 @@ def checks(extra: Sequence[Path] = ()) -> Iterator[Check]:
         elif one.like:
             from reviewer.checks import instance
 
-            yield Check(one.id, partial(instance.run, one, built_in(one.like).run))
+            like = built_in(one.like)
+            yield Check(
+                one.id, partial(instance.run, one, like.run) if like.run is not None else None, below=like.below,
+                late=partial(instance.late, one, like.late) if like.late is not None else None,
+            )  # fmt: skip
         else:
             yield built_in(one.id)
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reviewer.checks.analysis import Analysis
+from reviewer.checks.entry import Dependency
 from reviewer.checks.finding import Finding, with_fingerprints
-from reviewer.checks.groups import Job, parts_of, run
-from reviewer.checks.registry import checks
+from reviewer.checks.groups import Done, Job, Kept, Task, kept, parts_of, run, taken_up, tasks_of
+from reviewer.checks.memo import Memo, rests_on
+from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
 from reviewer.checks.skipped import skipped
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
+from reviewer.program.files import Files
 from reviewer.program.link import Program
 from reviewer.program.models import ApiModels
 
@@ -28,6 +35,11 @@ RECURSION = 20_000
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
     """The linked program of a tree; nothing is read before it is asked for."""
+    return maker(tree, store, models, request)(Files(tree, load_dialect()))
+
+
+def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> Callable[[Files], Program]:
+    """Makes programs of a tree, which share the index of names and the files that have been read."""
     import sys
 
     from reviewer.program.scope import Definitions
@@ -35,8 +47,12 @@ def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanReque
 
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     dialect = load_dialect()
+    names, bodies = Definitions(tree, store, dialect, request.jobs), StoredBodies(store, dialect)
 
-    return Program(tree, Definitions(tree, store, dialect, request.jobs), StoredBodies(store, dialect), models, dialect)
+    def fresh(files: Files) -> Program:
+        return Program(tree, names, bodies, models, dialect, files)
+
+    return fresh
 
 
 def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
@@ -45,38 +61,79 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     :raises InputError: ``request.chain`` names no chain of the tree.
     """
     start = time.monotonic()
-    program = open_program(tree, store, models, request, progress)
+    memo = Memo(tree, store, load_dialect(), rests_on(models, request))
+    question = json.dumps(["scan", request.chain, request.everything, request.rules])
+    known = memo.get(question, ScanResult)
+    if known is not None:
+        stats = msgspec.structs.replace(known[0].stats, seconds=round(time.monotonic() - start, 3), cached=known[0].stats.files)
+        result = msgspec.structs.replace(known[0], tree_path=tree.path, rev=tree.rev, stats=stats)
+        memo.put(question, result, known[1])
+        return result
+    fresh, files = maker(tree, store, models, request), Files(tree, load_dialect())
+    program = fresh(files)
     analysis = Analysis(program, everything=request.everything)
     messages: list[str] = []
     progress("chains", 0, 0)
     selected = select(analysis, request, messages)
-    analysis.selected = selected
+    trace = program.trace()
     wanted = [
         c for c in checks([Path(folder) for folder in request.rules_dirs])
         if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
     ]  # fmt: skip
-    parts = parts_of(selected)
-    if len(parts) > 1 and len(selected) > 1:
+    if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
-    found: list[Finding] = []
-    for i, done in enumerate(run(Job(program, tree, store, [c.run for c in wanted], parts, request.everything), request.jobs)):
-        progress("callbacks", i + 1, len(parts))
-        found += done.findings
-        program.take(done.record)
-        for path, reason in done.unread:
+    below = {f"{c.below.__module__}.{c.below.__name__}": c.below for c in wanted if c.below is not None}
+    job = Job(fresh, files, tree, store, [c.run for c in wanted if c.run is not None], below, request.everything)
+    in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
+    tasks = tasks_of(parts_of(selected), in_reclaim, bool(below))
+    results: list[Done] = []
+    for one in done_or_known(job, tasks, memo, [c.id for c in wanted], request.jobs):
+        results.append(one)
+        progress("callbacks", len(results), len(tasks))
+        trace |= one.trace
+        program.take(one.record)
+        for path, reason in one.unread:
             tree.note_skipped(path, reason)
-        tree.asked |= done.asked
-    program.bodies.flush()
+        tree.asked |= one.asked
     functions, broken = program.counts()
     stats = Stats(
         files=len(program.seen()), functions=functions, functions_with_errors=broken,
         seconds=round(time.monotonic() - start, 3), cached=len(program.looked_into() - program.parsed),
     )  # fmt: skip
-    return ScanResult(
+    result = ScanResult(
         tree_path=tree.path, rev=tree.rev, stats=stats, chains=tuple(chain_record(c) for c in selected),
-        findings=tuple(with_fingerprints(unique(found))), skipped=skipped(program, tree.skipped),
+        findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
+    memo.put(question, result, trace)
+    memo.trim()
+    return result
+
+
+def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, rules: Sequence[str], jobs: int) -> Iterator[Done]:
+    """What each task comes to, in their order; those are done of which the store has no answer that still holds."""
+    names = ["\n".join((task.name, *(job.below if task.kind == "below" else rules))) for task in tasks]
+    known = [memo.get(name, Kept) for name in names]
+    fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs)
+    for name, got in zip(names, known, strict=True):
+        one = taken_up(*got) if got is not None else next(fresh)
+        memo.put(name, kept(one), one.trace)
+        yield one
+
+
+def put_together(wanted: Sequence[Check], results: Sequence[Done]) -> list[Finding]:
+    """The findings of all tasks, and those that take two halves."""
+    found = [f for one in results for f in one.findings]
+    entries = [e for one in results for e in one.entries]
+    for check in wanted:
+        if check.late is not None and check.below is not None:
+            name = f"{check.below.__module__}.{check.below.__name__}"
+            by_callback: dict[tuple[str, str], list[Dependency]] = {}
+            for by, head, key, dependency in (d for one in results for d in one.dependencies):
+                if by == name:
+                    by_callback.setdefault((head, key), []).append(dependency)
+            found += check.late([(e, by_callback.get((e.head, e.key), [])) for e in entries])
+    return found
 
 
 def select(analysis: Analysis, request: ScanRequest, messages: list[str]) -> list[NotifierChain]:

@@ -184,6 +184,7 @@ def report(
         rule=RULE, severity=severity, confidence=confidence(analysis, callback, reset, loose),
         file=file, line=line, column=column, function=function, message=text, involves=tuple(sorted(involved)),
         proof=tuple(steps), event=analysis.program.line_text(file, line), fix=fix(analysis, reset, value),
+        prevented_by=short(callback.serialiser.name) if today and callback.serialiser is not None else "",
     )  # fmt: skip
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from reviewer.checks.memo import rests_on
 from reviewer.checks.result import ScanRequest, ScanResult
-from reviewer.data import installation_digest
 from reviewer.errors import MissingContent
 
 if TYPE_CHECKING:
@@ -43,11 +41,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def key(tree: Tree, models: ApiModels, request: ScanRequest) -> str:
     """The name of the answer to ``request`` for ``tree``. The processes used do not count."""
-    parts = [
-        tree.identity(), models.digest, installation_digest(), request.chain, request.everything, request.rules,
-        [_digest(sorted(Path(folder).glob("*.yaml"))) for folder in request.rules_dirs],
-        _digest([Path(request.config)]) if request.config is not None else None,
-    ]  # fmt: skip
+    parts = [tree.identity(), request.chain, request.everything, request.rules, *rests_on(models, request)]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
@@ -77,18 +71,6 @@ def save(store: Store, key: str, tree: Tree, result: ScanResult) -> None:
     # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
     store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
     store.forget(KIND, KEPT)
-
-
-def _digest(files: Iterable[Path]) -> str:
-    """Of names and contents; a file that cannot be read is none."""
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            content = file.read_bytes()
-        except OSError:
-            continue
-        total.update(f"{file.name!r} {len(content)}\0".encode() + content)
-    return total.hexdigest()
 
 
 def _can_be_read(tree: Tree, path: str) -> bool:

@@ -11,13 +11,14 @@ always does. Every arm of an ``#if`` group is kept: the group is a branch on a :
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import tree_sitter
 
 from reviewer.parse import facts
-from reviewer.parse.expressions import character, ctype, number
+from reviewer.parse.dialect import Declares
+from reviewer.parse.expressions import character, ctype, number, simple_type
 from reviewer.parse.facts import Expr
 
 MAX_EVENTS = 60_000
@@ -57,21 +58,26 @@ class TooLarge(Exception):
     """The body passes a limit."""
 
 
-def body(tree: tree_sitter.Node, original: bytes) -> facts.Body:
+def body(tree: tree_sitter.Node, original: bytes, variables: Mapping[str, Declares] | None = None) -> facts.Body:
     """The graph of one function definition.
 
     :param tree: the ``function_definition`` node of the normalised slice.
     :param original: the original bytes of the same slice, of the same length.
+    :param variables: macros that declare a variable, by name.
     """
-    lowering = Lowering(original)
+    lowering = Lowering(original, variables)
     return lowering.run(tree)
+
+
+STATIC_BEFORE = re.compile(rb"\bstatic\s+(?:__maybe_unused\s+|__read_mostly\s+)*$")
 
 
 class Lowering:
     """State of one lowering: open block, open scopes, labels."""
 
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: bytes, variables: Mapping[str, Declares] | None = None) -> None:
         self.source = source
+        self.variables = variables or {}
         self.events: list[list[facts.Event]] = []
         self.exits: list[facts.Exit | None] = []
         self.now = self.new_block()
@@ -245,8 +251,29 @@ class Lowering:
 
     def expression_statement(self, node: tree_sitter.Node) -> None:
         for child in node.named_children:
-            if child.type != "comment":
+            if child.type != "comment" and not self.declares(child):
                 self.discard(child)
+
+    def declares(self, node: tree_sitter.Node) -> bool:
+        """Whether it is a macro that declares a local: ``static DEFINE_MUTEX(lock);``, its ``static`` blanked by the
+        normaliser."""
+        callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+        how = self.variables.get(self.text(callee)) if callee is not None else None
+        given = node.child_by_field_name("arguments")
+        if how is None or given is None or how.name >= given.named_child_count:
+            return False
+        name = given.named_children[how.name]
+        if name.type != "identifier":
+            return False
+        type_ = how.type
+        if not type_ and how.type_argument is not None and how.type_argument < given.named_child_count:
+            type_ = self.text(given.named_children[how.type_argument])
+        static = STATIC_BEFORE.search(self.source, max(0, node.start_byte - 24), node.start_byte) is not None
+        self.locals.append(facts.Variable(
+            self.text(name), simple_type(type_ or "?", how.array not in (None, False)), static=static,
+            line=facts.row_of(self.at(node)), macro=self.text(callee) if callee is not None else "",
+        ))  # fmt: skip
+        return True
 
     def discard(self, node: tree_sitter.Node) -> Expr:
         """Evaluate for effects; an expression without any is kept as a Read, for the accesses in it."""

@@ -94,3 +94,9 @@ def ctype(
             inner = next((c for c in node.named_children if "declarator" in c.type or c.type == "identifier"), None)
         node = inner
     return name, CType(base_type(type_node, source), pointer, array, function)
+
+
+def simple_type(text: str, array: bool = False) -> CType:
+    """The type that a macro's argument spells: ``struct T *``."""
+    words = [w for w in text.replace("*", " ").split() if w not in ("const", "__user", "volatile")]
+    return CType(" ".join(words) or "?", text.count("*"), int(array))

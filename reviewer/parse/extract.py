@@ -18,7 +18,7 @@ from reviewer.parse.cfg import Lowering
 from reviewer.parse.code import WORD_BYTES, words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.expressions import ctype, number, text_of
+from reviewer.parse.expressions import ctype, number, simple_type, text_of
 from reviewer.parse.facts import CType, Expr, FieldDef, Variable
 from reviewer.parse.lexical import Split, split
 from reviewer.parse.normalise import rewrite
@@ -506,9 +506,3 @@ def split_arguments(text: bytes) -> list[bytes]:
             start = m.end()
     found.append(text[start:])
     return [f.strip() for f in found] if text.strip() else []
-
-
-def simple_type(text: str, array: bool = False) -> CType:
-    """The type that a macro's argument spells: ``struct T *``."""
-    words = [w for w in text.replace("*", " ").split() if w not in ("const", "__user", "volatile")]
-    return CType(" ".join(words) or "?", text.count("*"), int(array))

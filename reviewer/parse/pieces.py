@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import msgspec
@@ -32,11 +32,19 @@ AFTER_TAG = re.compile(rb"[{;=*,]")
 TAG = re.compile(r"(struct|union) (?:<anon:(\d+)>|(\w+))")
 
 
-class Pieces:
-    """One file, read on demand. ``problem`` says why nothing can be read of it, "" otherwise."""
+def unheard(word: str) -> None:
+    """Nobody wants to know what is asked of a file."""
 
-    def __init__(self, text: bytes, dialect: Dialect) -> None:
+
+class Pieces:
+    """One file, read on demand. ``problem`` says why nothing can be read of it, "" otherwise.
+
+    :param ask: is told each word that is looked for, found or not.
+    """
+
+    def __init__(self, text: bytes, dialect: Dialect, ask: Callable[[str], None] = unheard) -> None:
         self.dialect = dialect
+        self.ask = ask
         self.problem = ""
         if len(text) > MAX_BYTES:
             self.problem, text = "too large", b""
@@ -73,6 +81,7 @@ class Pieces:
 
     def functions(self, name: str) -> list[Piece]:
         """Definitions of the function, in the order of the file."""
+        self.ask(name)
         return self.skim.named.get(name, [])
 
     def all_functions(self) -> Iterator[Piece]:
@@ -81,8 +90,11 @@ class Pieces:
 
     def functions_with(self, word: str, *more: str) -> Iterator[Piece]:
         """Function definitions in whose body all these words stand, in the order of the file."""
+        self.ask(word)
         code = self.skim.code
         others = [w.encode() for w in more]
+        for other in more:
+            self.ask(other)
         for piece in self.skim.functions_with(word.encode()):
             if all(any(True for _ in positions(code[piece.brace : piece.end], w)) for w in others):
                 yield piece
@@ -125,10 +137,16 @@ class Pieces:
 
     def declares(self, word: str) -> bool:
         """Whether the word stands at file scope at all."""
+        self.ask(word)
         return word.encode("utf-8", "surrogateescape") in self.skim.outer_words()
 
+    def declaring(self, word: str) -> Iterator[Piece]:
+        """Pieces that are no function and in which the word stands, in order."""
+        self.ask(word)
+        return self.skim.declaring(word.encode("utf-8", "surrogateescape"))
+
     def _declaring(self, word: str) -> Iterator[facts.FileFacts]:
-        for piece in self.skim.declaring(word.encode("utf-8", "surrogateescape")):
+        for piece in self.declaring(word):
             yield self.outline_of(piece)
 
     def outline_of(self, piece: Piece) -> facts.FileFacts:
@@ -174,6 +192,7 @@ class Pieces:
             piece = self.skim.piece_at(int(m[2]))
             pieces = [piece] if piece is not None else []
         else:
+            self.ask(m[3])
             pieces = list(self._opening(m[3].encode()))
         empty = None
         for piece in pieces:
@@ -199,7 +218,7 @@ class Pieces:
 
     def typedef(self, name: str) -> facts.CType | None:
         """What the name stands for."""
-        for piece in self.skim.declaring(name.encode()):
+        for piece in self.declaring(name):
             if self.text.startswith(b"typedef", piece.start) or b"typedef" in self.text[piece.start : piece.end]:
                 for t in self.outline_of(piece).typedefs:
                     if t.name == name:
@@ -224,7 +243,7 @@ class Pieces:
 
     def enums(self, name: str) -> Iterator[tuple[facts.Enumerator, ...]]:
         """The enumerations in which the name stands."""
-        for piece in self.skim.declaring(name.encode()):
+        for piece in self.declaring(name):
             if b"enum" in self.text[piece.start : piece.end]:
                 for group in self.outline_of(piece).enumerators:
                     if any(e.name == name for e in group):
@@ -252,6 +271,8 @@ class Pieces:
                 yield from self.outline_of(piece).structs
 
     def _with(self, words: tuple[str, ...]) -> Iterator[Piece]:
+        for word in words:
+            self.ask(word)
         code = self.skim.code
         first, *rest = [w.encode() for w in words]
         for piece in self.skim.declaring(first):
@@ -262,6 +283,7 @@ class Pieces:
 
     def macros(self, name: str) -> tuple[facts.Macro, ...]:
         """The definitions of a macro, in the order of the file."""
+        self.ask(name)
         got = self._macros.get(name)
         if got is None:
             got = self._macros[name] = ()
@@ -271,6 +293,7 @@ class Pieces:
 
     def macros_with(self, word: str) -> Iterator[facts.Macro]:
         """Macros in whose body the word stands, in the order of the file."""
+        self.ask(word)
         wanted = word.encode("utf-8", "surrogateescape")
         if wanted in self.text:
             for line in self.skim.parts.defines:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import tree_sitter
 
-from reviewer.errors import MissingContent
 from reviewer.parse import cfg, facts
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import parser
@@ -24,11 +23,13 @@ from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 from reviewer.program.constants import Constants, FileMacros
+from reviewer.program.files import Content, Files
 from reviewer.program.generated import variables
 from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
+from reviewer.program.trace import ALL, Heard, Trace
 from reviewer.program.units import Units
 
 if TYPE_CHECKING:
@@ -39,15 +40,6 @@ DRIVERS = frozenset({"drivers", "fs", "net", "sound", "security", "crypto"})
 
 GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """Where the allocation flags are defined: the first since 6.0, the second before."""
-
-
-class Content(Protocol):
-    """What linking needs of a :class:`reviewer.source.tree.Tree`."""
-
-    def read(self, path: str) -> bytes: ...
-    def blob(self, path: str) -> str: ...
-    def exists(self, path: str) -> bool: ...
-    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]: ...
 
 
 class Names(Protocol):
@@ -142,9 +134,13 @@ class Program:
     :ivar parsed: files of which a function was not in the store.
     """
 
-    def __init__(self, content: Content, names: Names, bodies: Bodies, models: ApiModels, dialect: Dialect) -> None:
+    def __init__(
+        self, content: Content, names: Names, bodies: Bodies, models: ApiModels, dialect: Dialect, files: Files | None = None
+    ) -> None:
+        """:param files: files of the same tree that another program has read."""
         self.content = content
-        self.names = names
+        self.files = files if files is not None else Files(content, dialect)
+        self.names: Names = Heard(names, self.files.ask)
         self.bodies = bodies
         self.models = models
         self.dialect = dialect
@@ -152,7 +148,7 @@ class Program:
         self.parsed: set[str] = set()
         self._others = Record()
         self.constants = Constants(self)
-        self.units = Units(content, names, dialect, self.file)
+        self.units = Units(content, names, dialect, self.file, self.files.ask)
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -171,31 +167,15 @@ class Program:
 
     def load(self, paths: Iterable[str]) -> None:
         """Read ``paths`` together: cheaper than one by one."""
-        missing = [p for p in dict.fromkeys(paths) if p and p not in self._files]
-        if len(missing) < 2:
-            return
-        for path, got in self.content.read_many(missing):
-            self._files[path] = self._pieces(path, got)
-
-    def _pieces(self, path: str, got: bytes | MissingContent) -> Pieces:
-        if isinstance(got, MissingContent):
-            self.skipped[path] = got.what
-            got = b""
-        pieces = Pieces(got, self.dialect)
-        if pieces.problem:
-            self.skipped[path] = f"{path}: {pieces.problem}"
-        return pieces
+        self.files.read(p for p in paths if p not in self._files)
 
     def file(self, path: str) -> Pieces:
         """A file, read on demand; empty, and listed in ``skipped``, if it cannot be read."""
         got = self._files.get(path)
         if got is None:
-            text: bytes | MissingContent
-            try:
-                text = self.content.read(path) if path else b""  # "": a tree without the header asked for
-            except MissingContent as e:
-                text = e
-            got = self._files[path] = self._pieces(path, text)
+            got = self._files[path] = self.files.get(path)
+            if path in self.files.skipped:
+                self.skipped[path] = self.files.skipped[path]
         return got
 
     def record(self) -> Record:
@@ -203,16 +183,17 @@ class Program:
         bodies = {key: body.broken for key, body in self._bodies.items() if body is not None}
         return Record(self.seen(), self._others.bodies | bodies, self.parsed, self.skipped)
 
+    def trace(self) -> Trace:
+        """What the answers of this program rest on so far, those of its files that another program shares included."""
+        made = ((path, rest.rpartition("@")[0]) for path, _, rest in (key.partition("#") for key in self._bodies))
+        return Trace(frozenset(self._files), frozenset((*self._functions, *made)), frozenset(self.files.asked))
+
     def take(self, record: Record) -> None:
         """Add what another process has read of the same program."""
         self._others.files |= record.files
         self._others.bodies |= record.bodies
         self.parsed |= record.parsed
         self.skipped |= record.skipped
-
-    def held(self) -> int:
-        """How many files are in memory."""
-        return len(self._files)
 
     def forget(self) -> None:
         """Let go of what has been read, though not of what is known of it; it is read again when it is asked for."""
@@ -222,6 +203,7 @@ class Program:
             self._macros, self._frames, self._line_cache,
         ):  # fmt: skip
             kept.clear()
+        self.files.forget()
         self.units.forget()
 
     def seen(self) -> set[str]:
@@ -289,7 +271,7 @@ class Program:
         node = find_definition(root)
         if node is None:
             return None
-        got = cfg.body(node, original)
+        got = cfg.body(node, original, self.dialect.variables)
         self.bodies.put(key, got)
         self.parsed.add(func.path)
         return got
@@ -316,6 +298,7 @@ class Program:
 
     def functions_in(self, path: str) -> Iterator[Func]:
         """Every function that ``path`` defines, in the order of the file."""
+        self._functions.setdefault((path, ALL), ())
         return (self._func(path, piece) for piece in self.file(path).all_functions())
 
     def functions_at(self, path: str, offsets: Sequence[int]) -> Iterator[Func]:

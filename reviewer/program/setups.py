@@ -52,7 +52,7 @@ class Setups:
         found = self.program.names.files_mentioning([func.name], (folder,) if folder else ()).get(func.name, ())
         kinds: set[str] = set()
         for file in dict.fromkeys([*self.program.unit(func.path), *(f for f in found if f.endswith(".c"))]):
-            for piece in self.program.file(file).skim.declaring(func.name.encode()):
+            for piece in self.program.file(file).declaring(func.name):
                 for use in self.program.file(file).outline_of(piece).uses:
                     kinds |= self._as_callback(use.name, use.args, func.name)
             for user in self.program.functions_with(file, func.name):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import msgspec
+
 from reviewer import __version__
 from reviewer.checks.finding import Finding, Step
-from reviewer.checks.result import Chain, ScanResult, Site
+from reviewer.checks.result import Chain, ScanResult, Site, Stats
+from reviewer.review.result import ContextChange, FunctionContext, HeldLock, PatchRef, Reviewed, ReviewResult
 
 SCHEMA = 1
 
@@ -18,17 +21,80 @@ def scan_report(result: ScanResult, findings: Sequence[Finding]) -> Object:
     """The report of a scan; ``findings`` are those that passed the filters of the command line."""
     return {
         **head(result.tree_path, result.rev),
-        "stats": {
-            "files": result.stats.files,
-            "functions": result.stats.functions,
-            "functions_with_errors": result.stats.functions_with_errors,
-            "seconds": round(result.stats.seconds, 3),
-            "cached": result.stats.cached,
-        },
+        "stats": _stats(result.stats),
         "chains": [_chain(chain) for chain in result.chains],
         "findings": [finding_object(finding) for finding in findings],
         "contexts": [],
         "skipped": skipped_objects(result.skipped),
+    }
+
+
+def review_report(result: ReviewResult, findings: Sequence[Reviewed]) -> Object:
+    """The report of a review; ``findings`` are those that passed the filters of the command line."""
+    tree = {"path": result.tree_path, "rev": result.rev, "base": result.base}
+    return {
+        **tool(),
+        "tree": tree,
+        "stats": _stats(result.stats),
+        "patches": [_patch(patch) for patch in result.patches],
+        "chains": [_chain(chain) for chain in result.chains],
+        "findings": [reviewed_object(reviewed) for reviewed in findings],
+        "contexts": [_context_change(change) for change in result.contexts],
+        "skipped": skipped_objects(result.skipped),
+    }
+
+
+def reviewed_object(reviewed: Reviewed) -> Object:
+    """One finding with what the series does to it, and the hunk that does so."""
+    cause = reviewed.cause
+    return {
+        **finding_object(reviewed.finding),
+        "status": reviewed.status,
+        "mended_by": reviewed.mended_by,
+        "patch": _patch(reviewed.patch) if reviewed.patch is not None else None,
+        "hunk": {
+            "file": cause.file, "line": cause.line, "header": cause.header, "inside": cause.inside, "why": cause.why,
+        } if cause is not None else None,
+    }  # fmt: skip
+
+
+def _patch(patch: PatchRef) -> Object:
+    return {"number": patch.number, "subject": patch.subject, "message_id": patch.message_id}
+
+
+def _context_change(change: ContextChange) -> Object:
+    return {
+        "function": change.function,
+        "file": change.file,
+        "patch": change.patch or None,
+        "before": _context(change.before),
+        "after": _context(change.after),
+        "changes": list(change.changes),
+        "relied_on": [msgspec.to_builtins(one) for one in change.relied_on],
+    }
+
+
+def _context(context: FunctionContext) -> Object:
+    return {
+        "must": [_held(lock) for lock in context.must],
+        "may": [_held(lock) for lock in context.may],
+        "serialiser": context.serialiser,
+        "irq": context.irq,
+        "callers_known": context.callers_known,
+    }
+
+
+def _held(lock: HeldLock) -> Object:
+    return {"class": lock.lock, "mode": lock.mode, "taken": lock.taken}
+
+
+def _stats(stats: Stats) -> Object:
+    return {
+        "files": stats.files,
+        "functions": stats.functions,
+        "functions_with_errors": stats.functions_with_errors,
+        "seconds": round(stats.seconds, 3),
+        "cached": stats.cached,
     }
 
 

@@ -104,6 +104,10 @@ class Tree(ABC):
         """
         return None
 
+    def read_at(self, identity: str, paths: Sequence[str]) -> dict[str, bytes] | None:
+        """Files as they were in the state of that :meth:`identity`, by path; None if that state cannot be read any more."""
+        return None
+
     def after_fork(self) -> None:  # noqa: B027  most kinds share nothing with their parent process
         """In a child process: let the parent have its helper processes, and start others when need be."""
 

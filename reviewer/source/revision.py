@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reviewer.errors import InputError, MissingContent, ReviewerError
@@ -115,6 +115,14 @@ class RevisionTree(Tree):
         except GitFailed:
             return None  # another repository's
         return frozenset(path for name in names.split(b"\0")[:-1] if (path := os.fsdecode(name)).endswith(SUFFIXES))
+
+    def read_at(self, identity: str, paths: Sequence[str]) -> dict[str, bytes] | None:
+        kind, _, other = identity.partition(":")
+        if kind != "tree":
+            return None
+        with self._runner().cat_file() as reader:
+            found = list(reader.read_many(f"{other}:{path}" for path in paths))
+        return {path: got for path, (_, got) in zip(paths, found, strict=True) if got is not None}
 
     def close(self) -> None:
         self._cat.close()

@@ -1,0 +1,196 @@
+"""Answers about earlier trees that hold for this one, for nothing that they rest on has changed.
+
+The store keeps each answer with its trace. A tree that differs from a stored one in a few files gives the same answer to a
+question whose trace these changes do not touch; only lines move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from reviewer.checks.result import ScanRequest
+from reviewer.data import installation_digest
+from reviewer.parse.dialect import Dialect
+from reviewer.parse.pieces import Pieces
+from reviewer.program.bases import Bases
+from reviewer.program.change import Change, change_of
+from reviewer.program.models import ApiModels
+from reviewer.program.trace import Trace
+from reviewer.source.tree import Tree
+from reviewer.store.factstore import Store
+
+KIND, TRACES = "part", "trace"
+
+KEPT = 400
+"""Answers that stay in the store: some 20 to 150 KB each with their traces."""
+
+MAX_CHANGED = 200
+"""Files that may differ from the tree of an answer; to compare more costs as much as the answer."""
+
+T = TypeVar("T")
+
+
+class Memo:
+    """What is known of one tree, or of a tree near it.
+
+    :param rests_on: digests of what answers rest on beside the tree: models, rules, our own code.
+    """
+
+    def __init__(self, tree: Tree, store: Store, dialect: Dialect, rests_on: Sequence[str]) -> None:
+        self.tree = tree
+        self._store = store
+        self._dialect = dialect
+        self._rests_on = rests_on
+        self._moves: dict[str, Moves] = {}
+        self._sides: dict[str, tuple[bytes, bytes]] = {}
+
+    def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
+        """The answer to a question, with what it rests on; None if it has to be worked out."""
+        digest = self._digest(question)
+        own = self._load(f"{self.tree.identity()}/{digest}", type_)
+        if own is not None:
+            return own
+        base = self._bases.nearest
+        if base is None or len(base.changed) > MAX_CHANGED:
+            return None
+        key = f"{base.identity}/{digest}"
+        packed = self._store.memo_get(TRACES, key)
+        if packed is None or self._changes is None:
+            return None
+        try:
+            trace = Trace.unpack(packed)
+        except ValueError:
+            return None
+        return None if trace.touched(self._changes) else self._load(key, type_, trace)
+
+    def put(self, question: str, answer: object, trace: Trace) -> None:
+        """Keep an answer about this tree."""
+        key = f"{self.tree.identity()}/{self._digest(question)}"
+        # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
+        self._store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
+        self._store.memo_put(TRACES, key, trace.pack())
+
+    def trim(self) -> None:
+        """Let go of the oldest answers."""
+        for kind in (KIND, TRACES):
+            self._store.forget(kind, KEPT)
+
+    def _digest(self, question: str) -> str:
+        return hashlib.sha256(json.dumps([*self._rests_on, question]).encode("ascii")).hexdigest()
+
+    def _load(self, key: str, type_: type[T], trace: Trace | None = None) -> tuple[T, Trace] | None:
+        """:param trace: of an answer about another tree, whose lines may have moved."""
+        value = self._store.memo_get(KIND, key)
+        if value is None:
+            return None
+        try:
+            if trace is None:
+                packed = self._store.memo_get(TRACES, key)
+                return (msgspec.convert(json.loads(value), type_), Trace.unpack(packed)) if packed is not None else None
+            return msgspec.convert(self._moved(json.loads(value)), type_), trace
+        except (ValueError, msgspec.ValidationError, Gone):
+            return None
+
+    # --- the tree of the answer and this one ------------------------------------------------------
+
+    @cached_property
+    def _bases(self) -> Bases:
+        return Bases(self.tree, self._store)
+
+    @cached_property
+    def _changes(self) -> Mapping[str, Change] | None:
+        """How each file differs, by path; None if the other tree's files cannot be had any more."""
+        base = self._bases.nearest
+        assert base is not None
+        paths = sorted(base.changed)
+        before = self.tree.read_at(base.identity, paths)
+        if before is None:
+            return None
+        now = {path: got for path, got in self.tree.read_many(base.present) if isinstance(got, bytes)}
+        found = {}
+        for path in paths:
+            old, new = before.get(path), now.get(path)
+            self._sides[path] = old or b"", new or b""
+            found[path] = change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))
+        return found
+
+    def _moved(self, value: Any) -> Any:
+        """An answer with its lines where they stand now.
+
+        :raises Gone: one of them is not there as it was
+        """
+        if isinstance(value, list):
+            return [self._moved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        file, line = value.get("file"), value.get("line")
+        made = {key: self._moved(one) for key, one in value.items()}
+        if isinstance(file, str) and isinstance(line, int) and file in self._sides:
+            if value.get("fix"):
+                raise Gone
+            made["line"] = self._moves_of(file).new(line)
+        return made
+
+    def _moves_of(self, path: str) -> Moves:
+        if path not in self._moves:
+            self._moves[path] = Moves(*self._sides[path])
+        return self._moves[path]
+
+
+def rests_on(models: ApiModels, request: ScanRequest) -> list[str]:
+    """Digests of everything but the tree that an answer rests on: models, rules, the user's own included, and our code."""
+    folders = [digest_of(sorted(Path(folder).glob("*.yaml"))) for folder in request.rules_dirs]
+    config = [digest_of([Path(request.config)])] if request.config is not None else []
+    return [models.digest, installation_digest(), *folders, *config]
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """Of names and contents; a file that cannot be read is none."""
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError:
+            continue
+        total.update(f"{file.name!r} {len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+class Gone(Exception):
+    """A line is not there any more."""
+
+
+class Moves:
+    """Where the lines of one text stand in another."""
+
+    def __init__(self, old: bytes, new: bytes) -> None:
+        a, b = old.split(b"\n"), new.split(b"\n")
+        first = 0
+        while first < min(len(a), len(b)) and a[first] == b[first]:
+            first += 1
+        last = 0
+        while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
+            last += 1
+        middle = SequenceMatcher(None, a[first : len(a) - last], b[first : len(b) - last], autojunk=False)
+        blocks = [(i + first, j + first, n) for i, j, n in middle.get_matching_blocks() if n]
+        self._blocks = [(0, 0, first), *blocks, (len(a) - last, len(b) - last, last)]
+        self._starts = [i for i, _, _ in self._blocks]
+
+    def new(self, line: int) -> int:
+        """The 1-based line in the new text.
+
+        :raises Gone: it stands on the old side only
+        """
+        i, j, n = self._blocks[bisect_right(self._starts, line - 1) - 1]
+        if line - 1 >= i + n:
+            raise Gone
+        return line - i + j

@@ -1,0 +1,74 @@
+"""Files of one tree in memory, shared by the programs that are linked from it, and a record of what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from reviewer.errors import MissingContent
+from reviewer.parse.dialect import Dialect
+from reviewer.parse.pieces import Pieces
+
+
+class Content(Protocol):
+    """What linking needs of a :class:`reviewer.source.tree.Tree`."""
+
+    def read(self, path: str) -> bytes: ...
+    def blob(self, path: str) -> str: ...
+    def exists(self, path: str) -> bool: ...
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]: ...
+
+
+class Files:
+    """Files that have been read, by path.
+
+    :ivar skipped: files that could not be read, with the reason.
+    :ivar asked: words that were looked for in some file since the set was last replaced.
+    """
+
+    def __init__(self, content: Content, dialect: Dialect) -> None:
+        self.content = content
+        self.dialect = dialect
+        self.skipped: dict[str, str] = {}
+        self.asked: set[str] = set()
+        self._pieces: dict[str, Pieces] = {}
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def ask(self, word: str) -> None:
+        """Note that an answer rests on where ``word`` stands."""
+        self.asked.add(word)
+
+    def read(self, paths: Iterable[str]) -> None:
+        """Read files together: cheaper than one by one."""
+        missing = [p for p in dict.fromkeys(paths) if p and p not in self._pieces]
+        if len(missing) < 2:
+            return
+        for path, got in self.content.read_many(missing):
+            self._pieces[path] = self._made(path, got)
+
+    def get(self, path: str) -> Pieces:
+        """A file, read on demand; empty, and listed in ``skipped``, if it cannot be read."""
+        got = self._pieces.get(path)
+        if got is None:
+            text: bytes | MissingContent
+            try:
+                text = self.content.read(path) if path else b""  # "": a tree without the header asked for
+            except MissingContent as e:
+                text = e
+            got = self._pieces[path] = self._made(path, text)
+        return got
+
+    def _made(self, path: str, got: bytes | MissingContent) -> Pieces:
+        if isinstance(got, MissingContent):
+            self.skipped[path] = got.what
+            got = b""
+        pieces = Pieces(got, self.dialect, self.ask)
+        if pieces.problem:
+            self.skipped[path] = f"{path}: {pieces.problem}"
+        return pieces
+
+    def forget(self) -> None:
+        """Let go of all files; they are read again when they are asked for."""
+        self._pieces.clear()

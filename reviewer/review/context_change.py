@@ -1,0 +1,291 @@
+"""Functions that run under other locks after a patch than before it, though nobody touched them.
+
+Candidates are the callbacks of chains whose way in was changed, and the functions that a changed function calls holding
+something else than before. From those whose context really differs the search goes on to what they call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from reviewer.checks.finding import Finding
+from reviewer.checks.result import Chain
+from reviewer.parse.facts import Call
+from reviewer.program.describe import Description, description, upward
+from reviewer.program.link import Func, Program
+from reviewer.program.locks import Hold
+from reviewer.program.objects import short
+from reviewer.program.upward import Upward
+from reviewer.review.delta import Delta
+from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
+
+MAX_FUNCTIONS = 40
+"""Functions of one patch whose contexts are compared."""
+
+MAX_LEVELS = 3
+"""Calls below a changed function that are followed while contexts differ."""
+
+HeldSets = Counter[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]]
+"""(must, may) at each call of one function, as (class, mode)."""
+
+
+@dataclass
+class Side:
+    """One of the two programs. ``findings``: what a scan says of it."""
+
+    program: Program
+    chains: Sequence[Chain]
+    findings: Sequence[Finding]
+    search: Upward = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.search = upward(self.program)
+        self._made: dict[str, Description] = {}
+
+    def description(self, func: Func) -> Description:
+        got = self._made.get(func.key)
+        if got is None:
+            got = self._made[func.key] = description(self.search, func)
+        return got
+
+    def function(self, path: str, name: str) -> Func | None:
+        """The definition with something in it, None if the file has none."""
+        found = self.program.functions(path, name)
+        return next((f for f in found if f.calls), found[0] if found else None)
+
+
+def changes(before: Side, after: Side, delta: Delta, patch: int) -> list[ContextChange]:
+    """What changed around functions, those first on which something relied."""
+    found: list[ContextChange] = []
+    for path, name in candidates(before, after, delta):
+        change = compared(before, after, delta, path, name, patch)
+        if change is not None:
+            found.append(change)
+    return sorted(found, key=lambda c: (not c.relied_on, c.before.serialiser == c.after.serialiser))
+
+
+def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
+    """(path, name) of functions that may run under something else now; the changed ones themselves left out."""
+    given: set[tuple[str, str]] = set(delta.functions)
+    asked = 0
+    for path, name in callbacks(before, after, delta):
+        if (path, name) not in given:
+            given.add((path, name))
+            yield path, name
+    level = [(path, name) for path, name in sorted(delta.functions)]
+    for _ in range(MAX_LEVELS):
+        following: list[tuple[str, str]] = []
+        for path, name in level:
+            for callee in other_calls(before, after, delta, path, name):
+                if callee in given or asked >= MAX_FUNCTIONS:
+                    continue
+                given.add(callee)
+                asked += 1
+                yield callee
+                if differs(before, after, delta, *callee):
+                    following.append(callee)
+        level = following
+
+
+def callbacks(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
+    """Callbacks of chains that are called elsewhere, or by functions, or below functions, that the patch changes."""
+    old = {c.head: c for c in before.chains}
+    for chain in after.chains:
+        was = old.get(chain.head)
+        if was is None:
+            continue
+        same = {(s.function, s.file) for s in chain.called_from} == {(s.function, s.file) for s in was.called_from}
+        users = {(u.file, u.function) for u in was.users} & {
+            (delta.renamed.get(u.file, u.file), u.function) for u in chain.users
+        }
+        if not users:
+            continue
+        if same:
+            path, name = min(users)
+            func = before.function(path, name)
+            # Callbacks of one chain share their callers, and so one of them tells for all.
+            met = before.description(func).climb.met.values() if func is not None else ()
+            if not any((a.func.path, a.func.name) in delta.functions for a in met):
+                continue
+        yield from sorted(users)
+
+
+def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -> Iterator[tuple[str, str]]:
+    """Definitions that a function calls before and after, holding other locks, or only before, or only after."""
+    old = before.function(delta.renamed.get(path, path), name)
+    new = after.function(path, name)
+    was = held_at_calls(before, old) if old is not None else {}
+    now = held_at_calls(after, new) if new is not None else {}
+    for callee in sorted({*was, *now}):
+        if was.get(callee) != now.get(callee):
+            yield callee
+
+
+def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:
+    """What a function holds at its calls, by the definition called; modelled functions and macros left out."""
+    flow = side.search.summaries.flow(func)
+    found: dict[tuple[str, str], HeldSets] = {}
+    if flow is None:
+        return found
+    for seen in flow.seen:
+        if not isinstance(seen.event, Call):
+            continue
+        for target in side.search.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee):
+            callee = target.func
+            if callee is None or callee.macro is not None or target.model is not None:
+                continue
+            held = as_set(seen.must()), as_set(seen.may())
+            found.setdefault((callee.path, callee.name), Counter())[held] += 1
+    return found
+
+
+def as_set(holds: Iterable[Hold]) -> frozenset[tuple[str, str]]:
+    return frozenset((h.name, h.mode) for h in holds if h.name)
+
+
+def differs(before: Side, after: Side, delta: Delta, path: str, name: str) -> bool:
+    pair = both(before, after, delta, path, name)
+    return pair is not None and context(pair[0]) != context(pair[1])
+
+
+def both(before: Side, after: Side, delta: Delta, path: str, name: str) -> tuple[Description, Description] | None:
+    """The function's description in both programs; None if one has it not."""
+    old = before.function(delta.renamed.get(path, path), name)
+    new = after.function(path, name)
+    if old is None or new is None:
+        return None
+    return before.description(old), after.description(new)
+
+
+def compared(before: Side, after: Side, delta: Delta, path: str, name: str, patch: int) -> ContextChange | None:
+    """The change of one function's context; None if it stays the same."""
+    pair = both(before, after, delta, path, name)
+    if pair is None:
+        return None
+    old, new = pair
+    was, now = context(old), context(new)
+    said = tuple(sentences(after.search, old, new, was, now))
+    if not said:
+        return None
+    return ContextChange(
+        function=name, file=path, patch=patch, before=was, after=now, changes=said,
+        relied_on=relied_on(before, old, was.serialiser) if was.serialiser != now.serialiser else (),
+    )  # fmt: skip
+
+
+def context(d: Description) -> FunctionContext:
+    serialiser = d.serialiser
+    return FunctionContext(
+        must=held(d.bottom.must), may=held(d.bottom.may), serialiser=serialiser.name if serialiser is not None else None,
+        irq=d.bottom.irq, callers_known="partial" if d.bottom.partial else "all",
+    )  # fmt: skip
+
+
+def held(holds: Iterable[Hold]) -> tuple[HeldLock, ...]:
+    """Named locks, each class and mode once, sorted."""
+    found = {(h.name, h.mode): HeldLock(h.name, h.mode, h.taken) for h in holds if h.name}
+    return tuple(found[k] for k in sorted(found))
+
+
+def sentences(
+    search: Upward, old: Description, new: Description, was: FunctionContext, now: FunctionContext
+) -> Iterator[str]:
+    """What differs, each in a few words; nothing where only the ways of taking a lock that nobody relies on differ."""
+    if was.serialiser != now.serialiser:
+        yield f"serialiser {was.serialiser or 'none'} -> {now.serialiser or 'none'}"
+    yield from taken_otherwise(old, new)
+    gone, come = moved(was.must, now.must)
+    for lock in gone:
+        if lock not in (was.serialiser, now.serialiser):
+            yield f"no longer always under {lock}"
+    for lock in come:
+        if lock not in (was.serialiser, now.serialiser):
+            yield f"now always under {lock}"
+    if was.irq != now.irq:
+        yield f"runs in {was.irq} -> {now.irq}"
+    gone, come = moved((*was.must, *was.may), (*now.must, *now.may))
+    known = {was.serialiser, now.serialiser, *(h.lock for h in (*was.must, *now.must))}
+    yield from (f"no longer ever under {lock}" for lock in gone if lock not in known)
+    yield from (f"may now run under {lock}" for lock in come if lock not in known)
+    if was.serialiser is not None and was.serialiser != now.serialiser:
+        wanted = [t.func.name for t in old.takers]
+        lost = set(wanted) - above(search, new, set(wanted))
+        if lost:
+            yield f"no longer reached from {', '.join(n for n in dict.fromkeys(wanted) if n in lost)}"
+
+
+def above(search: Upward, description: Description, wanted: set[str]) -> set[str]:
+    """Which of these functions lead to a function by calls, whatever is held on the way. Those that the budget leaves
+    unseen count as leading there: it is only said of a function that it does not if all ways are known."""
+    level = [description.func]
+    seen = {description.func.key}
+    found: set[str] = set()
+    for _ in range(ABOVE_LEVELS):
+        search.search.prefetch(level)
+        following: list[Func] = []
+        for func in level:
+            callers = search.search.of(func)
+            if callers.cut or len(seen) > ABOVE_FUNCTIONS:
+                return wanted
+            for site in callers.sites:
+                if site.caller.name in wanted:
+                    found.add(site.caller.name)
+                elif site.caller.key not in seen:
+                    seen.add(site.caller.key)
+                    following.append(site.caller)
+        if found == wanted or not following:
+            return found
+        level = following
+    return found
+
+
+ABOVE_LEVELS, ABOVE_FUNCTIONS = 5, 120
+"""How far above a function its callers are looked for, and how many of them."""
+
+
+def moved(was: Sequence[HeldLock], now: Sequence[HeldLock]) -> tuple[list[str], list[str]]:
+    """(locks that are gone, locks that have come), a shared hold marked."""
+    old, new = {shown(h): None for h in was}, {shown(h): None for h in now}
+    return [n for n in old if n not in new], [n for n in new if n not in old]
+
+
+def shown(lock: HeldLock) -> str:
+    return f"{lock.lock} (shared)" if lock.mode == "shared" else lock.lock
+
+
+WAITS = "those who find it taken wait for it and then run in turn, where they used to go away"
+
+
+def taken_otherwise(old: Description, new: Description) -> Iterator[str]:
+    """How the serialiser is taken, if that differs: a trylock sends the losers away, a lock lets them in one by one."""
+    was = {t.func.name: t.hold.taken for t in old.takers}
+    now = {t.func.name: t.hold.taken for t in new.takers}
+    if not was or not now or set(was.values()) == set(now.values()):
+        return
+    first = "trylock" if "trylock" in was.values() else next(iter(was.values()))
+    others = [f"{name}: {how}" for name, how in was.items() if how != first]
+    then = next(iter(now.values()))
+    if "trylock" in now.values():
+        then = "trylock"
+    if first == then and set(was.values()) <= set(now.values()):
+        return
+    yield f"taken {first} -> {then}" + (f" (before, {', '.join(others)})" if others else "")
+    if first == "trylock" and "trylock" not in now.values():
+        yield WAITS
+    if then in ("killable", "interruptible") and then not in was.values():
+        yield f"a {then} lock can fail: what is done then is new"
+
+
+def relied_on(before: Side, old: Description, serialiser: str | None) -> tuple[ReliedOn, ...]:
+    """Notes of the program before that name the lost serialiser, in the function or on a way through it."""
+    if serialiser is None:
+        return ()
+    name, path = old.func.name, old.func.path
+    return tuple(
+        ReliedOn(f.fingerprint, f.rule, next(iter(f.objects), ""), f.file, f.line)
+        for f in before.findings
+        if f.prevented_by in (serialiser, short(serialiser))
+        and ((f.file, f.function) == (path, name) or any((s.file, s.function) == (path, name) for s in f.proof))
+    )

@@ -1,0 +1,50 @@
+"""Findings before and after: introduced, fixed, unchanged, by fingerprint.
+
+A note and a real hazard with the same fingerprint are two things: a note that becomes an error is introduced, an error that
+becomes a note is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from reviewer.checks.finding import Finding, with_fingerprints
+
+Key = tuple[str, bool]
+"""(fingerprint, is it a note)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Of two lists of findings. Each is named as in the program after the change; fixed ones as in the one before."""
+
+    introduced: tuple[Finding, ...] = ()
+    fixed: tuple[Finding, ...] = ()
+    unchanged: tuple[Finding, ...] = field(default=())
+
+
+def key(finding: Finding) -> Key:
+    return finding.fingerprint, finding.severity == "note"
+
+
+def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mapping[str, str]) -> Difference:
+    """:param renamed: new path to old path of files that moved: a finding moves with its file."""
+    names = {f.fingerprint: old for f, old in zip(after, _under_old_names(after, renamed), strict=True)} if renamed else {}
+    old = {key(f): f for f in before}
+    new = {(names.get(f.fingerprint, f.fingerprint), f.severity == "note"): f for f in after}
+    introduced = [f for k, f in new.items() if k not in old and not (k[1] and (k[0], False) in old)]
+    fixed = [f for k, f in old.items() if k not in new and not (k[1] and (k[0], False) in new)]
+    unchanged = [f for k, f in new.items() if k in old]
+    return Difference(tuple(introduced), tuple(fixed), tuple(unchanged))
+
+
+def _under_old_names(findings: Iterable[Finding], renamed: Mapping[str, str]) -> list[str]:
+    """The fingerprint that each finding would have had in the file's old place, in the order given."""
+    moved = [msgspec.structs.replace(f, file=renamed.get(f.file, f.file)) for f in findings]
+    # Ordinals among equals follow the order of places, which a move keeps within a file.
+    marked = with_fingerprints(moved)
+    by_place = {(f.rule, f.file, f.line, f.column, f.involves, f.severity): f.fingerprint for f in marked}
+    return [by_place[f.rule, f.file, f.line, f.column, f.involves, f.severity] for f in moved]

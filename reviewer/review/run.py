@@ -1,0 +1,148 @@
+"""A series patch by patch: what each brings, what it mends, and under what other locks things run after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from reviewer.checks.finding import Finding
+from reviewer.checks.result import ScanResult, Stats
+from reviewer.parse.dialect import Dialect
+from reviewer.parse.pieces import Pieces
+from reviewer.program.link import Program
+from reviewer.review import context_change
+from reviewer.review.cause import cause_of
+from reviewer.review.context_change import Side
+from reviewer.review.delta import Delta, delta
+from reviewer.review.difference import Key, compare, key
+from reviewer.review.result import ContextChange, PatchRef, Reviewed, ReviewResult
+from reviewer.source.patch import FileChange
+from reviewer.source.tree import SUFFIXES, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One patch and the tree after it. ``changes``: what tells that tree from the one before, hunks by its lines."""
+
+    patch: PatchRef | None
+    tree: Tree
+    changes: tuple[FileChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a review asks of the layers below. ``scan``: the rules over a tree; ``program``: the linked program of one."""
+
+    scan: Callable[[Tree], ScanResult]
+    program: Callable[[Tree], Program]
+    dialect: Dialect
+
+
+@dataclass
+class State:
+    """One tree of the series, looked into when that is needed."""
+
+    tree: Tree
+    tools: Tools
+    _result: ScanResult | None = None
+    _side: Side | None = None
+
+    @property
+    def result(self) -> ScanResult:
+        if self._result is None:
+            self._result = self.tools.scan(self.tree)
+        return self._result
+
+    @property
+    def side(self) -> Side:
+        if self._side is None:
+            self._side = Side(self.tools.program(self.tree), self.result.chains, self.result.findings)
+        return self._side
+
+    def unlike(self, tree: Tree) -> State:
+        """The state of a tree that differs from this one in nothing that code says."""
+        return State(tree, self.tools, self._result)
+
+
+@dataclass
+class Account:
+    """What is known of the series so far. ``live``: index of what it has brought and not yet mended."""
+
+    reviewed: list[Reviewed] = field(default_factory=list)
+    live: dict[Key, int] = field(default_factory=dict)
+    contexts: list[ContextChange] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, state: State, following: State, step: Step, change: Delta) -> None:
+        """One step from a state to the following one."""
+        difference = compare(state.result.findings, following.result.findings, change.renamed)
+        number = step.patch.number if step.patch is not None else 0
+        contexts = context_change.changes(state.side, following.side, change, number)
+        self.contexts += contexts
+        for finding in difference.introduced:
+            cause = cause_of(finding, change)
+            if cause is not None:
+                self.live[key(finding)] = len(self.reviewed)
+                self.reviewed.append(Reviewed(finding=finding, status="introduced", patch=step.patch, cause=cause))
+        for finding in difference.fixed:
+            brought = self.live.pop(key(finding), None)
+            if brought is not None:
+                self.reviewed[brought] = msgspec.structs.replace(self.reviewed[brought], mended_by=number)
+                continue
+            cause = cause_of(finding, change.backwards)
+            if cause is not None:
+                self.reviewed.append(Reviewed(finding=finding, status="fixed", patch=step.patch, cause=cause))
+
+
+def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
+    """What the steps bring and mend, in their order; findings that are there before and after come last."""
+    start = time.monotonic()
+    account = Account()
+    state = State(base, tools)
+    looked = 0
+    for step in steps:
+        change = delta_of(state.tree, step, tools.dialect)
+        if change.silent:
+            state = state.unlike(step.tree)
+            continue
+        following = State(step.tree, tools)
+        account.add(state, following, step, change)
+        for path, reason in (*state.result.skipped, *following.result.skipped):
+            account.skipped.setdefault(path, reason)
+        state = following
+        looked += 1
+    brought = {key(r.finding) for r in account.reviewed if r.status == "introduced"}
+    after = state.result if looked else None
+    unchanged = [
+        Reviewed(finding=f, status="unchanged")
+        for f in (after.findings if after is not None else ()) if key(f) not in brought
+    ]  # fmt: skip
+    stats = after.stats if after is not None else Stats()
+    return ReviewResult(
+        tree_path=base.path, base=base.rev or "", patches=tuple(s.patch for s in steps if s.patch is not None),
+        stats=msgspec.structs.replace(stats, seconds=round(time.monotonic() - start, 3)),
+        chains=after.chains if after is not None else (), findings=(*account.reviewed, *unchanged),
+        contexts=tuple(account.contexts), skipped=tuple(sorted(account.skipped.items())),
+    )  # fmt: skip
+
+
+def delta_of(before: Tree, step: Step, dialect: Dialect) -> Delta:
+    """What a step changes in C files."""
+    changes = [c for c in step.changes if any(p is not None and p.endswith(SUFFIXES) for p in (c.old_path, c.new_path))]
+    old = pieces(before, (c.old_path for c in changes), dialect)
+    new = pieces(step.tree, (c.new_path for c in changes), dialect)
+    return delta(changes, old, new)
+
+
+def pieces(tree: Tree, paths: Iterable[str | None], dialect: Dialect) -> Mapping[str, Pieces]:
+    """The files that can be read, by path."""
+    wanted = [p for p in dict.fromkeys(paths) if p is not None and tree.exists(p)]
+    return {path: Pieces(got, dialect) for path, got in tree.read_many(wanted) if isinstance(got, bytes)}
+
+
+def introduced(result: ReviewResult, each: bool) -> list[Finding]:
+    """What counts for the exit code: introduced and still there at the end; with ``each``, by any patch."""
+    return [r.finding for r in result.findings if r.status == "introduced" and (each or r.mended_by is None)]
