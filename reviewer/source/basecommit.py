@@ -66,7 +66,7 @@ def find_base(
     tip = _resolve(git, scratch.repository, branch)
     tree = scratch.tree_of(tip)
     wanted = first_blobs(series)
-    if not any(wanted.values()):
+    if not wanted:
         return BaseCommit(
             tip, tree, f"base {branch} ({tip[:12]}): the series does not say which contents it was made for", tuple(notes)
         )

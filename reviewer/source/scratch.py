@@ -20,6 +20,7 @@ from typing import Self
 
 from reviewer.errors import InputError
 from reviewer.source.gitrun import CatFile, Git, GitFailed
+from reviewer.source.indexfile import BadIndex, IndexEntry, sparse_index
 from reviewer.source.objects import Objects
 from reviewer.source.patch import Patch, Series
 from reviewer.source.patchtree import PatchOntoTree
@@ -197,7 +198,23 @@ class Scratch:
         shutil.copyfile(source, copy)
         for shared in Path(git_folder).glob("sharedindex.*"):  # the other part of a split index
             shutil.copyfile(shared, self.folder / shared.name)
-        return base, self._index_tree(copy, base, source)
+        try:
+            entries = sparse_index(copy.read_bytes(), self._objects.id_bytes)
+        except BadIndex as error:
+            raise InputError(f"{source}: the index cannot be read ({error})", "try git status there") from error
+        return base, self._index_tree(copy, base, source) if entries is None else self._sparse_index_tree(entries)
+
+    def _sparse_index_tree(self, entries: list[IndexEntry]) -> str:
+        self._refuse_conflicts({os.fsdecode(entry.path) for entry in entries if entry.stage})
+        edit = TreeEdit(self._objects, EMPTY_TREE[self._sha256])
+        for entry in entries:
+            edit.put(os.fsdecode(entry.path), entry.mode, entry.blob)
+        return edit.write()
+
+    def _refuse_conflicts(self, paths: set[str]) -> None:
+        if paths:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            raise InputError(f"{self.repository}: {min(paths)}{more} is not merged yet", "resolve the conflict and git add it")
 
     def _index_tree(self, index: Path, base: str, source: Path) -> str:
         # No write-tree: it would write trees that the user's repository has and set the time of its packs for it.
@@ -212,10 +229,7 @@ class Scratch:
             raise InputError(f"{source}: the index cannot be read ({failure})", "try git status there") from failure
         fields = output.split(b"\0")
         changes = [(head.decode().split(" "), os.fsdecode(path)) for head, path in zip(fields[:-1:2], fields[1::2], strict=True)]
-        unmerged = sorted(path for head, path in changes if head[4] == "U")
-        if unmerged:
-            more = f" and {len(unmerged) - 1} more" if len(unmerged) > 1 else ""
-            raise InputError(f"{self.repository}: {unmerged[0]}{more} is not merged yet", "resolve the conflict and git add it")
+        self._refuse_conflicts({path for head, path in changes if head[4] == "U"})
         edit = TreeEdit(self._objects, base)
         for head, path in changes:
             if head[4] in "DT":
