@@ -35,7 +35,7 @@ class Objects:
         self._cat = cat
         self._hash = hashlib.sha256 if sha256 else hashlib.sha1
         self.id_bytes = 32 if sha256 else 20
-        self._fresh: dict[str, bytes] = {}
+        self._fresh: set[str] = set()
 
     def id_of(self, kind: str, content: bytes) -> str:
         """The id of a ``blob`` or ``tree`` with this content."""
@@ -46,7 +46,7 @@ class Objects:
         whole = b"%s %d\0" % (kind.encode(), len(content)) + content
         name = self._hash(whole).hexdigest()
         if kind == "blob":
-            self._fresh[name] = content
+            self._fresh.add(name)
         path = self.folder / name[:2] / name[2:]
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
@@ -57,11 +57,11 @@ class Objects:
         """Content of a blob by its whole or abbreviated id; None where it is absent or the abbreviation not clear."""
         if not name or name.strip("0123456789abcdef"):
             return None
+        if len(name) == self.id_bytes * 2:
+            return self._cat.read(name)
         # Ours first: git remembers what it saw when it started, and would miss later ones by an abbreviation.
-        ours = [content for key, content in self._fresh.items() if key.startswith(name)]
-        if len(ours) == 1:
-            return ours[0]
-        return self._cat.read(name if len(name) == self.id_bytes * 2 else f"{name}^{{blob}}")
+        ours = [whole for whole in self._fresh if whole.startswith(name)]
+        return self._cat.read(ours[0] if len(ours) == 1 else f"{name}^{{blob}}")
 
     def tree(self, name: str) -> dict[bytes, Entry]:
         """A folder: name to (mode, id).

@@ -12,8 +12,9 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from reviewer.errors import InputError
 from reviewer.source.gitrun import CatFile, Git, GitFailed
 from reviewer.source.indexfile import BadIndex, IndexEntry, sparse_index
 from reviewer.source.objects import Objects
+from reviewer.source.packwriter import pack_blobs
 from reviewer.source.patch import Patch, Series
 from reviewer.source.patchtree import PatchOntoTree
 from reviewer.source.treeedit import TreeEdit
@@ -161,23 +163,23 @@ class Scratch:
 
         :raises InputError: a file or folder cannot be read
         """
-        with self.git.popen("-c", "core.compression=1", "fast-import", "--quiet", "--depth=0", stdin=-1, stderr=-1) as process:
-            assert process.stdin is not None
-            try:
-                process.stdin.write(b"commit refs/snapshot\ncommitter r <r> 0 +0000\ndata 0\n")
-                for path, mode, content in _files(folder):
-                    process.stdin.write(b"M %s inline %s\ndata %d\n" % (mode, _quoted(path, always=True), len(content)))
-                    process.stdin.write(content)
-                    process.stdin.write(b"\n")
-                _, complaint = process.communicate(b"done\n")
-            except BrokenPipeError:  # it died; why stands below
-                _, complaint = process.communicate()
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode:
-            raise self.git.failure(("fast-import",), process.returncode, complaint)
-        return self.tree_of("refs/snapshot")
+        files: list[tuple[str, str]] = []
+
+        def contents() -> Iterator[Callable[[], bytes | None]]:
+            for path, entry in _files(folder):
+                files.append((path, "100755" if entry.stat(follow_symlinks=False).st_mode & stat.S_IXUSR else "100644"))
+                yield partial(_read, entry.path)
+
+        edit = TreeEdit(self._objects, EMPTY_TREE[self._sha256])
+        pack = self.objects / "pack/snapshot.pack"
+        try:
+            for number, blob in enumerate(pack_blobs(pack, contents(), self._sha256)):
+                if blob is not None:
+                    edit.put(*files[number], blob)
+        except OSError as error:
+            where = os.fsdecode(error.filename) if error.filename else str(folder)
+            raise InputError(f"{where}: {error.strerror or 'unreadable'}", "make it readable or move it away") from error
+        return edit.write()
 
     def staged(self, index: Path | None = None) -> tuple[str, str]:
         """What would be committed: (tree of HEAD, tree of the index).
@@ -240,41 +242,32 @@ class Scratch:
         return edit.write()
 
 
-def _files(folder: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(path below ``folder``, mode, content) of each regular file."""
-    folders = [b""]
+def _files(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """(path below ``folder``, entry) of each regular file."""
+    folders = [""]
     while folders:
         prefix = folders.pop()
-        try:
-            with os.scandir(os.fsencode(folder) + b"/" + prefix) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if not entry.name.startswith(b"."):
-                            folders.append(prefix + entry.name + b"/")
-                    elif entry.is_file(follow_symlinks=False) and entry.name.lower() != b".git":
-                        found = _read(entry.path)
-                        if found is not None:
-                            yield prefix + entry.name, *found
-        except OSError as error:
-            where = os.fsdecode(error.filename) if error.filename else str(folder)
-            raise InputError(f"{where}: {error.strerror or 'unreadable'}", "make it readable or move it away") from error
+        with os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        folders.append(f"{prefix}{entry.name}/")
+                elif entry.is_file(follow_symlinks=False) and entry.name.lower() != ".git":
+                    yield prefix + entry.name, entry
 
 
-def _read(path: bytes) -> tuple[bytes, bytes] | None:
-    """(mode as in a tree, content) of a regular file; None if it is none any more."""
+def _read(path: str) -> bytes | None:
+    """Content of a regular file; None if it is none any more."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            return None
-        return b"100755" if mode & stat.S_IXUSR else b"100644", file.read()
+        return file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else None
 
 
-def _quoted(path: bytes, always: bool = False) -> bytes:
+def _quoted(path: bytes) -> bytes:
     """A path as git quotes it, where that is needed: as in C."""
-    if not always and not re.search(rb'[\n"\\]', path):
+    if not re.search(rb'[\n"\\]', path):
         return path
     return b'"' + re.sub(rb'[\n"\\]', lambda found: b"\\n" if found[0] == b"\n" else b"\\" + found[0], path) + b'"'

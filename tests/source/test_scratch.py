@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from tinydiff import series
 from reviewer.errors import InputError, MissingContent
 from reviewer.source.apply import DoesNotApply
 from reviewer.source.indexfile import sparse_index
+from reviewer.source.packwriter import _index
 from reviewer.source.patch import Series
 from reviewer.source.scratch import EMPTY_TREE, Applied, Scratch
 from reviewer.source.tree import open_tree
@@ -443,6 +445,7 @@ def test_a_snapshot_runs_nothing_and_is_byte_for_byte(trap: tuple[Path, list[byt
     before = state(folder)
     with Scratch(None) as scratch:
         tree = scratch.snapshot(folder)
+        scratch.git.run("fsck", "--full", "--strict")
         listing = scratch.git.run("ls-tree", "-r", "-z", tree).split(b"\0")[:-1]
         assert {os.fsdecode(entry.split(b"\t")[1]) for entry in listing} == {*contents, "sub/tool.sh"}
         assert [entry[:6] for entry in listing if entry.endswith(b"tool.sh")] == [b"100755"]
@@ -455,6 +458,21 @@ def test_a_snapshot_runs_nothing_and_is_byte_for_byte(trap: tuple[Path, list[byt
         with scratch.git.cat_file() as cat:
             assert cat.read(f"{done[0].tree}:crlf.c") == b"int b;\r\n"
     assert state(folder) == before
+
+
+@both
+def test_a_snapshot_of_many_files_is_a_sound_pack(repository: Path, git: RunGit) -> None:
+    for n in range(300):
+        (repository / f"mm/f{n}.c").write_bytes(b"x\n" * (n % 250) ** 2)  # some are equal
+    commit(repository, {}, git)
+    with Scratch(repository) as scratch:
+        assert scratch.snapshot(repository) == git(repository, "rev-parse", "HEAD^{tree}")
+        scratch.git.run("verify-pack", str(scratch.objects / "pack/snapshot.idx"))
+
+
+def test_far_objects_have_a_table_of_their_own() -> None:
+    index = _index({b"\1" * 20: (7, 12), b"\2" * 20: (8, 1 << 33)})
+    assert index.endswith(struct.pack(">IIIIQ", 7, 8, 12, 1 << 31, 1 << 33))
 
 
 def test_a_snapshot_of_nothing(tmp_path: Path) -> None:
