@@ -287,7 +287,7 @@ class _Parser:
         moved = draft.operation in ("rename", "copy")
         if moved and (draft.old is None or draft.new is None):
             raise self.wrong(start, f"only one name of a {draft.operation} is given", _MANGLED)
-        if moved and self.strip is None and self.lines[start].startswith(b"diff --git %b %b" % (draft.old, draft.new)):
+        if moved and self.strip is None and self.line(start) == b"diff --git %b %b" % (draft.old or b"", draft.new or b""):
             draft.strip = 0
         if not moved and both:
             draft.old, draft.new = (self._stripped(name, draft.strip, start) for name in both)
