@@ -24,6 +24,8 @@ from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 if TYPE_CHECKING:
     from reviewer.program.link import Program
     from reviewer.program.models import ApiModels
+    from reviewer.review.prepare import Prepared
+    from reviewer.review.result import ReviewResult
     from reviewer.source.tree import Tree
     from reviewer.store.factstore import Store
 
@@ -85,6 +87,25 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     result = run.scan(tree, store, models, request, progress)
     remembered.save(store, key, tree, result)
     return result
+
+
+def review(
+    given: Prepared, store: Store, models: ApiModels, request: ScanRequest, progress: Progress
+) -> ReviewResult:
+    """What the steps of a series bring and mend."""
+    from reviewer.parse.dialect import load_dialect
+    from reviewer.review import run
+
+    tools = run.Tools(
+        lambda tree: scan(tree, store, models, request, progress),
+        lambda tree: open_program(tree, store, models, request, progress),
+        load_dialect(),
+    )
+    result = run.review(given.base, given.steps, tools)
+    return msgspec.structs.replace(
+        result, base=given.commit, base_reason=given.reason, rev=given.rev, title=given.series.title,
+        messages=(*given.notes, *result.messages),
+    )  # fmt: skip
 
 
 def open_program(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -162,15 +162,17 @@ def _findings(hidden: bool) -> list[Decorator]:
 
 def options(
     *, tree: bool = True, analysis: bool = True, findings: bool = False, store: bool = True,
-    rules_dir: bool = False, formats: tuple[str, ...] = REPORT_FORMATS,
+    rules_dir: bool = False, positional: bool = True, formats: tuple[str, ...] = REPORT_FORMATS,
 ) -> Decorator:  # fmt: skip
     """Decorates a verb with the shared options and passes them to it as one :class:`Options`.
 
     The common options are taken by every verb that reads a tree, so that a script can pass one set to all; a
     verb that prints no findings takes those about findings and leaves them out of its help.
+
+    :param positional: TREE may stand without an option, too.
     """
     wanted = [
-        *(_tree(True) if tree else []),
+        *(_tree(positional) if tree else []),
         *_output(formats),
         *(_rules_dir() if analysis or rules_dir else []),
         *(_analysis() if analysis else []),
@@ -193,6 +195,17 @@ def options(
         return with_options
 
     return decorate
+
+
+def split_inputs(options: Options, inputs: Sequence[str]) -> tuple[Options, tuple[str, ...]]:
+    """Of ``[TREE] SERIES...`` the tree, unless ``-C`` has named it, and the rest."""
+    from reviewer.source.tree import looks_like_tree
+
+    context = click.get_current_context()
+    named = context.get_parameter_source("tree") is not click.core.ParameterSource.DEFAULT
+    if inputs and not named and looks_like_tree(inputs[0]):
+        return replace(options, tree=inputs[0]), tuple(inputs[1:])
+    return options, tuple(inputs)
 
 
 def _one_tree(positional: str | None, option: str | None) -> str:

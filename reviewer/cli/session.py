@@ -66,13 +66,23 @@ def session(options: Options) -> Iterator[Session]:
     check_output(options)
     tree = engine.open_tree(options.tree, options.rev)
     try:
-        settings = settings_of(tree)
-        options = options.with_settings(settings)
-        _check_files(options)
-        with opened_store(options) as store, Progress(not options.quiet) as progress:
-            yield Session(options, settings, tree, store, progress)
+        with session_of(options, tree) as opened:
+            yield opened
     finally:
         tree.close()
+
+
+@contextmanager
+def session_of(options: Options, tree: Tree) -> Iterator[Session]:
+    """The same for a tree that is open already, and stays so.
+
+    :raises InputError: an option or the tree's settings are wrong.
+    """
+    settings = settings_of(tree)
+    options = options.with_settings(settings)
+    _check_files(options)
+    with opened_store(options) as store, Progress(not options.quiet) as progress:
+        yield Session(options, settings, tree, store, progress)
 
 
 @contextmanager

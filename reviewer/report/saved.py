@@ -7,6 +7,7 @@ written by the standard library: a file name that is no UTF-8 has lone surrogate
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import msgspec
 
@@ -27,7 +28,12 @@ class SavedFinding(msgspec.Struct, frozen=True):
 
 def save(store: Store, result: ScanResult) -> None:
     """Keeps every finding of a scan, those of low confidence included."""
-    found = ((f.fingerprint, SavedFinding(result.tree_path, result.rev, f)) for f in result.findings)
+    save_all(store, result.tree_path, result.rev, result.findings)
+
+
+def save_all(store: Store, tree_path: str, rev: str | None, findings: Iterable[Finding]) -> None:
+    """Keeps findings of one tree."""
+    found = ((f.fingerprint, SavedFinding(tree_path, rev, f)) for f in findings)
     store.put_many(KIND, ((key, json.dumps(msgspec.to_builtins(one)).encode("ascii")) for key, one in found))
 
 

@@ -25,11 +25,17 @@ from reviewer.source.tree import SUFFIXES, Tree
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One patch and the tree after it. ``changes``: what tells that tree from the one before, hunks by its lines."""
+    """One patch and the tree after it.
+
+    :ivar patch: None for all patches of a series at once.
+    :ivar changes: what tells the tree from the one before, hunks by its lines.
+    :ivar before: the tree before, where that is not the one of the last step: commits of several branches in a row.
+    """
 
     patch: PatchRef | None
     tree: Tree
     changes: tuple[FileChange, ...]
+    before: Tree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
     state = State(base, tools)
     looked = 0
     for step in steps:
+        if step.before is not None:
+            state = State(step.before, tools)
         change = delta_of(state.tree, step, tools.dialect)
         if change.silent:
             state = state.unlike(step.tree)

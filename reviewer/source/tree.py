@@ -13,7 +13,9 @@ from reviewer.source.base import SUFFIXES, Tree
 from reviewer.source.disk import DirectoryTree, WorkTree, blob_id
 from reviewer.source.revision import RevisionTree
 
-__all__ = ["SUFFIXES", "DirectoryTree", "RevisionTree", "Tree", "WorkTree", "blob_id", "open_tree"]
+__all__ = [
+    "SUFFIXES", "DirectoryTree", "RevisionTree", "Tree", "WorkTree", "blob_id", "is_repository", "looks_like_tree", "open_tree",
+]  # fmt: skip
 
 
 def open_tree(path: str, rev: str | None = None, objects: Path | None = None) -> Tree:
@@ -43,6 +45,22 @@ def open_tree(path: str, rev: str | None = None, objects: Path | None = None) ->
         where = f"{path} at {rev}" if rev else path
         raise InputError(f"{where}: no .c file in it", "give the top folder of a kernel source tree")
     return tree
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether the folder is a git work tree's top or a bare repository."""
+    return _is_bare(folder) or _is_work_tree(folder)
+
+
+def looks_like_tree(path: str) -> bool:
+    """Whether a command line's first word names a source tree rather than patches: a repository, or a folder with a
+    ``Kbuild`` or ``Makefile`` at its top and no ``.patch`` file."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return False
+    if is_repository(folder):
+        return True
+    return any((folder / name).is_file() for name in ("Kbuild", "Makefile")) and next(folder.glob("*.patch"), None) is None
 
 
 def _is_bare(folder: Path) -> bool:
