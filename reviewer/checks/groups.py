@@ -177,7 +177,7 @@ def done(job: Job, task: Task) -> Done:
     """One task, from a fresh program on."""
     if len(job.files) > MANY_FILES:
         job.files.forget()
-    job.files.asked = set()
+    job.files.ask_anew()
     program = job.fresh(job.files)
     analysis = Analysis(program, everything=job.everything, chains_too=task.part.first)
     analysis.selected = list(task.part.chains)

@@ -50,6 +50,7 @@ class Memo:
         self._store = store
         self._dialect = dialect
         self._rests_on = rests_on
+        self._new: list[tuple[str, bytes, bytes]] = []
         self._moves: dict[str, Moves] = {}
         self._sides: dict[str, tuple[bytes, bytes]] = {}
 
@@ -73,16 +74,19 @@ class Memo:
         return None if trace.touched(self._changes) else self._load(key, type_, trace)
 
     def put(self, question: str, answer: object, trace: Trace) -> None:
-        """Keep an answer about this tree."""
+        """Keep an answer about this tree, once :meth:`flush` is called."""
         key = f"{self.tree.identity()}/{self._digest(question)}"
         # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
-        self._store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
-        self._store.memo_put(TRACES, key, trace.pack())
+        self._new.append((key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"), trace.pack()))
 
-    def trim(self) -> None:
-        """Let go of the oldest answers."""
-        for kind in (KIND, TRACES):
-            self._store.forget(kind, KEPT)
+    def flush(self) -> None:
+        """Write what is to be kept, and let go of the oldest. Not while worker processes write, too."""
+        if self._new:
+            self._store.put_many(KIND, [(key, answer) for key, answer, _ in self._new])
+            self._store.put_many(TRACES, [(key, trace) for key, _, trace in self._new])
+            self._new.clear()
+            for kind in (KIND, TRACES):
+                self._store.forget(kind, KEPT)
 
     def _digest(self, question: str) -> str:
         return hashlib.sha256(json.dumps([*self._rests_on, question]).encode("ascii")).hexdigest()

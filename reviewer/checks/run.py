@@ -68,6 +68,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
         stats = msgspec.structs.replace(known[0].stats, seconds=round(time.monotonic() - start, 3), cached=known[0].stats.files)
         result = msgspec.structs.replace(known[0], tree_path=tree.path, rev=tree.rev, stats=stats)
         memo.put(question, result, known[1])
+        memo.flush()
         return result
     fresh, files = maker(tree, store, models, request), Files(tree, load_dialect())
     program = fresh(files)
@@ -106,7 +107,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
         messages=tuple(messages),
     )  # fmt: skip
     memo.put(question, result, trace)
-    memo.trim()
+    memo.flush()
     return result
 
 

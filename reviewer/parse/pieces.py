@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
@@ -32,19 +32,17 @@ AFTER_TAG = re.compile(rb"[{;=*,]")
 TAG = re.compile(r"(struct|union) (?:<anon:(\d+)>|(\w+))")
 
 
-def unheard(word: str) -> None:
-    """Nobody wants to know what is asked of a file."""
-
-
 class Pieces:
-    """One file, read on demand. ``problem`` says why nothing can be read of it, "" otherwise.
+    """One file, read on demand.
 
-    :param ask: is told each word that is looked for, found or not.
+    :ivar problem: why nothing can be read of it, "" otherwise.
+    :ivar outside: words that were looked for outside functions, found or not. :ivar inside: in functions.
     """
 
-    def __init__(self, text: bytes, dialect: Dialect, ask: Callable[[str], None] = unheard) -> None:
+    def __init__(self, text: bytes, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.ask = ask
+        self.outside: set[str] = set()
+        self.inside: set[str] = set()
         self.problem = ""
         if len(text) > MAX_BYTES:
             self.problem, text = "too large", b""
@@ -81,7 +79,6 @@ class Pieces:
 
     def functions(self, name: str) -> list[Piece]:
         """Definitions of the function, in the order of the file."""
-        self.ask(name)
         return self.skim.named.get(name, [])
 
     def all_functions(self) -> Iterator[Piece]:
@@ -90,11 +87,10 @@ class Pieces:
 
     def functions_with(self, word: str, *more: str) -> Iterator[Piece]:
         """Function definitions in whose body all these words stand, in the order of the file."""
-        self.ask(word)
+        self.inside.add(word)
         code = self.skim.code
         others = [w.encode() for w in more]
-        for other in more:
-            self.ask(other)
+        self.inside.update(more)
         for piece in self.skim.functions_with(word.encode()):
             if all(any(True for _ in positions(code[piece.brace : piece.end], w)) for w in others):
                 yield piece
@@ -137,12 +133,12 @@ class Pieces:
 
     def declares(self, word: str) -> bool:
         """Whether the word stands at file scope at all."""
-        self.ask(word)
+        self.outside.add(word)
         return word.encode("utf-8", "surrogateescape") in self.skim.outer_words()
 
     def declaring(self, word: str) -> Iterator[Piece]:
         """Pieces that are no function and in which the word stands, in order."""
-        self.ask(word)
+        self.outside.add(word)
         return self.skim.declaring(word.encode("utf-8", "surrogateescape"))
 
     def _declaring(self, word: str) -> Iterator[facts.FileFacts]:
@@ -192,7 +188,7 @@ class Pieces:
             piece = self.skim.piece_at(int(m[2]))
             pieces = [piece] if piece is not None else []
         else:
-            self.ask(m[3])
+            self.outside.add(m[3])
             pieces = list(self._opening(m[3].encode()))
         empty = None
         for piece in pieces:
@@ -271,8 +267,7 @@ class Pieces:
                 yield from self.outline_of(piece).structs
 
     def _with(self, words: tuple[str, ...]) -> Iterator[Piece]:
-        for word in words:
-            self.ask(word)
+        self.outside.update(words)
         code = self.skim.code
         first, *rest = [w.encode() for w in words]
         for piece in self.skim.declaring(first):
@@ -283,7 +278,7 @@ class Pieces:
 
     def macros(self, name: str) -> tuple[facts.Macro, ...]:
         """The definitions of a macro, in the order of the file."""
-        self.ask(name)
+        self.outside.add(name)
         got = self._macros.get(name)
         if got is None:
             got = self._macros[name] = ()
@@ -293,7 +288,7 @@ class Pieces:
 
     def macros_with(self, word: str) -> Iterator[facts.Macro]:
         """Macros in whose body the word stands, in the order of the file."""
-        self.ask(word)
+        self.outside.add(word)
         wanted = word.encode("utf-8", "surrogateescape")
         if wanted in self.text:
             for line in self.skim.parts.defines:

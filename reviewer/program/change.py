@@ -25,6 +25,7 @@ class Change:
     :ivar functions: names of functions that differ, are new or are gone.
     :ivar outside: words of changed code outside functions: declarations, types, tables, macros.
     :ivar inside: words that stand on one side only of a changed function. :ivar differing: on one side only of the file.
+    :ivar defining: words of code outside functions, and names of functions, that stand there on one side only.
     :ivar includes: what it includes differs. :ivar gone: it is on one side only.
     """
 
@@ -32,6 +33,7 @@ class Change:
     outside: frozenset[str] = frozenset()
     inside: frozenset[str] = frozenset()
     differing: frozenset[str] = frozenset()
+    defining: frozenset[str] = frozenset()
     includes: bool = False
     gone: bool = False
 
@@ -49,8 +51,10 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
     inside: set[str] = set()
     for name in functions:
         inside |= words_of(was.functions.get(name, ())) ^ words_of(now.functions.get(name, ()))
+    defining = words_of((was.rest - now.rest).elements()) ^ words_of((now.rest - was.rest).elements())
     return Change(
         frozenset(functions), frozenset(outside), frozenset(inside), frozenset(words_in(old) ^ words_in(new)),
+        frozenset(defining | (was.functions.keys() ^ now.functions.keys())),
         (old.includes if old is not None else ()) != (new.includes if new is not None else ()),
         (old is None) != (new is None),
     )  # fmt: skip
@@ -85,5 +89,8 @@ def words_of(texts: Iterable[bytes]) -> set[str]:
 
 
 def words_in(file: Pieces | None) -> set[str]:
-    """All words of a file, those in comments included: so does whoever searches it."""
-    return {os.fsdecode(w) for w in set(WORD.findall(file.text))} if file is not None else set()
+    """All words of a file's code. A search finds those in comments, too, but then there is nothing to be seen."""
+    if file is None:
+        return set()
+    lines = (file.text[d.start : d.end] for d in (*file.skim.parts.defines, *file.skim.parts.groups))
+    return words_of((file.skim.code, *lines))

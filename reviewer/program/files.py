@@ -23,22 +23,22 @@ class Files:
     """Files that have been read, by path.
 
     :ivar skipped: files that could not be read, with the reason.
-    :ivar asked: words that were looked for in some file since the set was last replaced.
     """
 
     def __init__(self, content: Content, dialect: Dialect) -> None:
         self.content = content
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
-        self.asked: set[str] = set()
         self._pieces: dict[str, Pieces] = {}
 
     def __len__(self) -> int:
         return len(self._pieces)
 
-    def ask(self, word: str) -> None:
-        """Note that an answer rests on where ``word`` stands."""
-        self.asked.add(word)
+    def ask_anew(self) -> None:
+        """Forget which words were looked for: another question begins."""
+        for file in self._pieces.values():
+            if file.outside or file.inside:
+                file.outside, file.inside = set(), set()
 
     def read(self, paths: Iterable[str]) -> None:
         """Read files together: cheaper than one by one."""
@@ -64,7 +64,7 @@ class Files:
         if isinstance(got, MissingContent):
             self.skipped[path] = got.what
             got = b""
-        pieces = Pieces(got, self.dialect, self.ask)
+        pieces = Pieces(got, self.dialect)
         if pieces.problem:
             self.skipped[path] = f"{path}: {pieces.problem}"
         return pieces

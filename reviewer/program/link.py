@@ -29,7 +29,7 @@ from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
-from reviewer.program.trace import ALL, Heard, Trace
+from reviewer.program.trace import ALL, KEYWORDS, Heard, Trace
 from reviewer.program.units import Units
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ class Program:
         """:param files: files of the same tree that another program has read."""
         self.content = content
         self.files = files if files is not None else Files(content, dialect)
-        self.names: Names = Heard(names, self.files.ask)
+        self._asked: set[str] = set()
+        self.names: Names = Heard(names, self._asked.add)
         self.bodies = bodies
         self.models = models
         self.dialect = dialect
@@ -148,7 +149,7 @@ class Program:
         self.parsed: set[str] = set()
         self._others = Record()
         self.constants = Constants(self)
-        self.units = Units(content, names, dialect, self.file, self.files.ask)
+        self.units = Units(content, self.names, dialect, self.file)
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -184,9 +185,13 @@ class Program:
         return Record(self.seen(), self._others.bodies | bodies, self.parsed, self.skipped)
 
     def trace(self) -> Trace:
-        """What the answers of this program rest on so far, those of its files that another program shares included."""
+        """What the answers of this program rest on so far; of files that it shares, what any program has asked of them."""
         made = ((path, rest.rpartition("@")[0]) for path, _, rest in (key.partition("#") for key in self._bodies))
-        return Trace(frozenset(self._files), frozenset((*self._functions, *made)), frozenset(self.files.asked))
+        return Trace(
+            frozenset(self._files), frozenset((*self._functions, *made)), frozenset(self._asked - KEYWORDS),
+            frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS),
+            frozenset((path, word) for path, file in self._files.items() for word in file.inside),
+        )  # fmt: skip
 
     def take(self, record: Record) -> None:
         """Add what another process has read of the same program."""

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from reviewer.program.link import Names
 
 
+_KEYWORDS = """
+auto bool break case char const continue default do double else enum extern float for goto if inline int long register
+return short signed sizeof static struct switch typedef union unsigned void volatile while
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+"""Words that say nothing of where something stands, though a type's name may be made of them."""
+
 ALL = "*"
 """In place of a function's name: whatever functions the file has."""
 
@@ -62,41 +69,46 @@ class Heard:
         return self._names.files_mentioning(wanted, under)
 
 
+Pairs = frozenset[tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class Trace:
     """What one answer rests on.
 
     :ivar files: that were read. :ivar functions: (path, name) of those that were looked at, there or not.
-    :ivar words: that were looked for, in the index or in a file.
+    :ivar names: that were looked up in the index of the tree.
+    :ivar outside: (path, word) of words that were looked for in a file, outside functions; :ivar inside: in functions.
     """
 
     files: frozenset[str] = frozenset()
-    functions: frozenset[tuple[str, str]] = frozenset()
-    words: frozenset[str] = frozenset()
+    functions: Pairs = frozenset()
+    names: frozenset[str] = frozenset()
+    outside: Pairs = frozenset()
+    inside: Pairs = frozenset()
 
     def __or__(self, other: Trace) -> Trace:
-        return Trace(self.files | other.files, self.functions | other.functions, self.words | other.words)
+        return Trace(
+            self.files | other.files, self.functions | other.functions, self.names | other.names,
+            self.outside | other.outside, self.inside | other.inside,
+        )  # fmt: skip
 
     def pack(self) -> bytes:
         """The trace as bytes."""
-        by_path: dict[str, list[str]] = {}
-        for path, name in sorted(self.functions):
-            by_path.setdefault(path, []).append(name)
-        lines = ["\0".join((path, *names)) for path, names in by_path.items()]
-        parts = ("\n".join(sorted(self.files)), "\n".join(lines), "\n".join(sorted(self.words)))
+        parts = (*map(_packed, (self.functions, self.outside, self.inside)), "\n".join(self.files), "\n".join(self.names))
         return zlib.compress("\n\n".join(parts).encode("utf-8", "surrogateescape"), 1)
 
     @classmethod
     def unpack(cls, data: bytes) -> Trace:
         """:raises ValueError: no trace that :meth:`pack` made."""
         try:
-            files, functions, words = zlib.decompress(data).decode("utf-8", "surrogateescape").split("\n\n")
+            parts = zlib.decompress(data).decode("utf-8", "surrogateescape").split("\n\n")
+            functions, outside, inside, files, names = parts
         except zlib.error as error:
             raise ValueError(str(error)) from None
-        pairs = (line.split("\0") for line in functions.split("\n") if line)
         return cls(
-            frozenset(filter(None, files.split("\n"))), frozenset((path, name) for path, *names in pairs for name in names),
-            frozenset(filter(None, words.split("\n"))),
+            frozenset(filter(None, files.split("\n"))), _pairs(functions), frozenset(filter(None, names.split("\n"))),
+            _pairs(outside), _pairs(inside),
         )  # fmt: skip
 
     def touched(self, changes: Mapping[str, Change]) -> bool:
@@ -104,9 +116,26 @@ class Trace:
         return any(self._touched(path, change) for path, change in changes.items())
 
     def _touched(self, path: str, change: Change) -> bool:
+        if not self.names.isdisjoint(change.differing) or not self.names.isdisjoint(change.defining):
+            return True
         if path not in self.files:
-            return not change.differing.isdisjoint(self.words)
+            return False
         names = (*change.functions, ALL) if change.functions else ()
         if change.gone or change.includes or any((path, name) in self.functions for name in names):
             return True
-        return not self.words.isdisjoint(change.outside) or not self.words.isdisjoint(change.inside)
+        return any((path, word) in self.outside for word in change.outside) or any(
+            (path, word) in self.inside for word in change.inside
+        )
+
+
+def _packed(pairs: Pairs) -> str:
+    """Lines ``path NUL word NUL word``."""
+    by_path: dict[str, list[str]] = {}
+    for path, word in pairs:
+        by_path.setdefault(path, []).append(word)
+    return "\n".join("\0".join((path, *words)) for path, words in by_path.items())
+
+
+def _pairs(text: str) -> Pairs:
+    lines = (line.split("\0") for line in text.split("\n") if line)
+    return frozenset((path, word) for path, *words in lines for word in words)

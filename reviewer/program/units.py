@@ -34,11 +34,8 @@ class Names(Protocol):
 class Units:
     """Units and included headers of one revision, memoised."""
 
-    def __init__(
-        self, content: Content, names: Names, dialect: Dialect, file: Callable[[str], Pieces], ask: Callable[[str], None]
-    ) -> None:
+    def __init__(self, content: Content, names: Names, dialect: Dialect, file: Callable[[str], Pieces]) -> None:
         self._content = content
-        self._ask = ask
         self._names = names
         self._dialect = dialect
         self._file = file
@@ -57,7 +54,6 @@ class Units:
 
     def headers_with_number(self, name: str) -> list[str]:
         """Of the headers that have been looked into, those with a macro of this name whose value begins like a number."""
-        self._ask(name)
         return self._numbered.get(name.encode("utf-8", "surrogateescape"), [])
 
     def of(self, path: str) -> tuple[str, ...]:
@@ -143,7 +139,6 @@ class Units:
 
     def with_name(self, path: str, name: str) -> list[str]:
         """The other files of the unit that may define a function or a macro of this name, in the unit's order."""
-        self._ask(name)
         got = self._defined.get(path)
         if got is None:
             got = self._defined[path] = ({}, [])

@@ -6,7 +6,6 @@ something else than before. From those whose context really differs the search g
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -21,14 +20,17 @@ from reviewer.program.upward import Upward
 from reviewer.review.delta import Delta
 from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
 
-MAX_FUNCTIONS = 40
-"""Functions of one patch whose contexts are compared."""
+MAX_FUNCTIONS = 24
+"""Functions of one patch, callbacks aside, whose contexts are compared."""
+
+CALLERS = 16
+"""Functions above each of these whose callers are looked for."""
 
 MAX_LEVELS = 3
 """Calls below a changed function that are followed while contexts differ."""
 
-HeldSets = Counter[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]]
-"""(must, may) at each call of one function, as (class, mode)."""
+HeldSets = set[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]]
+"""(must, may) at the calls of one function, as (class, mode)."""
 
 
 @dataclass
@@ -44,9 +46,10 @@ class Side:
         self.search = upward(self.program)
         self._made: dict[str, Description] = {}
 
-    def description(self, func: Func) -> Description:
+    def description(self, func: Func, functions: int = CALLERS) -> Description:
         got = self._made.get(func.key)
         if got is None:
+            self.search.of(func, functions)
             got = self._made[func.key] = description(self.search, func)
         return got
 
@@ -134,10 +137,10 @@ def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:
             continue
         for target in side.search.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee):
             callee = target.func
-            if callee is None or callee.macro is not None or target.model is not None:
-                continue
+            if callee is None or callee.macro is not None or target.model is not None or not callee.calls:
+                continue  # what calls nothing takes no lock, sleeps nowhere, and changes hardly anything
             held = as_set(seen.must()), as_set(seen.may())
-            found.setdefault((callee.path, callee.name), Counter())[held] += 1
+            found.setdefault((callee.path, callee.name), set()).add(held)
     return found
 
 
