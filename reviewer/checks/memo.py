@@ -19,6 +19,7 @@ import msgspec
 
 from reviewer.checks.result import ScanRequest
 from reviewer.data import installation_digest
+from reviewer.errors import MissingContent
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
@@ -56,6 +57,8 @@ class Memo:
 
     def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
         """The answer to a question, with what it rests on; None if it has to be worked out."""
+        if self.tree.rev is None:
+            return None  # files on disk: what else was asked for, a file of another suffix, is not in their identity
         digest = self._digest(question)
         own = self._load(f"{self.tree.identity()}/{digest}", type_)
         if own is not None:
@@ -73,11 +76,17 @@ class Memo:
             return None
         return None if trace.touched(self._changes) else self._load(key, type_, trace)
 
-    def put(self, question: str, answer: object, trace: Trace) -> None:
-        """Keep an answer about this tree, once :meth:`flush` is called."""
+    def put(self, question: str, answer: object, trace: Trace, skipped: Iterable[str]) -> None:
+        """Keep an answer about this tree, once :meth:`flush` is called.
+
+        :param skipped: files that were needed and could not be had, or only in part.
+        """
+        if self.tree.rev is None:
+            return
         key = f"{self.tree.identity()}/{self._digest(question)}"
+        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped)}
         # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
-        self._new.append((key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"), trace.pack()))
+        self._new.append((key, json.dumps(value).encode("ascii"), trace.pack()))
 
     def flush(self) -> None:
         """Write what is to be kept, and let go of the oldest. Not while worker processes write, too."""
@@ -97,11 +106,15 @@ class Memo:
         if value is None:
             return None
         try:
+            kept = json.loads(value)
+            if any(can_be_read(self.tree, path) for path in kept["closed"]):
+                return None
+            answer = kept["answer"]
             if trace is None:
                 packed = self._store.memo_get(TRACES, key)
-                return (msgspec.convert(json.loads(value), type_), Trace.unpack(packed)) if packed is not None else None
-            return msgspec.convert(self._moved(json.loads(value)), type_), trace
-        except (ValueError, msgspec.ValidationError, Gone):
+                return (msgspec.convert(answer, type_), Trace.unpack(packed)) if packed is not None else None
+            return msgspec.convert(self._moved(answer), type_), trace
+        except (ValueError, KeyError, msgspec.ValidationError, Gone):
             return None
 
     # --- the tree of the answer and this one ------------------------------------------------------
@@ -148,6 +161,19 @@ class Memo:
         if path not in self._moves:
             self._moves[path] = Moves(*self._sides[path])
         return self._moves[path]
+
+
+def closed(tree: Tree, paths: Iterable[str]) -> list[str]:
+    """Of these files those that cannot be read, sorted."""
+    return sorted(path for path in paths if not can_be_read(tree, path))
+
+
+def can_be_read(tree: Tree, path: str) -> bool:
+    try:
+        tree.read(path)
+    except MissingContent:
+        return False
+    return True
 
 
 def rests_on(models: ApiModels, request: ScanRequest) -> list[str]:

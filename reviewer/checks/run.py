@@ -67,7 +67,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     if known is not None:
         stats = msgspec.structs.replace(known[0].stats, seconds=round(time.monotonic() - start, 3), cached=known[0].stats.files)
         result = msgspec.structs.replace(known[0], tree_path=tree.path, rev=tree.rev, stats=stats)
-        memo.put(question, result, known[1])
+        memo.put(question, result, known[1], (path for path, _ in result.skipped))
         memo.flush()
         return result
     fresh, files = maker(tree, store, models, request), Files(tree, load_dialect())
@@ -106,7 +106,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
         findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
-    memo.put(question, result, trace)
+    memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
     memo.flush()
     return result
 
@@ -118,7 +118,7 @@ def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, rules: Sequence[s
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs)
     for name, got in zip(names, known, strict=True):
         one = taken_up(*got) if got is not None else next(fresh)
-        memo.put(name, kept(one), one.trace)
+        memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
         yield one
 
 

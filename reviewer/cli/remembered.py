@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reviewer.checks.memo import rests_on
+from reviewer.checks.memo import can_be_read, closed, rests_on
 from reviewer.checks.result import ScanRequest, ScanResult
 from reviewer.errors import MissingContent
 
@@ -54,7 +54,7 @@ def load(store: Store, key: str, tree: Tree) -> ScanResult | None:
         answer = msgspec.convert(json.loads(value), Answer)
     except (ValueError, msgspec.ValidationError):
         return None
-    if any(_can_be_read(tree, path) for path in answer.closed):
+    if any(can_be_read(tree, path) for path in answer.closed):
         return None
     if any(_blob(tree, path) != blob for path, blob in answer.others.items()):
         return None
@@ -64,21 +64,13 @@ def load(store: Store, key: str, tree: Tree) -> ScanResult | None:
 def save(store: Store, key: str, tree: Tree, result: ScanResult) -> None:
     """Keep ``result``, the answer to ``key``."""
     skipped = {path for path, _ in (*tree.skipped, *result.skipped)}
-    closed = tuple(sorted(path for path in skipped if not _can_be_read(tree, path)))
+    unread = tuple(closed(tree, skipped))
     # A revision's identity says what every file is; a disk's speaks of C files only.
     others = {path: _blob(tree, path) for path in sorted(tree.asked)} if tree.rev is None else {}
-    answer = Answer(result, closed, others)
+    answer = Answer(result, unread, others)
     # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
     store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
     store.forget(KIND, KEPT)
-
-
-def _can_be_read(tree: Tree, path: str) -> bool:
-    try:
-        tree.read(path)
-    except MissingContent:
-        return False
-    return True
 
 
 def _blob(tree: Tree, path: str) -> str:

@@ -27,6 +27,8 @@ _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _EPOCH = re.compile(rb"(1969-12-31|1970-01-01) (\d{2}):(\d{2}):00(?:\.0+)? ([-+])(\d{2}):?(\d{2})\s*")
 """The time that ``diff -N`` gives to a file that is not there, in the zone of who made the diff."""
 
+_GIT_VERSION = re.compile(rb"\d+\.\d+[\w.-]*")
+
 _MANGLED = "the text was wrapped or edited on its way; get the patch as it was sent"
 
 _STARTS = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ [^\n]+\n@@ -|Binary files [^\n]+ differ\r?$)", re.MULTILINE)
@@ -117,7 +119,7 @@ class _Parser:
             raw = self.lines[self.at]
             if raw.startswith(b"diff --git "):
                 result.append(self._git_change())
-            elif raw.startswith(b"--- ") and self.line(self.at + 1).startswith(b"+++ ") and self._hunk_at(self.at + 2):
+            elif raw.startswith(b"--- ") and self._begins_plain():
                 result.append(self._plain_change())
             elif raw.startswith((b"Binary files ", b"Files ")) and (found := _BINARY.fullmatch(self.line())):
                 result.append(self._plain_binary(found))
@@ -128,6 +130,9 @@ class _Parser:
             else:
                 self.at += 1
         return tuple(result)
+
+    def _begins_plain(self) -> bool:
+        return self.line(self.at + 1).startswith(b"+++ ") and self.line(self.at + 2).startswith(b"@@ -")
 
     def _hunk_at(self, at: int) -> re.Match[bytes] | None:
         line = self.line(at)
@@ -419,6 +424,9 @@ class _Parser:
                 raise self._miscounted(start, (old_count, new_count), lines)
             lines.append(raw)
             self.at += 1
+        if lines and lines[-1] == b"-- \n" and _GIT_VERSION.fullmatch(self.line()):
+            self.at -= 1  # a mail's signature, of which the count made a removed line
+            raise self._miscounted(start, (old_count, new_count), lines[:-1])
         if lines and self.line().startswith(b"\\ "):
             self._no_newline(lines)
             self.at += 1

@@ -19,6 +19,12 @@ from reviewer.source.subject import Subject
 _OPEN_GROUPS = 50
 """Incomplete groups among which a patch without a thread looks for its own."""
 
+_ANCESTORS = 500
+"""Mails up a thread that are asked whose it is."""
+
+_NOTES = 30
+"""Notes on one input. A whole list's archive would have thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -64,6 +70,9 @@ class Group:
     sender: str
     members: dict[int, Entry] = field(default_factory=dict)
     cover: Entry | None = None
+
+    def key(self) -> tuple[Hashable, int, int] | None:
+        return (self.thread, self.version, self.total) if self.numbered else None
 
     def has(self, number: int) -> bool:
         return self.cover is not None if number == 0 else number in self.members
@@ -149,6 +158,12 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
         notes.append(f"{offered[0].origin}: a reply, but the only patch there is")
         candidates, offered = offered, []
     notes += [f"{entry.origin}: a diff in a reply is passed over: '{shown(entry.mail.subject)}'" for entry in offered]
+    if any(_says_patch(entry) for entry in candidates if entry.is_patch):
+        # Mails that merely have a diff in them: what a bot says of a tree that took the patch, a question about code.
+        others = [entry for entry in candidates if not _says_patch(entry) and entry.mail.message_id and not entry.explicit]
+        notes += [f"{entry.origin}: no patch by its subject, passed over: '{shown(entry.mail.subject)}'" for entry in others]
+        left_out = {entry.position for entry in others}
+        candidates = [entry for entry in candidates if entry.position not in left_out]
     groups = _with_covers(_merged(_grouped(candidates, threads)))
     lineages = _without_offers(_lineages(groups), entries, notes)
     taken: list[Group] = []
@@ -168,7 +183,12 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
     if len(taken) > 1 and any(group.numbered for group in taken):
         titles = ", ".join(f"'{shown(group.title)}'" for group in taken)
         notes.append(f"{len(taken)} series, taken one after the other: {titles}")
-    return Choice(tuple(taken), tuple(notes))
+    more = len(notes) - _NOTES
+    return Choice(tuple(taken), tuple(notes[:_NOTES]) + ((f"... and {more} more of the kind",) if more > 0 else ()))
+
+
+def _says_patch(entry: Entry) -> bool:
+    return entry.subject.tagged or entry.subject.number is not None
 
 
 def _numbers(group: Group) -> str:
@@ -204,9 +224,10 @@ def _grouped(candidates: Iterable[Entry], threads: _Sets) -> list[Group]:
         number = subject.number
         group: Group | None = None
         if number is not None and number <= subject.total:
-            own = by_key[thread, subject.version, subject.total]
-            near = (owner.get(name) for name in reversed(mail.references))
-            group = next((near for near in near if near in own and not near.has(number)), None)
+            key = (thread, subject.version, subject.total)
+            own = by_key[key]
+            near = (owner[name] for name in reversed(mail.references) if name in owner)
+            group = next((group for group in near if group.key() == key and not group.has(number)), None)
             group = group or next((late for late in own[-_OPEN_GROUPS:] if not late.has(number)), None)
             if group is None:
                 group = Group(subject.version, subject.total, True, thread, sender)
@@ -293,12 +314,32 @@ def _supersede(bucket: list[Group]) -> bool:
 
 def _without_offers(lineages: list[list[Group]], entries: Sequence[Entry], notes: list[str]) -> list[list[Group]]:
     """Lineages that do not merely answer another one: a fix offered in somebody else's thread is no part of the series."""
-    known = {entry.mail.message_id for entry in entries if entry.mail.message_id}
-    begins: list[bool] = []
-    for lineage in lineages:
-        own = {entry.mail.message_id for group in lineage for entry in group.entries()}
-        references = (entry.mail.references for group in lineage for entry in group.entries())
-        begins.append(any(not any(name in known and name not in own for name in names) for names in references))
+    mails = {entry.mail.message_id: entry for entry in entries if entry.mail.message_id}
+    owner = {
+        entry.mail.message_id: number
+        for number, lineage in enumerate(lineages)
+        for group in lineage
+        for entry in group.entries()
+        if entry.mail.message_id
+    }
+
+    def answers_another(entry: Entry, own: int) -> bool:
+        # A mailer may say only what its mail answers directly, so those mails are asked as well.
+        waiting, seen = list(entry.mail.references), set(entry.mail.references)
+        while waiting and len(seen) < _ANCESTORS:
+            name = waiting.pop()
+            if owner.get(name, own) != own:
+                return True
+            if name in mails:
+                more = [other for other in mails[name].mail.references if other not in seen]
+                seen.update(more)
+                waiting += more
+        return False
+
+    begins = [
+        any(not answers_another(entry, number) for group in lineage for entry in group.entries())
+        for number, lineage in enumerate(lineages)
+    ]
     threads = {group.thread for lineage, first in zip(lineages, begins, strict=True) if first for group in lineage}
     result = []
     for lineage, first in zip(lineages, begins, strict=True):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reviewer.checks import memo
 from reviewer.checks import run as scanner
-from reviewer.cli import remembered
 
 if TYPE_CHECKING:
     from conftest import Outcome
@@ -141,7 +141,7 @@ def test_changed_models_and_rules(scan: Scan, tmp_path: Path) -> None:
 
 def test_another_version_of_ours(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     scan()
-    monkeypatch.setattr(remembered, "installation_digest", lambda: "another")
+    monkeypatch.setattr(memo, "installation_digest", lambda: "another")
     assert scan()[0]
 
 
