@@ -16,7 +16,7 @@ _LONGEST = 256 * 1024
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _WORDS = re.compile(rf"{_WORD.pattern}(?:\s+{_WORD.pattern})*")
 _ID = re.compile(r"<\s*([^<>\s]+)\s*>")
-_MAILBOX = re.compile(r"(.*?)<\s*([^<>]*?)\s*>", re.DOTALL)
+_MAILBOX = re.compile(r"([^<]*)<\s*([^<>]*?)\s*>(?:\s*\(([^()]*)\))?")
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 CHARSETS = {"gb2312": "gb18030", "gbk": "gb18030", "ks_c_5601-1987": "cp949", "iso-8859-1": "cp1252", "us-ascii": "utf-8"}
@@ -128,7 +128,7 @@ def person(raw: bytes) -> Author:
     """The one person of a ``From`` field, whose name may have commas that nobody quoted."""
     text = _plain(raw)
     if found := _MAILBOX.search(text):
-        return Author(_unquoted(found[1]), found[2])
+        return Author(_unquoted(found[1]) or _unquoted(found[3] or ""), found[2])
     return next(iter(persons([raw])), Author("", ""))
 
 
