@@ -243,7 +243,10 @@ def _payload(part: email.message.Message) -> bytes:
     del part["Content-Transfer-Encoding"]  # else the package decodes, and a footer in plain text with it
     payload = part.get_payload(decode=True)
     body = payload if isinstance(payload, bytes) else b""
-    return body.replace(b"\r\n", b"\n") if body.count(b"\n") == body.count(b"\r\n") else body
+    if body.count(b"\n") == body.count(b"\r\n"):
+        body = body.replace(b"\r\n", b"\n")
+    # The line end before a boundary belongs to the boundary, but it also ends a diff's last line.
+    return body + b"\n"
 
 
 def _file_name(part: email.message.Message) -> str:

@@ -145,8 +145,7 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
         notes.append(f"{offered[0].origin}: a reply, but the only patch there is")
         candidates, offered = offered, []
     notes += [f"{entry.origin}: a diff in a reply is passed over: '{shown(entry.mail.subject)}'" for entry in offered]
-    groups = _merged(_grouped(candidates, threads))
-    groups = [group for group in groups if group.members]
+    groups = _with_covers(_merged(_grouped(candidates, threads)))
     lineages = _without_offers(_lineages(groups), entries, notes)
     taken: list[Group] = []
     incomplete: list[Group] = []
@@ -239,6 +238,17 @@ def _merged(groups: list[Group]) -> list[Group]:
     return result
 
 
+def _with_covers(groups: list[Group]) -> list[Group]:
+    """Groups that have patches; one without a cover letter gets that of its thread that says another version."""
+    lonely = {(group.thread, group.total): group for group in groups if not group.members and group.thread is not None}
+    result = [group for group in groups if group.members]
+    for group in result:
+        if group.numbered and group.cover is None and (other := lonely.pop((group.thread, group.total), None)):
+            group.cover = other.cover
+            group.version = max(group.version, other.version)
+    return result
+
+
 def _lineages(groups: list[Group]) -> list[list[Group]]:
     """Groups that are versions of the same work, in the order of their first message."""
     alike: dict[Hashable, list[Group]] = defaultdict(list)
@@ -273,7 +283,8 @@ def _lineages(groups: list[Group]) -> list[list[Group]]:
 def _supersede(bucket: list[Group]) -> bool:
     """Whether of lone patches with one title the last is meant: they are mails, or one says that it was sent again."""
     entries = [entry for group in bucket for entry in group.entries()]
-    return any(entry.subject.resend for entry in entries) or all(entry.mail.message_id and not entry.explicit for entry in entries)
+    mails = all(entry.mail.message_id and not entry.explicit for entry in entries)
+    return mails or any(entry.subject.resend for entry in entries)
 
 
 def _without_offers(lineages: list[list[Group]], entries: Sequence[Entry], notes: list[str]) -> list[list[Group]]:
