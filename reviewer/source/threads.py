@@ -90,6 +90,10 @@ class Group:
         return self.version, max(entry.when() for entry in self.entries()), max(entry.position for entry in self.entries())
 
     @property
+    def fullest(self) -> tuple[int, int, int]:
+        return self.version, len(self.members), -self.first
+
+    @property
     def first(self) -> int:
         return min(entry.position for entry in self.entries())
 
@@ -151,7 +155,7 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
     incomplete: list[Group] = []
     for lineage in lineages:
         whole = [group for group in lineage if not group.missing()]
-        best = max(whole or lineage, key=lambda group: group.newest)
+        best = max(whole, key=lambda group: group.newest) if whole else max(lineage, key=lambda group: group.fullest)
         (taken if whole or all(entry.explicit for entry in best.entries()) else incomplete).append(best)
         notes += _about(lineage, best)
     if incomplete and not taken:
