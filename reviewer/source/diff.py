@@ -27,6 +27,8 @@ _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _EPOCH = re.compile(rb"(1969-12-31|1970-01-01) (\d{2}):(\d{2}):00(?:\.0+)? ([-+])(\d{2}):?(\d{2})\s*")
 """The time that ``diff -N`` gives to a file that is not there, in the zone of who made the diff."""
 
+_GIT_VERSION = re.compile(rb"\d+\.\d+[\w.-]*")
+
 _MANGLED = "the text was wrapped or edited on its way; get the patch as it was sent"
 
 _STARTS = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ [^\n]+\n@@ -|Binary files [^\n]+ differ\r?$)", re.MULTILINE)
@@ -419,6 +421,9 @@ class _Parser:
                 raise self._miscounted(start, (old_count, new_count), lines)
             lines.append(raw)
             self.at += 1
+        if lines and lines[-1] == b"-- \n" and _GIT_VERSION.fullmatch(self.line()):
+            self.at -= 1  # a mail's signature, of which the count made a removed line
+            raise self._miscounted(start, (old_count, new_count), lines[:-1])
         if lines and self.line().startswith(b"\\ "):
             self._no_newline(lines)
             self.at += 1
