@@ -6,11 +6,11 @@ Text and diff are told apart as ``git mailinfo`` does, with the header lines in 
 from __future__ import annotations
 
 import binascii
-import email
 import email.message
 import io
 import quopri
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.errors import InputError
@@ -23,6 +23,12 @@ LARGEST = 64 << 20
 
 _NESTED = 3
 """Mails attached to mails attached to mails."""
+
+_DEPTH = 20
+"""Parts in parts. Real mails have three levels."""
+
+_PARTS = 1000
+"""Parts of one mail that is still looked at."""
 
 _PATCH_TYPES = ("text/x-patch", "text/x-diff", "text/x-patch-file", "application/x-patch", "application/x-diff")
 _PATCH_NAMES = (".patch", ".diff")
@@ -70,13 +76,10 @@ def parse_mail(data: bytes, origin: str) -> Mail:
     """Read one message: a mail as it was sent, an mbox's part, a file of ``git format-patch``.
 
     :param origin: what to call it in errors.
-    :raises InputError: it is larger than ``LARGEST``, or nested without end
+    :raises InputError: it is larger than ``LARGEST``, or has parts without end
     :source: git-mailinfo(1); RFC 2045 to 2047, RFC 3676
     """
-    try:
-        return _parse(data, origin, _NESTED)
-    except RecursionError as error:
-        raise InputError(f"{origin}: the mail's parts are nested too deeply", "save its text part as a file") from error
+    return _parse(data, origin, _NESTED)
 
 
 def _parse(data: bytes, origin: str, depth: int) -> Mail:
@@ -89,7 +92,7 @@ def _parse(data: bytes, origin: str, depth: int) -> Mail:
     attached: tuple[Mail, ...] = ()
     kind = _kind(header)
     if kind.get_content_maintype() == "multipart":
-        body, charset, attached = _parts(data, origin, depth)
+        body, charset, attached = _parts(header, body, origin, depth)
         first_line = 1
     elif header.fields:
         body, charset = _content(body, kind, header.text("content-transfer-encoding"))
@@ -132,7 +135,7 @@ def _kind(header: Header) -> email.message.Message:
     """A message of the email package that has only the content type."""
     result = email.message.Message()
     if kind := header.raw("content-type"):
-        result["Content-Type"] = re.sub(r"[\r\n]+", " ", kind.decode("ascii", "replace"))
+        result["Content-Type"] = kind.decode("ascii", "replace")
     return result
 
 
@@ -156,8 +159,8 @@ def _content(body: bytes, part: email.message.Message, encoding: str) -> tuple[b
         body = quopri.decodestring(body)
     elif "base64" in how:
         body = _base64(body)
-    if how not in _AS_IS and body.count(b"\n") == body.count(b"\r\n"):
-        body = body.replace(b"\r\n", b"\n")  # the canonical form of a text has CRLF throughout
+    if how not in _AS_IS:
+        body = _unix(body)  # the canonical form of a text has CRLF throughout
     if charset.startswith(("utf-16", "utf16", "utf-32", "utf32")):
         body, charset = decode(body, charset).encode("utf-8", "replace"), "utf-8"
     if _parameter(part, "format").lower() == "flowed":
@@ -206,7 +209,52 @@ def unflow(body: bytes, delsp: bool) -> bytes:
     return b"".join(result)
 
 
-def _parts(data: bytes, origin: str, depth: int) -> tuple[bytes, str, tuple[Mail, ...]]:
+def _leaves(header: Header, body: bytes, origin: str, depth: int, room: list[int]) -> Iterator[tuple[Header, bytes]]:
+    """(header, body) of every part that has no parts itself, in order; of the mail itself if it has none.
+
+    :param room: how many more there may be.
+    :source: RFC 2046, section 5.1. The email package would need 300 bytes for each line of a mail of many parts.
+    """
+    part = _kind(header)
+    if part.get_content_type() == "message/rfc822" and depth:
+        inner, size = read_header(io.BytesIO(body[:_HEADER_AT_MOST]).readlines())
+        yield from _leaves(inner, _behind(body, size), origin, depth - 1, room)
+        return
+    name = _parameter(part, "boundary").rstrip().encode("utf-8", "surrogateescape")
+    if part.get_content_maintype() != "multipart" or not name:
+        yield header, body
+        return
+    if not depth:
+        raise InputError(f"{origin}: the mail's parts are nested too deeply", "save its text part as a file")
+    start: int | None = None
+    for mark in re.finditer(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % re.escape(name), body, re.MULTILINE):
+        if start is not None:
+            yield from _part(body[start : mark.start()], origin, depth, room)
+        start = mark.end()
+        if mark[1]:
+            return
+    if start is not None:  # the end is missing
+        yield from _part(body[start:], origin, depth, room)
+
+
+def _part(text: bytes, origin: str, depth: int, room: list[int]) -> Iterator[tuple[Header, bytes]]:
+    room[0] -= 1
+    if room[0] < 0:
+        raise InputError(f"{origin}: the mail has more than {_PARTS} parts", "save its text part as a file")
+    header, size = read_header(io.BytesIO(text[:_HEADER_AT_MOST]).readlines())
+    # The line end before a boundary belongs to the boundary, but it also ends a diff's last line: it stays.
+    yield from _leaves(header, _behind(text, size), origin, depth - 1, room)
+
+
+def _behind(text: bytes, lines: int) -> bytes:
+    """What follows the first lines."""
+    at = 0
+    for _ in range(lines):
+        at = text.find(b"\n", at) + 1 or len(text)
+    return text[at:]
+
+
+def _parts(header: Header, whole: bytes, origin: str, depth: int) -> tuple[bytes, str, tuple[Mail, ...]]:
     """(text, charset, attached mails) of a multipart message.
 
     The text is the first text/plain, followed by the patches that are attached, unless it has a diff itself.
@@ -215,16 +263,14 @@ def _parts(data: bytes, origin: str, depth: int) -> tuple[bytes, str, tuple[Mail
     charset = ""
     patches: list[bytes] = []
     attached: list[Mail] = []
-    for part in email.message_from_bytes(data).walk():
+    for own_header, body in _leaves(header, whole, origin, _DEPTH, [_PARTS]):
+        part = _kind(own_header)
         kind = part.get_content_type()
-        if kind == "message/rfc822" or part.is_multipart():
-            continue  # what is in it follows
-        name = _file_name(part)
+        name = _file_name(own_header)
         is_patch = kind in _PATCH_TYPES or name.endswith(_PATCH_NAMES)
         if not is_patch and kind != "text/plain":
             continue
-        encoding = str(part.get("Content-Transfer-Encoding", ""))
-        content, own = _content(_payload(part), part, encoding)
+        content, own = _content(_unix(body), part, own_header.text("content-transfer-encoding"))
         if text is None and not is_patch:
             text, charset = content, own
         elif is_patch and depth and is_mail(content):
@@ -232,24 +278,22 @@ def _parts(data: bytes, origin: str, depth: int) -> tuple[bytes, str, tuple[Mail
         elif is_patch or has_diff(content):
             patches.append(content)
     if text is None and not patches and not attached:
-        return _split(data)[2], "", ()  # parts without a boundary between them
-    body = text or b""
-    if has_diff(body):
-        return body, charset, tuple(attached)
-    return b"".join([body, *(b"\n" + patch for patch in patches)]), charset, tuple(attached)
+        return whole, "", ()  # parts without a boundary between them
+    text = text or b""
+    if has_diff(text):
+        return text, charset, tuple(attached)
+    return b"".join([text, *(b"\n" + patch for patch in patches)]), charset, tuple(attached)
 
 
-def _payload(part: email.message.Message) -> bytes:
-    del part["Content-Transfer-Encoding"]  # else the package decodes, and a footer in plain text with it
-    payload = part.get_payload(decode=True)
-    body = payload if isinstance(payload, bytes) else b""
-    if body.count(b"\n") == body.count(b"\r\n"):
-        body = body.replace(b"\r\n", b"\n")
-    # The line end before a boundary belongs to the boundary, but it also ends a diff's last line.
-    return body + b"\n"
+def _unix(body: bytes) -> bytes:
+    """Without the CR of each line, if each line has one: then they are of the way here, not of the text."""
+    return body.replace(b"\r\n", b"\n") if body.count(b"\n") == body.count(b"\r\n") else body
 
 
-def _file_name(part: email.message.Message) -> str:
+def _file_name(header: Header) -> str:
+    part = _kind(header)
+    if disposition := header.raw("content-disposition"):
+        part["Content-Disposition"] = disposition.decode("ascii", "replace")
     try:
         return words(part.get_filename("") or "").lower()
     except (ValueError, LookupError, TypeError):

@@ -65,6 +65,9 @@ class Group:
     members: dict[int, Entry] = field(default_factory=dict)
     cover: Entry | None = None
 
+    def key(self) -> tuple[Hashable, int, int] | None:
+        return (self.thread, self.version, self.total) if self.numbered else None
+
     def has(self, number: int) -> bool:
         return self.cover is not None if number == 0 else number in self.members
 
@@ -204,9 +207,10 @@ def _grouped(candidates: Iterable[Entry], threads: _Sets) -> list[Group]:
         number = subject.number
         group: Group | None = None
         if number is not None and number <= subject.total:
-            own = by_key[thread, subject.version, subject.total]
-            near = (owner.get(name) for name in reversed(mail.references))
-            group = next((near for near in near if near in own and not near.has(number)), None)
+            key = (thread, subject.version, subject.total)
+            own = by_key[key]
+            near = (owner[name] for name in reversed(mail.references) if name in owner)
+            group = next((group for group in near if group.key() == key and not group.has(number)), None)
             group = group or next((late for late in own[-_OPEN_GROUPS:] if not late.has(number)), None)
             if group is None:
                 group = Group(subject.version, subject.total, True, thread, sender)

@@ -280,11 +280,23 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_parts_without_end() -> None:
     nested = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (level, level) for level in range(3000))
-    try:
-        assert not read(HEAD + nested).has_diff
-    except InputError as error:
-        assert "nested" in str(error)
+    with pytest.raises(InputError, match=r"x\.mail: the mail's parts are nested too deeply"):
+        read(HEAD + nested)
+    with pytest.raises(InputError, match=r"x\.mail: the mail has more than 1000 parts"):
+        read(multipart("mixed", *[(PLAIN, b"x")] * 1001))
     assert persons([b"(" * 5000 + b"a@b" + b")" * 5000]) == ()
+
+
+def test_parts_in_parts() -> None:
+    inner = b"--y\n" + PLAIN.encode() + b"\nBecause.\n--y\nContent-Type: text/x-diff\n\n" + DIFF + b"--y--\nnot this\n"
+    mail = read(multipart("signed", ("Content-Type: multipart/mixed;\n boundary=y\n", inner), (PLAIN, b"our list: x\n")))
+    assert mail.message == "Because.\n" and mail.diff == DIFF
+    forwarded = ("Content-Type: message/rfc822\n", b"From: x@y\nSubject: x\n" + PLAIN.encode() + b"\n" + TEXT)
+    assert read(multipart("mixed", forwarded)).has_diff
+    open_end = multipart("mixed", (PLAIN, b"Because.\n"), ("Content-Type: text/x-diff\n", DIFF)).replace(b"--=_x--\n", b"")
+    assert read(open_end).diff.rstrip() == DIFF.rstrip()
+    no_boundary = HEAD + b"Content-Type: multipart/mixed\n\n" + TEXT
+    assert read(no_boundary).message.startswith("Because.\n") and read(no_boundary).has_diff
 
 
 PIECES = st.sampled_from(
