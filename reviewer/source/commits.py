@@ -56,12 +56,12 @@ def read_commits(folder: Path, revisions: str) -> Series:
         limits = ["--no-walk", _commit(git, revisions)]
     listing = git.text("rev-list", "--reverse", "--topo-order", "--parents", *limits, "--")
     commits: list[str] = []
-    notes: list[str] = []
+    merges: list[str] = []
     roots: set[str] = set()
     for line in listing.splitlines():
         commit, *parents = line.split()
         if len(parents) > 1:
-            notes.append(f"the merge commit {commit[:12]} is left out")
+            merges.append(commit[:12])
             continue
         commits.append(commit)
         if not parents:
@@ -78,7 +78,8 @@ def read_commits(folder: Path, revisions: str) -> Series:
         _patch(commit, headers[commit], changes[commit], number, len(commits)) for number, commit in enumerate(commits, 1)
     )
     title = patches[0].subject if len(patches) == 1 else ""
-    return Series(patches, title=title, notes=tuple(notes))
+    notes = (f"merges are left out: {', '.join(merges[:5])}{', ...' * (len(merges) > 5)}",) if merges else ()
+    return Series(patches, title=title, notes=notes)
 
 
 def read_staged(folder: Path, index: Path | None = None) -> Series:
@@ -182,7 +183,7 @@ def _patch(commit: str, raw: bytes, files: tuple[FileChange, ...], number: int, 
     fields = dict(line.split(b" ", 1) for line in reversed(head.split(b"\n")) if b" " in line and not line.startswith(b" "))
     text = tidy(decode(body, fields.get(b"encoding", b"utf-8").decode("ascii", "replace")))
     title, _, message = text.partition("\n\n")
-    title = " ".join(title.split())
+    title = " ".join(line.strip() for line in title.rstrip("\n").split("\n"))
     author, date = _signature(fields.get(b"author", b""))
     return Patch(number, total, title, title, "", author, date, message, files, origin=commit[:12], commit=commit)
 

@@ -44,6 +44,7 @@ class Mail:
     """A mail, or a text that has no header (then all that is about mail is empty).
 
     :ivar subject: as the mail has it, or as its body says instead; decoded, on one line.
+    :ivar own_subject: as the header has it.
     :ivar author: of the patch: the ``From`` of the body, else of the header. :ivar sender: of the header.
     :ivar references: ids of the thread, oldest first, ending with the mail that this one answers.
     :ivar message: text above the diff and above ``---``, with its blank lines tidied as git does.
@@ -54,6 +55,7 @@ class Mail:
     """
 
     subject: str
+    own_subject: str
     author: Author
     sender: Author
     to: tuple[Author, ...]
@@ -382,6 +384,7 @@ def _read_body(body: bytes, charset: str, header: Header, first_line: int) -> Ma
         thread = (*(name for name in thread if name != parent), parent)
     return Mail(
         subject=" ".join(words(_utf8(inner["subject"], charset)).split()) if "subject" in inner else header.text("subject"),
+        own_subject=header.text("subject"),
         author=author,
         sender=sender,
         to=header.persons("to"),

@@ -11,10 +11,15 @@ from reviewer.errors import InputError
 from reviewer.source.diff import parse_diff
 from reviewer.source.inputs import GIVE, Message, read_messages
 from reviewer.source.mail import Mail, parse_mail
-from reviewer.source.patch import Patch, Series
+from reviewer.source.patch import Author, Patch, Series
 from reviewer.source.paths import shown
-from reviewer.source.subject import parse_subject
+from reviewer.source.subject import Subject, parse_subject
 from reviewer.source.threads import Choice, Entry, choose
+
+_SHOWN = re.compile(r"commit [0-9a-f]{40,64}[^\n]*\n(?:Merge:[^\n]*\n)?Author:([^<\n]*)<([^>\n]*)>\nDate:([^\n]*)\n\n")
+"""How ``git show`` and ``git log`` begin."""
+
+_SHOWN_NEXT = re.compile(rb"^commit [0-9a-f]{40,64}\b", re.MULTILINE)
 
 _NOISE = re.compile(r"[=\s*_-]*$|#|Index: ")
 
@@ -53,8 +58,8 @@ def _entries(messages: Iterable[Message]) -> list[Entry]:
             seen.add(whole.message_id)
         parts = [_within(part, whole) for part in whole.attached if part.has_diff]
         for mail in parts or [whole]:
-            mail = mail if mail.subject else _described(mail, message.stem)
-            subject = parse_subject(mail.subject)
+            mail = mail if mail.subject else _described(mail, message)
+            subject = _subject(mail)
             is_patch = mail.has_diff and not (subject.number == 0 and not subject.reply)
             if not is_patch:
                 mail = replace(mail, message="", diff=b"", attached=())
@@ -62,6 +67,12 @@ def _entries(messages: Iterable[Message]) -> list[Entry]:
                 Entry(mail, subject, message.origin, message.stem, len(result), message.explicit, message.strip, is_patch)
             )
     return result
+
+
+def _subject(mail: Mail) -> Subject:
+    """What the header's subject says of the place in the thread, with the title that the body may give instead."""
+    own, inner = parse_subject(mail.own_subject), parse_subject(mail.subject)
+    return replace(own, title=inner.title) if own.reply or own.tagged or own.number is not None else inner
 
 
 def _within(part: Mail, whole: Mail) -> Mail:
@@ -76,8 +87,20 @@ def _within(part: Mail, whole: Mail) -> Mail:
     )
 
 
-def _described(mail: Mail, stem: str) -> Mail:
-    """A diff without a mail around it: the first line of the text above it is the subject, else the file's name."""
+def _described(mail: Mail, given: Message) -> Mail:
+    """A diff without a mail around it: the first line of the text above it is the subject, else the file's name.
+
+    :raises InputError: it is a log of several commits, which has the newest first
+    """
+    stem = given.stem
+    if mail.message.startswith("commit ") and _SHOWN_NEXT.search(mail.diff):
+        raise InputError(f"{given.origin}: a log of several commits, the newest first", "make files with git format-patch")
+    if shown_commit := _SHOWN.match(mail.message):
+        message = "\n".join(line.removeprefix("    ") for line in mail.message[shown_commit.end() :].split("\n"))
+        subject, _, message = message.partition("\n\n")
+        author = Author(shown_commit[1].strip(), shown_commit[2])
+        subject = " ".join(subject.split())
+        return replace(mail, subject=subject or stem, message=message, author=author, date=shown_commit[3].strip())
     lines = mail.message.split("\n")
     first = next((number for number, line in enumerate(lines) if not _NOISE.match(line)), None)
     if first is None:
@@ -110,7 +133,7 @@ def _patch(entry: Entry, number: int, total: int) -> Patch:
         number=number,
         total=total,
         subject=entry.subject.title or mail.subject,
-        full_subject=mail.subject,
+        full_subject=mail.own_subject or mail.subject,
         message_id=mail.message_id,
         author=mail.author,
         date=mail.date,

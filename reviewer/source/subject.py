@@ -54,7 +54,7 @@ def parse_subject(text: str) -> Subject:
     number, total = (int(numbers[1]), int(numbers[2])) if numbers else (None, 1)
     if total == 0:
         number, total = None, 1
-    version = _VERSION.search(tag) if tagged else None
+    version = _VERSION.search(tag) if tagged or numbers else None
     return Subject(
         reply=reply,
         tagged=tagged,

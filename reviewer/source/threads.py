@@ -152,6 +152,12 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
         notes.append(f"{offered[0].origin}: a reply, but the only patch there is")
         candidates, offered = offered, []
     notes += [f"{entry.origin}: a diff in a reply is passed over: '{shown(entry.mail.subject)}'" for entry in offered]
+    if any(_says_patch(entry) for entry in candidates if entry.is_patch):
+        # Mails that merely have a diff in them: what a bot says of a tree that took the patch, a question about code.
+        others = [entry for entry in candidates if not _says_patch(entry) and entry.mail.message_id and not entry.explicit]
+        notes += [f"{entry.origin}: no patch by its subject, passed over: '{shown(entry.mail.subject)}'" for entry in others]
+        left_out = {entry.position for entry in others}
+        candidates = [entry for entry in candidates if entry.position not in left_out]
     groups = _with_covers(_merged(_grouped(candidates, threads)))
     lineages = _without_offers(_lineages(groups), entries, notes)
     taken: list[Group] = []
@@ -172,6 +178,10 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
         titles = ", ".join(f"'{shown(group.title)}'" for group in taken)
         notes.append(f"{len(taken)} series, taken one after the other: {titles}")
     return Choice(tuple(taken), tuple(notes))
+
+
+def _says_patch(entry: Entry) -> bool:
+    return entry.subject.tagged or entry.subject.number is not None
 
 
 def _numbers(group: Group) -> str:

@@ -214,6 +214,21 @@ def test_the_newest_complete_version(tmp_path: Path) -> None:
     assert series.version == 1 and series.notes == ("v2 of 'pump: count' is incomplete, 2 of 2 is missing; v1 is taken",)
 
 
+def test_mails_that_only_have_a_diff_in_them(tmp_path: Path) -> None:
+    series = read(tmp_path, mail("Patch \"pump: one\" has been added to the stable tree", "bot", sender="bot@x"), *V1)
+    assert titles(series) == ["pump: one", "pump: two"] and "no patch by its subject" in series.notes[0]
+    assert titles(read(tmp_path, mail("pump: one", "m"))) == ["pump: one"]
+
+
+def test_a_subject_in_the_body(tmp_path: Path) -> None:
+    inner = "Subject: pump: a better title\n\nBecause.\n"
+    series = read(tmp_path, *V1[:2], mail("[PATCH 2/2] pump: two", "p2", answers=["c1"], body=inner))
+    assert titles(series) == ["pump: one", "pump: a better title"]
+    assert series.patches[1].full_subject == "[PATCH 2/2] pump: two" and series.patches[1].message == "Because.\n"
+    answer = mail("Re: [PATCH 2/2] pump: two", "r", answers=["c1", "p2"], body="No:\n-- >8 --\n" + inner)
+    assert titles(read(tmp_path, *V1, answer)) == ["pump: one", "pump: two"]
+
+
 def test_a_new_version_in_a_thread_of_its_own(tmp_path: Path) -> None:
     alone = [message.replace(b"<c1> <c2>", b"<c2>").replace(b"In-Reply-To: <c1>\nReferences: <c1>\n", b"") for message in V2]
     series = read(tmp_path, *alone, *V1)
@@ -323,6 +338,17 @@ def test_unnumbered_files_stay_in_the_order_given(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(mail(f"[PATCH] same title{name * (name == 'c')}", f"m{name}"))
     series = read_series([str(tmp_path / name) for name in "bca"])
     assert [patch.message_id for patch in series.patches] == ["mb", "mc", "ma"] and series.notes == ()
+
+
+def test_what_git_show_prints(history: Path, git: RunGit, tmp_path: Path) -> None:
+    command = ["git", "-C", str(history), "log", "-p", "--format=medium", "--abbrev-commit", "--no-abbrev-commit"]
+    text = subprocess.run([*command, "-1", "HEAD~1"], check=True, capture_output=True).stdout
+    (patch,) = read_series(["-"], io.BytesIO(text)).patches
+    assert (patch.subject, patch.author.name, patch.author.email) == ("mm: rename", "Ü", "ü@x")
+    assert patch.message == "From here on\nit is\n\n- a\n-- b\n" and len(patch.files) == 3
+    several = subprocess.run(command, check=True, capture_output=True).stdout
+    with pytest.raises(InputError, match="a log of several commits"):
+        read_series(["-"], io.BytesIO(several))
 
 
 def test_a_quilt_folder(tmp_path: Path) -> None:
