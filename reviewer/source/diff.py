@@ -119,7 +119,7 @@ class _Parser:
             raw = self.lines[self.at]
             if raw.startswith(b"diff --git "):
                 result.append(self._git_change())
-            elif raw.startswith(b"--- ") and self.line(self.at + 1).startswith(b"+++ ") and self._hunk_at(self.at + 2):
+            elif raw.startswith(b"--- ") and self._begins_plain():
                 result.append(self._plain_change())
             elif raw.startswith((b"Binary files ", b"Files ")) and (found := _BINARY.fullmatch(self.line())):
                 result.append(self._plain_binary(found))
@@ -130,6 +130,9 @@ class _Parser:
             else:
                 self.at += 1
         return tuple(result)
+
+    def _begins_plain(self) -> bool:
+        return self.line(self.at + 1).startswith(b"+++ ") and self.line(self.at + 2).startswith(b"@@ -")
 
     def _hunk_at(self, at: int) -> re.Match[bytes] | None:
         line = self.line(at)

@@ -19,6 +19,12 @@ from reviewer.source.subject import Subject
 _OPEN_GROUPS = 50
 """Incomplete groups among which a patch without a thread looks for its own."""
 
+_ANCESTORS = 500
+"""Mails up a thread that are asked whose it is."""
+
+_NOTES = 30
+"""Notes on one input. A whole list's archive would have thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -177,7 +183,8 @@ def choose(entries: Sequence[Entry], origin: str) -> Choice:
     if len(taken) > 1 and any(group.numbered for group in taken):
         titles = ", ".join(f"'{shown(group.title)}'" for group in taken)
         notes.append(f"{len(taken)} series, taken one after the other: {titles}")
-    return Choice(tuple(taken), tuple(notes))
+    more = len(notes) - _NOTES
+    return Choice(tuple(taken), tuple(notes[:_NOTES]) + ((f"... and {more} more of the kind",) if more > 0 else ()))
 
 
 def _says_patch(entry: Entry) -> bool:
@@ -307,12 +314,32 @@ def _supersede(bucket: list[Group]) -> bool:
 
 def _without_offers(lineages: list[list[Group]], entries: Sequence[Entry], notes: list[str]) -> list[list[Group]]:
     """Lineages that do not merely answer another one: a fix offered in somebody else's thread is no part of the series."""
-    known = {entry.mail.message_id for entry in entries if entry.mail.message_id}
-    begins: list[bool] = []
-    for lineage in lineages:
-        own = {entry.mail.message_id for group in lineage for entry in group.entries()}
-        references = (entry.mail.references for group in lineage for entry in group.entries())
-        begins.append(any(not any(name in known and name not in own for name in names) for names in references))
+    mails = {entry.mail.message_id: entry for entry in entries if entry.mail.message_id}
+    owner = {
+        entry.mail.message_id: number
+        for number, lineage in enumerate(lineages)
+        for group in lineage
+        for entry in group.entries()
+        if entry.mail.message_id
+    }
+
+    def answers_another(entry: Entry, own: int) -> bool:
+        # A mailer may say only what its mail answers directly, so those mails are asked as well.
+        waiting, seen = list(entry.mail.references), set(entry.mail.references)
+        while waiting and len(seen) < _ANCESTORS:
+            name = waiting.pop()
+            if owner.get(name, own) != own:
+                return True
+            if name in mails:
+                more = [other for other in mails[name].mail.references if other not in seen]
+                seen.update(more)
+                waiting += more
+        return False
+
+    begins = [
+        any(not answers_another(entry, number) for group in lineage for entry in group.entries())
+        for number, lineage in enumerate(lineages)
+    ]
     threads = {group.thread for lineage, first in zip(lineages, begins, strict=True) if first for group in lineage}
     result = []
     for lineage, first in zip(lineages, begins, strict=True):

@@ -60,6 +60,16 @@ index 1111111..2222222 100644
 """
 
 
+PLAIN = b"""Index: linux/mm/demo.c
+===================================================================
+--- linux.orig/mm/demo.c\t2020-01-02 03:04:05.000000000 +0100
++++ linux/mm/demo.c\t2020-01-02 03:04:06.000000000 +0100
+@@ -1 +1 @@
+-a
++b
+"""
+
+
 def test_a_hunk() -> None:
     change = one(EDIT)
     assert (change.operation, change.old_path, change.new_path) == ("modify", "mm/demo.c", "mm/demo.c")
@@ -134,16 +144,6 @@ def test_names_without_prefixes(work_tree: Path) -> None:
     assert [change.path for change in parse_diff(prefixed, "x", strip=2)] == ["mm/demo.c"]
 
 
-PLAIN = b"""Index: linux/mm/demo.c
-===================================================================
---- linux.orig/mm/demo.c\t2020-01-02 03:04:05.000000000 +0100
-+++ linux/mm/demo.c\t2020-01-02 03:04:06.000000000 +0100
-@@ -1 +1 @@
--a
-+b
-"""
-
-
 def test_a_plain_diff() -> None:
     change = one(PLAIN)
     assert (change.operation, change.old_path, change.new_path, change.old_mode, change.line) == (
@@ -212,6 +212,8 @@ def test_no_newline_in_the_middle() -> None:
         (b"diff --git a/x b/y\nrename from x\n", "x.patch:1: only one name of a rename"),
         (b"diff --git x.c y.c\nold mode 100644\nnew mode 100755\n", "x.patch:1: the header does not say"),
         (b"--- x.c\n+++ x.c\n@@ -1 +1 @@\n-a\n+b\n", "x.patch:1: 'x.c' has no 1 leading component to strip (-p1); make"),
+        (PLAIN.replace(b"@@ -1", b"@@ -one"), "x.patch:5: this @@ line is malformed"),
+        (EDIT.replace(b"-1,3 +1,4", b"-1,4 +1,4") + b"-- \n2.39.5\n", "x.patch:11: the hunk of line 5 promises 4 old and 4 new"),
         (b"diff --cc x.c\nindex 1,2..3\n", "x.patch:1: a merge's combined diff"),
         (b"diff --git a/x b/x\nGIT binary patch\nliteral 3\nnonsense\n\n", "x.patch:4: this line is not of a binary patch"),
         (b'diff --git "a/\\q" "b/\\q"\nnew file mode 100644\n', "x.patch:1: a quoted name"),

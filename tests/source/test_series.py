@@ -254,6 +254,21 @@ def test_a_new_version_of_one_patch_does_not_replace_the_series(tmp_path: Path) 
     assert "offered in the thread of another" in series.notes[0]
 
 
+def test_a_series_that_answers_a_question(tmp_path: Path) -> None:
+    asked = cover("pump trouble", "d", sender="d@x")
+    series = [message.replace(b"Message-ID: <c1>\n", b"Message-ID: <c1>\nIn-Reply-To: <d>\n") for message in V1]
+    answer = cover("Re: [PATCH 2/2] pump: two", "r", answers=["p2"], sender="r@x")
+    offer = mail("[PATCH] pump: other", "o", answers=["r"], sender="o@x")
+    found = read(tmp_path, asked, *series, answer, offer)
+    assert titles(found) == ["pump: one", "pump: two"] and "'pump: other'" in found.notes[0]
+
+
+def test_notes_have_an_end(tmp_path: Path) -> None:
+    answers = [mail("Re: [PATCH 2/2] pump: two", f"r{number}", answers=["c1"]) for number in range(50)]
+    notes = read(tmp_path, *V1, *answers).notes
+    assert len(notes) == 31 and notes[-1] == "... and 20 more of the kind"
+
+
 def test_single_patches_by_version(tmp_path: Path) -> None:
     series = read(tmp_path, mail("[PATCH] pump: one", "a"), mail("[PATCH v3] pump: one", "b", answers=["a"]),
                   mail("[PATCH v2] pump: one", "c", answers=["a"]))  # fmt: skip
