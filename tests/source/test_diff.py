@@ -150,6 +150,7 @@ def test_a_plain_diff() -> None:
         "modify", "mm/demo.c", "mm/demo.c", None, 3,
     )  # fmt: skip
     assert one(PLAIN.replace(b"linux.orig/mm/demo.c", b"linux/mm/demo.c.orig")).path == "mm/demo.c"
+    assert one(PLAIN.replace(b"+++ linux/mm/demo.c", b"+++ linux/mm/demo.c.new")).path == "mm/demo.c"
 
 
 @pytest.mark.parametrize("zone", [b"1970-01-01 01:00:00.000000000 +0100", b"1969-12-31 19:00:00 -0500"])

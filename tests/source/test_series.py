@@ -129,7 +129,7 @@ def test_what_format_patch_writes_is_read_as_git_am_applies_it(
 def test_an_mbox_of_format_patch(history: Path, tmp_path: Path) -> None:
     command = ["git", "-C", str(history), "format-patch", "--stdout", "HEAD~3"]
     text = subprocess.run(command, check=True, capture_output=True).stdout
-    for data in (text, gzip.compress(text), re.sub(rb"\n\n(?=From [0-9a-f]{40})", b"\n", text)):
+    for data in (text, gzip.compress(text), re.sub(rb"\n+(?=From [0-9a-f]{40})", b"\n", text)):
         series = read_series(["-"], io.BytesIO(data))
         assert [patch.number for patch in series.patches] == [1, 2, 3]
         assert series.patches[1].origin == "standard input (message 2)"
@@ -291,7 +291,8 @@ def test_two_series(tmp_path: Path) -> None:
 
 
 def test_a_message_twice(tmp_path: Path) -> None:
-    assert titles(read(tmp_path, *V1, *V1)) == ["pump: one", "pump: two"]
+    series = read(tmp_path, *V1, *V1)
+    assert titles(series) == ["pump: one", "pump: two"] and series.notes == ()
 
 
 def test_an_incomplete_series(tmp_path: Path) -> None:
@@ -344,6 +345,7 @@ def test_bare_diffs(tmp_path: Path) -> None:
     assert titles(series) == ["pump: count", "fix-pump"]
     assert [patch.message for patch in series.patches] == ["Because.\n", ""]
     assert series.patches[0].files[0].line == 5 and series.patches[0].author.email == "" and series.patches[0].total == 2
+    assert read_series(["-"], io.BytesIO(b"\xef\xbb\xbf\n" + BARE)).title == "pump: count"
     lone = read_series(["-"], io.BytesIO(BARE.replace(b"\n", b"\r\n")))
     assert lone.title == "pump: count" and lone.patches[0].files[0].hunks[0].lines == (b"-a\n", b"+b\n")
 
