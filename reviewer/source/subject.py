@@ -11,11 +11,7 @@ _ANYWHERE = re.compile(r"\[([^\[\]]*\bPATCH[^\[\]]*)\]", re.IGNORECASE)
 _TAG = re.compile(r"PATCH|\bRFC|\bRFT", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\d/.])(\d{1,4})(?:\s*/\s*|\s+of\s+)(\d{1,4})(?![\d/])")
 _BEHIND = re.compile(r"\s*\(?(\d{1,4})/(\d{1,4})\)?[:\s]")
-<<<<<<< HEAD
-_VERSION = re.compile(r"(?:^|[\s,_-]|PATCH|RFC)v\.?(\d{1,3})(?![\d.])(?=$|[\s,/_-])", re.IGNORECASE)
-=======
 _VERSION = re.compile(r"(?:^|[\s,_-]|PATCH|RFC)v\.?(\d{1,3})(?=$|[\s,/_-])", re.IGNORECASE)
->>>>>>> series
 _RESEND = re.compile(r"\b(?:RESEND|REPOST)\b", re.IGNORECASE)
 
 

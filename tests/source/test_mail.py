@@ -139,29 +139,20 @@ def test_line_ends_that_an_encoding_brings_along() -> None:
     assert b"+2\r\n" in read(head + base64.encodebytes(mixed)).diff and b"+2\r\n" in read(HEAD + b"\n" + mixed).diff
 
 
-<<<<<<< HEAD
-def test_a_footer_behind_base64_is_no_base64() -> None:
-    body = base64.encodebytes(TEXT) + b"\n______\nour list: https://example.org/\n"
-    assert read(HEAD + b"Content-Transfer-Encoding: base64\n\n" + body).diff.endswith(b"-- \n2.39.5\n")
-=======
 @pytest.mark.parametrize("footer", [b"\n______\nour list: https://example.org/\n", b"footer\n"])
 @pytest.mark.parametrize("more", [b"", b"x", b"xy"])
 def test_a_footer_behind_base64_is_no_base64(footer: bytes, more: bytes) -> None:
     body = base64.encodebytes(TEXT + more)
     if footer.startswith(b"\n") or body.endswith(b"=\n"):
         assert read(HEAD + b"Content-Transfer-Encoding: base64\n\n" + body + footer).diff.endswith(b"-- \n2.39.5\n" + more)
->>>>>>> series
 
 
 def test_prose_is_decoded_and_the_diff_is_not(tmp_path: Path) -> None:
     text = TEXT.decode().replace("Because.", "Schön.").replace("+2", "+ö").encode("latin-1")
     mail = agrees(HEAD + b"Content-Type: text/plain; charset=iso-8859-1\n\n" + text, tmp_path)
     assert mail.message.startswith("Schön.\n") and b"+\xf6\n" in mail.diff
-<<<<<<< HEAD
-=======
     twofold = HEAD + b"Content-Type: text/plain; charset=iso-8859-1\n\n" + b"\xc3\xbc\n" + DIFF
     assert agrees(twofold, tmp_path).message == "\u00c3\u00bc\n"
->>>>>>> series
     for unsaid in (b"", b"Content-Type: text/plain; charset=us-ascii\n", b"Content-Type: text/plain; charset=nonsense\n"):
         assert read(HEAD + unsaid + b"\n" + text).message.startswith("Schön.\n")
         assert read(HEAD + unsaid + b"\n" + text.decode("latin-1").encode()).message.startswith("Schön.\n")
