@@ -118,8 +118,9 @@ def read_symbols(
     starts = [0]
     for part in PARTS[:-1]:
         starts.append(starts[-1] + sum(part.covers(path) for path in tree.paths()))
-    with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS))) as pool:
-        waiting = [pool.apply_async(_part, (tree, dialect, p, start)) for p, start in zip(PARTS, starts, strict=True)]
+    # The tree is inherited: one from which files have been read has a process of git, which no argument can be.
+    with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS)), _start, (tree, dialect)) as pool:
+        waiting = [pool.apply_async(_part, (p, start)) for p, start in zip(PARTS, starts, strict=True)]
         found = [w.get() for w in waiting]
     paths: list[str] = []
     pages: Pages = dict.fromkeys(range(PAGES), b"\n")
@@ -135,10 +136,21 @@ def read_symbols(
     return paths, pages
 
 
-def _part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols | None:
+_inherited: tuple[Tree, Dialect] | None = None
+
+
+def _start(tree: Tree, dialect: Dialect) -> None:
+    """In a worker process."""
+    global _inherited
+    tree.after_fork()
+    _inherited = tree, dialect
+
+
+def _part(part: Part, first: int) -> Symbols | None:
     """Of a worker process; None if git fails."""
+    assert _inherited is not None
     try:
-        return read_part(tree, dialect, part, first)
+        return read_part(*_inherited, part, first)
     except GitFailed:
         return None
 
