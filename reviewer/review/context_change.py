@@ -198,6 +198,9 @@ def sentences(
     """What differs, each in a few words; nothing where only the ways of taking a lock that nobody relies on differ."""
     if was.serialiser != now.serialiser:
         yield f"serialiser {was.serialiser or 'none'} -> {now.serialiser or 'none'}"
+    shared = [h.lock for h in now.must if h.mode == "shared"]
+    if was.serialiser is not None and now.serialiser is None and shared:
+        yield f"{' and '.join(shared)}, held for reading, keeps nobody out: readers come in together"
     yield from taken_otherwise(old, new)
     gone, come = moved(was.must, now.must)
     for lock in gone:
