@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.program.change import WORD
-from reviewer.program.trace import KEYWORDS
+from reviewer.program.change import KEYWORDS, WORD
 from reviewer.review.delta import Delta, FileDelta
 from reviewer.review.result import Cause, ContextChange
 from reviewer.source.patch import Hunk
