@@ -104,16 +104,28 @@ HALVES = """unsigned long try_oom_notifier(void)
 
 READ_KILLABLE_CALL = """int blocking_notifier_call_chain_killable(struct blocking_notifier_head *list, unsigned long action, void *data)
 {
-	struct notifier_block *at;
-	int answer = 0;
+	int answer;
 
 	if (down_read_killable(&list->rwsem))
 		return -EINTR;
-	for (at = list->head; at; at = at->next)
-		answer = at->notifier_call(at, action, data);
+	answer = notifier_call_chain(&list->head, action, data);
 	up_read(&list->rwsem);
 	return answer;
 }
+"""
+
+WALK = """#include <linux/notifier.h>
+
+static int notifier_call_chain(struct notifier_block **list, unsigned long action, void *data)
+{
+	struct notifier_block *at;
+	int answer = NOTIFY_DONE;
+
+	for (at = *list; at; at = at->next)
+		answer = at->notifier_call(at, action, data);
+	return answer;
+}
+
 """
 
 
@@ -127,7 +139,7 @@ def no_mutex() -> Patch:
 
 def read_killable() -> Patch:
     edits = moved_out(NO_MUTEX.replace("call_chain(", "call_chain_killable("))
-    edits["kernel/notifier.c"] = "#include <linux/notifier.h>\n\n" + READ_KILLABLE_CALL
+    edits["kernel/notifier.c"] = WALK + READ_KILLABLE_CALL
     head = READ_KILLABLE_CALL.partition("\n")[0] + ";\n"
     edits["include/linux/notifier.h"] = instead(
         ("int atomic_notifier_chain_register(", head + "int atomic_notifier_chain_register(")
