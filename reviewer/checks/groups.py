@@ -56,9 +56,15 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The same for the same question about another state of the tree."""
-        users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in self.part.chains for u in c.users)
-        return "\n".join((self.kind, str(self.part.first), *(c.head for c in self.part.chains), *users))
+        """The same for the same question about another state of the tree.
+
+        What a task is given is part of the question, since no trace of its own tells how that was found: who calls the chains,
+        and who is on them. What callbacks depend on (``below``) does not rest on the callers.
+        """
+        chains = self.part.chains
+        users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in chains for u in c.users)
+        calls = {f"{c.head} called by {s.func.path} {s.func.name}" for c in chains for s in c.calls} if self.kind == "rest" else ()
+        return "\n".join((self.kind, str(self.part.first), *(f"{c.head} {c.kind}" for c in chains), *users, *sorted(calls)))
 
 
 @dataclass(slots=True)
