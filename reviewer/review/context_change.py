@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import msgspec
 
@@ -23,6 +24,8 @@ from reviewer.program.models import Taken
 from reviewer.program.objects import short
 from reviewer.program.upward import Upward
 from reviewer.review.delta import Delta
+from reviewer.review.lock_use import MAX_SENTENCES, lock_use
+from reviewer.review.lock_use import sentences as lock_sentences
 from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
 
 MAX_FUNCTIONS = 24
@@ -98,12 +101,29 @@ class Side:
 
 def changes(before: Side, after: Side, delta: Delta, patch: int) -> list[ContextChange]:
     """What changed around functions, those first on which something relied."""
-    found: list[ContextChange] = []
+    found = list(own_locks(before, after, delta, patch))
     for path, name in candidates(before, after, delta):
         change = compared(before, after, delta, path, name, patch)
         if change is not None:
             found.append(change)
     return sorted(found, key=lambda c: (not c.relied_on, c.before.serialiser == c.after.serialiser))
+
+
+def own_locks(before: Side, after: Side, delta: Delta, patch: int) -> Iterator[ContextChange]:
+    """Changed functions that do something else with locks than before: a lock's scope, a call that moves in or out, a lock
+    that is taken in another way."""
+    for path, name in sorted(delta.functions)[:MAX_FUNCTIONS]:
+        old, new = before.function(delta.renamed.get(path, path), name), after.function(path, name)
+        if old is None or new is None:
+            continue
+        was, now = (lock_use(side.search.summaries, func) for side, func in ((before, old), (after, new)))
+        said = tuple(islice(lock_sentences(was, now), MAX_SENTENCES))
+        pair = both(before, after, delta, path, name) if said else None
+        if pair is not None:
+            yield ContextChange(
+                function=name, file=path, patch=patch, before=pair[0].context, after=pair[1].context,
+                changes=(*sentences(*pair), *said),
+            )  # fmt: skip
 
 
 def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
