@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reviewer.parse.lexical import CONDITIONALS
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 
@@ -95,6 +96,8 @@ class Parts:
                 self.rest[code] += 1
                 self._pieces[code] = piece
         for directive in (*file.skim.parts.defines, *file.skim.parts.groups):
+            if directive.kind not in (b"define", *CONDITIONALS):
+                continue  # what is included is told apart
             code = b" ".join(TOKEN.findall(text, directive.start, directive.end))
             inside = file.skim.piece_at(directive.start)
             if inside is not None and inside.name:

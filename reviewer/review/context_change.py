@@ -34,6 +34,10 @@ MAX_FUNCTIONS = 24
 CALLERS = 16
 """Functions above each of these whose callers are looked for."""
 
+MANY_FILES, FEW_FILES = 30, 6
+"""Files that name a function whose context is compared, where it is called under locks and where it is not: what all call runs
+under no lock of its callers."""
+
 MAX_LEVELS = 3
 """Calls below a changed function that are followed while contexts differ."""
 
@@ -177,8 +181,21 @@ def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -
     was = held_at_calls(before, old) if old is not None else {}
     now = held_at_calls(after, new) if new is not None else {}
     for callee in sorted({*was, *now}):
-        if was.get(callee) != now.get(callee):
-            yield callee
+        ways = was.get(callee, set()) ^ now.get(callee, set())
+        locks = {lock for must, may in ways for lock in (*must, *may)}
+        # A caller less that holds nothing takes no lock away; one more may be the first that holds nothing.
+        if locks or (ways and callee in now):
+            side = after if callee in now else before
+            if named_in(side, *callee) <= (MANY_FILES if locks else FEW_FILES):
+                yield callee
+
+
+def named_in(side: Side, path: str, name: str) -> int:
+    """How many files may call a function."""
+    func = side.function(path, name)
+    if func is None or (func.static and path.endswith(".c")):
+        return 1
+    return len(side.program.files_calling([func])[name])
 
 
 def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:
