@@ -96,7 +96,7 @@ def first_changed_line(cause: Cause) -> int:
             removed = removed or max(at, 1)
         elif mark != "\\":
             at, kept = at + 1, at
-    return min(removed or max(cause.line, 1), max(kept, 1))
+    return min(removed, max(kept, 1)) if removed else max(cause.line, 1)
 
 
 def sentence(finding: Finding) -> str:

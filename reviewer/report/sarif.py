@@ -192,7 +192,7 @@ class _Writer:
         for step in finding.proof:
             if step.kind != "call" and (step.file, step.line) not in seen:
                 seen.add((step.file, step.line))
-                found.append(self._step_location(step, f"{step.kind}: {step.text}"))
+                found.append(self._step_location(step, f"{step.kind}: {source(step)}"))
         return [{"id": number, **location} for number, location in enumerate(found[:MAX_RELATED], 1)]
 
     def _flow(self, proof: Sequence[Step]) -> Object:
@@ -202,8 +202,8 @@ class _Writer:
     def _steps(self, proof: Sequence[Step]) -> Iterator[Object]:
         known = depths(proof)
         for number, (step, nesting) in enumerate(zip(proof, known.levels, strict=True), 1):
-            held = f"; held: {', '.join(step.held)}" if step.held else ""
-            text = f"{number}. {step.kind} in {step.function}: {step.text.removesuffix('{').rstrip()}{held}"
+            held = f" (held: {', '.join(step.held)})" if step.held else ""
+            text = f"{number}. {step.kind} in {step.function}: {source(step)}{held}"
             yield {
                 "location": self._step_location(step, text),
                 "kinds": list(KINDS.get(step.kind, (step.kind,))),
@@ -224,6 +224,11 @@ class _Writer:
 
     def _artifact(self, file: str) -> Object:
         return {"uri": uri(self._inside + file), "uriBaseId": ROOT}
+
+
+def source(step: Step) -> str:
+    """The source text of a step, without the brace that opens a block behind it."""
+    return step.text.rstrip().removesuffix("{").rstrip()
 
 
 def message(text: str) -> str:
