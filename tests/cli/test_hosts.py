@@ -112,7 +112,7 @@ def test_a_range_of_commits(kernel: Path, commit: Callable[..., None], git: Call
     annotated = real(*asked, "--format", "github")
     assert annotated.code == 1
     places = [line.split(",title=")[0] for line in annotated.out.splitlines()]
-    hazard = next(n for n, line in enumerate(text.splitlines(), 1) if "update_balloon_size(balloon);" in line and "expect" in line)
+    hazard = next(n for n, line in enumerate(text.splitlines(), 1) if "expect: callback-needs-reclaim" in line)
     assert f"::error file={BALLOON},line={hazard},endLine={hazard},col=2" in places
     assert all(place.split(" ")[1].startswith(f"file={BALLOON},") for place in places)
 

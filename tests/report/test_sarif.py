@@ -184,7 +184,8 @@ def test_rules() -> None:
 
 
 def test_what_github_wants_of_a_rule_is_never_empty_or_too_long() -> None:
-    (bare,) = scanned(rules=[FakeRule(title="", what=" \n", why="", mend="", source="", confidence="")])["tool"]["driver"]["rules"]
+    empty = FakeRule(title="", what=" \n", why="", mend="", source="", confidence="")
+    (bare,) = scanned(rules=[empty])["tool"]["driver"]["rules"]
     assert {bare[key]["text"] for key in ("shortDescription", "fullDescription", "help")} == {"sleep-in-atomic"}
     assert "precision" not in bare["properties"]
     (long,) = scanned(rules=[FakeRule(title="t" * 3000, what="w" * 3000)])["tool"]["driver"]["rules"]
