@@ -28,7 +28,7 @@ def scan_report(opened: Session, result: ScanResult, shown: Sequence[Finding], c
         return scan_annotations(result, shown, inside)
     return scan_sarif(
         result, shown, rules(opened), category=f"scan/{question(chain, everything)}",
-        repository=repository(result.tree_path, inside), inside=inside,
+        repository=repository(result.tree_path), inside=inside,
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def review_report(opened: Session, result: ReviewResult, shown: Sequence[Reviewe
         return review_annotations(result, shown, inside)
     return review_sarif(
         result, shown, rules(opened), category=f"review/{question(chain, False)}",
-        repository=repository(result.tree_path, inside), inside=inside,
+        repository=repository(result.tree_path), inside=inside,
     )  # fmt: skip
 
 
@@ -54,8 +54,6 @@ def rules(opened: Session) -> list[Rule]:
     return [rule for rule in engine.all_rules(opened.rules_dirs) if not chosen or rule.id in chosen]
 
 
-def repository(tree_path: str, inside: str) -> str:
-    """The repository that a tree lies in, as a URI."""
-    top = Path(tree_path).resolve()
-    return top.parents[inside.count("/") - 1].as_uri() if inside else top.as_uri()
-
+def repository(tree_path: str) -> str:
+    """A tree's folder as a URI; a tree that has revisions is a repository's top."""
+    return Path(tree_path).resolve().as_uri()

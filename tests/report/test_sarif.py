@@ -126,6 +126,12 @@ def test_ways_that_do_not_follow_from_each_other_have_no_order(make_finding: Mak
     assert all("executionOrder" not in step for step in flow["locations"])
 
 
+def test_calls_on_the_way_are_no_related_locations(make_finding: Make) -> None:
+    proof = (Step("call", "a.c", 1, "f", "g();"), Step("access", "b.c", 2, "g", "n++;"), Step("access", "b.c", 2, "g", "n++;"))
+    (result,) = scanned(make_finding(proof=proof))["results"]
+    assert [place["message"]["text"] for place in result["relatedLocations"]] == ["access: n++;"]
+
+
 def test_a_finding_without_proof(make_finding: Make) -> None:
     (result,) = scanned(make_finding(proof=()))["results"]
     assert "codeFlows" not in result
