@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reviewer.parse.lexical import Directive
+from reviewer.parse.lexical import CONDITIONALS, Directive
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 
@@ -89,7 +89,9 @@ class Parts:
         self._pieces: dict[bytes, Piece] = {}
         if file is None:
             return
-        directives = sorted((*file.skim.parts.defines, *file.skim.parts.groups), key=lambda d: d.start)
+        every = (*file.skim.parts.defines, *file.skim.parts.groups)
+        # What is included is told apart.
+        directives = sorted((d for d in every if d.kind in (b"define", *CONDITIONALS)), key=lambda d: d.start)
         outer = [d for d in directives if not ((piece := file.skim.piece_at(d.start)) is not None and piece.name)]
         for piece in file.skim.pieces:
             if piece.name:
@@ -99,8 +101,8 @@ class Parts:
                 self.rest[code] += 1
                 self._pieces[code] = piece
         for directive in outer:
-            # An #if counts by what is under it: to move one changes that.
-            under = _under(file, directive.start) if DEFINE.match(file.text, directive.start) else b""
+            # An #if counts by what is under it, too: to move one changes that.
+            under = _under(file, directive.start) if directive.kind == b"define" else b""
             self.rest[under + b" ".join(TOKEN.findall(COMMENT.sub(b" ", file.text[directive.start : directive.end])))] += 1
 
     def defines(self, code: bytes) -> set[str]:
@@ -118,8 +120,6 @@ class Parts:
 
 
 MACRO = re.compile(rb"# define (\w+)")
-
-DEFINE = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)\b")
 
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import msgspec
 
@@ -23,6 +24,8 @@ from reviewer.program.models import Taken
 from reviewer.program.objects import short
 from reviewer.program.upward import Upward
 from reviewer.review.delta import Delta
+from reviewer.review.lock_use import MAX_SENTENCES, lock_use
+from reviewer.review.lock_use import sentences as lock_sentences
 from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
 
 MAX_FUNCTIONS = 24
@@ -30,6 +33,10 @@ MAX_FUNCTIONS = 24
 
 CALLERS = 16
 """Functions above each of these whose callers are looked for."""
+
+MANY_FILES, FEW_FILES = 30, 6
+"""Files that name a function whose context is compared, where it is called under locks and where it is not: what all call runs
+under no lock of its callers."""
 
 MAX_LEVELS = 3
 """Calls below a changed function that are followed while contexts differ."""
@@ -98,12 +105,29 @@ class Side:
 
 def changes(before: Side, after: Side, delta: Delta, patch: int) -> list[ContextChange]:
     """What changed around functions, those first on which something relied."""
-    found: list[ContextChange] = []
+    found = list(own_locks(before, after, delta, patch))
     for path, name in candidates(before, after, delta):
         change = compared(before, after, delta, path, name, patch)
         if change is not None:
             found.append(change)
     return sorted(found, key=lambda c: (not c.relied_on, c.before.serialiser == c.after.serialiser))
+
+
+def own_locks(before: Side, after: Side, delta: Delta, patch: int) -> Iterator[ContextChange]:
+    """Changed functions that do something else with locks than before: a lock's scope, a call that moves in or out, a lock
+    that is taken in another way."""
+    for path, name in sorted(delta.functions)[:MAX_FUNCTIONS]:
+        old, new = before.function(delta.renamed.get(path, path), name), after.function(path, name)
+        if old is None or new is None:
+            continue
+        was, now = (lock_use(side.search.summaries, func) for side, func in ((before, old), (after, new)))
+        said = tuple(islice(lock_sentences(was, now), MAX_SENTENCES))
+        pair = both(before, after, delta, path, name) if said else None
+        if pair is not None:
+            yield ContextChange(
+                function=name, file=path, patch=patch, before=pair[0].context, after=pair[1].context,
+                changes=(*sentences(*pair), *said),
+            )  # fmt: skip
 
 
 def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
@@ -159,8 +183,21 @@ def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -
     was = held_at_calls(before, old) if old is not None else {}
     now = held_at_calls(after, new) if new is not None else {}
     for callee in sorted({*was, *now}):
-        if was.get(callee) != now.get(callee):
-            yield callee
+        ways = was.get(callee, set()) ^ now.get(callee, set())
+        locks = {lock for must, may in ways for lock in (*must, *may)}
+        # A caller less that holds nothing takes no lock away; one more may be the first that holds nothing.
+        if locks or (ways and callee in now):
+            side = after if callee in now else before
+            if named_in(side, *callee) <= (MANY_FILES if locks else FEW_FILES):
+                yield callee
+
+
+def named_in(side: Side, path: str, name: str) -> int:
+    """How many files may call a function."""
+    func = side.function(path, name)
+    if func is None or (func.static and path.endswith(".c")):
+        return 1
+    return len(side.program.files_calling([func])[name])
 
 
 def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:

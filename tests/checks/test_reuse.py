@@ -133,24 +133,37 @@ EDITS: dict[str, Edit] = {
         "fs/odd.c", "void odd(void)\n{\n\tmutex_lock(&oom_lock);\n\tout_of_memory(0);\n\tmutex_unlock(&oom_lock);\n}\n"
     ),
     "another caller in a file that is read": add(RING, "void odd(void)\n{\n\tout_of_memory(0);\n}\n"),
-    "another caller of the chain": add(OOM, "int odd(void)\n{\n\treturn blocking_notifier_call_chain(&oom_notify_list, 0, 0);\n}\n"),
-    "the chain's kind": swap(OOM, ("BLOCKING_NOTIFIER_HEAD", "RAW_NOTIFIER_HEAD"), ("blocking_notifier_call", "raw_notifier_call")),
+    "another caller of the chain": add(
+        OOM, "int odd(void)\n{\n\treturn blocking_notifier_call_chain(&oom_notify_list, 0, 0);\n}\n"
+    ),
+    "the chain's kind": swap(
+        OOM, ("BLOCKING_NOTIFIER_HEAD", "RAW_NOTIFIER_HEAD"), ("blocking_notifier_call", "raw_notifier_call")
+    ),
     "no call of the chain": swap(OOM, ("		blocking_notifier_call_chain(&oom_notify_list, 0, &pages);\n", "")),
     "a define over a function": front("include/linux/sched.h", "#define cmm_free_pages(...) 0\n"),
     "a define in the file": front(POWERPC, "#define cmm_free_pages(n) (n)\n"),
     "a define over a lock": front(PLUGIN, "#define atomic_set(v, i) atomic_add(i, v)\n"),
     "a mask by a macro": swap("include/linux/gfp.h", ("#define GFP_KERNEL (__GFP_FS", "#define GFP_KERNEL (__GFP_NORETRY")),
-    "a bit of a mask": swap("include/linux/gfp.h", ("#define GFP_DMA (__GFP_DMA)", "#define GFP_DMA (__GFP_DMA | __GFP_NORETRY)")),
+    "a bit of a mask": swap(
+        "include/linux/gfp.h", ("#define GFP_DMA (__GFP_DMA)", "#define GFP_DMA (__GFP_DMA | __GFP_NORETRY)")
+    ),
     "a mask": swap(CCW, ("GFP_KERNEL | GFP_DMA", "GFP_NOWAIT | GFP_DMA")),
-    "a mask deeper": swap(RING, ("return kmalloc(total * sizeof(struct vring_desc), gfp);", "return kmalloc(total, GFP_KERNEL);")),
+    "a mask deeper": swap(
+        RING, ("return kmalloc(total * sizeof(struct vring_desc), gfp);", "return kmalloc(total, GFP_KERNEL);")
+    ),
     "a condition around an allocation": swap(RING, ("vq->indirect && total > 1 && vq->num_free", "vq->num_free")),
     "a field's type": swap(BALLOON, ("struct mutex balloon_lock;", "spinlock_t balloon_lock;")),
     "a field's name": swap(BALLOON, ("balloon_lock", "inflate_lock")),
-    "a field of a header's struct": swap("include/linux/virtio.h", ("struct virtio_device {", "struct virtio_device {\n\tint odd;")),
+    "a field of a header's struct": swap(
+        "include/linux/virtio.h", ("struct virtio_device {", "struct virtio_device {\n\tint odd;")
+    ),
     "a member of a table": swap(CCW, (".set = virtio_ccw_set_config", ".set = odd_set_config")),
-    "another table": add("drivers/odd.c", "#include <linux/virtio.h>\nstatic void odd_set(struct virtio_device *d, unsigned int o, "
-        "const void *f, unsigned int n)\n{\n\tkmalloc(3, GFP_KERNEL);\n}\nconst struct virtio_config_ops odd_ops = { .set = odd_set };\n"),
-    "an assignment to a member": add("drivers/odd.c", "#include <linux/virtio.h>\nvoid odd(struct rcu_state *s, void (*f)(void))\n"
+    "another table": add(
+        "drivers/odd.c", "#include <linux/virtio.h>\nstatic void odd_set(struct virtio_device *d, unsigned int o, "
+        "const void *f, unsigned int n)\n{\n\tkmalloc(3, GFP_KERNEL);\n}\n"
+        "const struct virtio_config_ops odd_ops = { .set = odd_set };\n"
+    ),
+    "an assignment to a member": add("drivers/odd.c", "void odd(struct rcu_state *s, void (*f)(void))\n"
         "{\n\ts->call = f;\n}\n"),
     "a function of a name that is called": add("lib/odd.c", "void ccw_io_helper(void *vdev, void *program)\n"
         "{\n\tkmalloc(3, GFP_KERNEL);\n}\n"),
@@ -169,15 +182,23 @@ EDITS: dict[str, Edit] = {
     "a user moved among others": moved(POWERPC, "arch/s390/mm/pseries.c"),
     "a function moved to another file": both(
         swap(RING, ("return virtqueue_add(vq, buffer, total, data, gfp);", "return odd_add(vq, total, gfp);")),
-        add("drivers/virtio/odd.c", "int odd_add(void *vq, unsigned int total, gfp_t gfp)\n{\n\treturn kmalloc(1, gfp) ? 0 : 1;\n}\n"),
+        add("drivers/virtio/odd.c", "int odd_add(void *q, unsigned int n, gfp_t gfp)\n{\n\treturn kmalloc(1, gfp) ? 0 : 1;\n}\n"),
     ),
-    "an #if around a lock": swap(BALLOON, ("	mutex_lock(&balloon->balloon_lock);\n", "#if 0\n	mutex_lock(&balloon->balloon_lock);\n#endif\n")),
-    "a function of two arms": swap(CCW, ("void ccw_io_helper(", "#ifdef CONFIG_ODD\nvoid ccw_io_helper(int);\n#endif\nvoid ccw_io_helper(")),
-    "a user's lock": swap(PLUGIN, ("	int target;\n", "	int target;\n	static DEFINE_MUTEX(mine);\n	mutex_lock(&mine);\n")),
+    "an #if around a lock": swap(
+        BALLOON, ("	mutex_lock(&balloon->balloon_lock);\n", "#if 0\n	mutex_lock(&balloon->balloon_lock);\n#endif\n")
+    ),
+    "a function of two arms": swap(
+        CCW, ("void ccw_io_helper(", "#ifdef CONFIG_ODD\nvoid ccw_io_helper(int);\n#endif\nvoid ccw_io_helper(")
+    ),
+    "a user's lock": swap(PLUGIN,
+        ("	int target;\n", "	int target;\n	static DEFINE_MUTEX(mine);\n	mutex_lock(&mine);\n"),
+    ),
     "the counter's type": swap(PLUGIN, ("static atomic_t oom_callback_count;", "atomic_t oom_callback_count;")),
     "an access elsewhere": add("kernel/rcu/odd.c", "extern int oom_kb;\nvoid odd(void)\n{\n\toom_kb = 0;\n}\n"),
     "an access in the same file": add(POWERPC, "void odd(void)\n{\n\toom_freed_pages = 0;\n}\n"),
-    "an access that is guarded now": swap(POWERPC, ("	oom_freed_pages = 0;", "	mutex_lock(&hotplug_mutex);\n	oom_freed_pages = 0;")),
+    "an access that is guarded now": swap(
+        POWERPC, ("	oom_freed_pages = 0;", "	mutex_lock(&hotplug_mutex);\n	oom_freed_pages = 0;")
+    ),
     "a parameter's name": swap(BALLOON, ("unsigned int count)", "unsigned int much)"), ("(count >", "(much >")),
     "nothing": lambda files: None,
 }  # fmt: skip
@@ -282,7 +303,7 @@ def test_an_edit(oom: Base, tmp_path: Path, edit: Edit) -> None:
 def test_edits_change_answers_and_answers_are_reused(oom: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the tests above could not fail."""
     plain = oom.ask(NullStore(), oom.commit)
-    for name in ("a mention that becomes a registration", "another registration", "an access in the same file", "a mask"):
+    for name in ("a mention that becomes a registration", "another registration", "an access in the same file"):
         assert oom.ask(NullStore(), oom.edited(EDITS[name])) != plain, name
     hits = {"a comment": 0, "an access in the same file": 0, "nothing": 0}
     get = Memo.get
@@ -303,8 +324,7 @@ def test_one_edit_upon_another(oom: Base, tmp_path: Path) -> None:
     """Each rests on what the store knows of those before, and back."""
     store = FactStore.open(tmp_path / "store")
     try:
-        names = ["nothing", "another caller", "a mask", "no lock in a caller", "nothing", "a field's type", "a mask", "a file moved"]
-        for name in names:
+        for name in ("nothing", "another caller", "a mask", "no lock in a caller", "nothing", "a field's type", "a file moved"):
             commit = oom.edited(EDITS[name])
             assert oom.ask(store, commit) == oom.ask(NullStore(), commit), name
     finally:

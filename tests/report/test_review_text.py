@@ -33,7 +33,9 @@ def change(function: str, patch: int = 1, serialiser: str | None = "b_lock", rel
         function=function, file="drivers/demo/pump.c", patch=patch, changes=(f"serialiser a_lock -> {serialiser or 'none'}",),
         before=FunctionContext(must=(HeldLock("a_lock"),), serialiser="a_lock"),
         after=FunctionContext(must=(HeldLock("list.rwsem", "shared"),), serialiser=serialiser),
-        relied_on=tuple(ReliedOn("f" * 16, "callback-not-concurrent", f"total{n}", "drivers/demo/pump.c", 9) for n in range(relied)),
+        relied_on=tuple(
+            ReliedOn("f" * 16, "callback-not-concurrent", f"total{n}", "drivers/demo/pump.c", 9) for n in range(relied)
+        ),
     )  # fmt: skip
 
 

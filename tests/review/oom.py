@@ -28,7 +28,8 @@ CHAIN_CALL = """	if (!is_memcg_oom(control)) {
 BEFORE_TRYLOCK = instead(
     (
         "	*did_some_progress = 0;\n",
-        "	*did_some_progress = 0;\n	if (try_oom_notifier()) {\n		*did_some_progress = 1;\n		return NULL;\n	}\n",
+        "	*did_some_progress = 0;\n	if (try_oom_notifier()) {\n"
+        "		*did_some_progress = 1;\n		return NULL;\n	}\n",
     )
 )
 
@@ -102,7 +103,8 @@ HALVES = """unsigned long try_oom_notifier(void)
 }
 """
 
-READ_KILLABLE_CALL = """int blocking_notifier_call_chain_killable(struct blocking_notifier_head *list, unsigned long action, void *data)
+READ_KILLABLE_CALL = """\
+int blocking_notifier_call_chain_killable(struct blocking_notifier_head *list, unsigned long action, void *data)
 {
 	int answer;
 

@@ -21,7 +21,7 @@ def marked(*findings: Finding) -> list[Finding]:
 
 def test_by_fingerprint() -> None:
     before = marked(finding("a();"), finding("b();", line=9))
-    after = marked(finding("b();", line=30), finding("c();", line=31))
+    after = marked(finding("b();", line=30), finding("c();", line=31, function="pump_stop"))
     found = compare(before, after, {})
     assert [f.event for f in found.introduced] == ["c();"]
     assert [f.event for f in found.fixed] == ["a();"]
@@ -72,3 +72,19 @@ def test_two_files_that_change_places() -> None:
     after = marked(finding("a();", file="b.c"), finding("b();", file="a.c"))
     found = compare(before, after, {"a.c": "b.c", "b.c": "a.c"})
     assert found.introduced == found.fixed == ()
+
+
+def test_the_same_in_other_words() -> None:
+    """A local variable has another name, or a call another argument."""
+    found = compare(marked(finding("pump_put(p);")), marked(finding("pump_put(pump);")), {})
+    assert found.introduced == found.fixed == ()
+    assert [f.event for f in found.unchanged] == ["pump_put(pump);"]
+    other = compare(marked(finding("pump_put(p);")), marked(finding("pump_put(pump);", rule="write-after-failed-lock")), {})
+    assert len(other.introduced) == len(other.fixed) == 1
+
+
+def test_a_note_may_move_into_a_helper_but_an_error_is_said_again() -> None:
+    note = compare(marked(finding(severity="note")), marked(finding(severity="note", function="pump_help")), {})
+    assert note.introduced == note.fixed == ()
+    error = compare(marked(finding()), marked(finding(function="pump_help")), {})
+    assert len(error.introduced) == len(error.fixed) == 1
