@@ -15,7 +15,7 @@ Says = Callable[..., Said]
 
 COUNT = "atomic_set(&oom_callback_count, 1);"
 
-COMMENT = Patch({oom.ALLOC: instead(("some_progress = 0;", "some_progress = 0;	/* nothing yet */"))}, "mm: say so")
+COMMENT = Patch({oom.ALLOC: instead(("uninterruptible(2);", "uninterruptible(2);	/* a moment */"))}, "mm: say so")
 
 BACK = Patch(
     {oom.BALLOON: instead(("kmalloc(sizeof(*note), GFP_KERNEL)", "kmalloc(sizeof(*note), GFP_NOWAIT)"))},
