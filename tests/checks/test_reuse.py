@@ -86,7 +86,10 @@ def both(*edits: Edit) -> Edit:
 
 
 def gone(path: str) -> Edit:
-    return lambda files: files.pop(path) and None
+    def edit(files: dict[str, str]) -> None:
+        del files[path]
+
+    return edit
 
 
 def moved(old: str, new: str) -> Edit:
