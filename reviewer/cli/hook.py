@@ -84,8 +84,12 @@ def run(options: Options, chain: str | None) -> int:
     Exits with 1 to refuse the commit. An incomplete review is said, and refuses nothing.
     """
     from reviewer.review.prepare import Question
+    from reviewer.source.base import SUFFIXES
+    from reviewer.source.listing import staged_files
 
     tree, index = under_way(options.tree)
+    if not any(file.endswith(SUFFIXES) for file in staged_files(Path(tree), index)):
+        return 0  # also in a tree without any C file
     question = Question(staged=True, index=index)
     with reviewed(hooked(options, tree), question, chain) as (opened, _, result):
         return verdict(opened, result, fresh(opened, result), "reviewer")
