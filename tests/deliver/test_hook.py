@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 import stat
@@ -435,6 +436,18 @@ def test_a_former_hook_of_an_earlier_installation(kernel: Repository, hook: Hook
     hook_file(kernel).with_name(KEPT).write_text("two")
     refused(hook("install", kernel.folder, code=2), KEPT, "in the way")
     assert (hook_file(kernel).read_text(), hook_file(kernel).with_name(KEPT).read_text()) == ("one", "two")
+
+
+def test_an_installation_that_fails_half_way(bare_kernel: Repository, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    former(bare_kernel, "#!/bin/sh\n")
+    before = snapshot(hook_file(bare_kernel).parent)
+
+    def full(file: Path, text: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("reviewer.deliver.hook._replace", full)
+    refused(hook("install", bare_kernel.folder, code=2), "No space left on device")
+    assert snapshot(hook_file(bare_kernel).parent) == before
 
 
 def test_not_installed(bare_kernel: Repository, hook: Hook) -> None:
