@@ -80,7 +80,7 @@ class Analysis:
         """Whether a caller of the chain passes the address of a local integer: then callbacks owe it a result."""
         for site in chain.calls:
             frame = self.program.frame(site.func)
-            spec = self.chains.callers[site.call.callee.id] if isinstance(site.call.callee, Name) else None
+            spec = self.chains.call_of(site)
             if spec is None or spec.data is None or spec.data >= len(site.call.args):
                 continue
             data = frame.canonical(site.call.args[spec.data], {})

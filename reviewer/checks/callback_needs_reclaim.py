@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from reviewer.checks.analysis import Analysis
-from reviewer.checks.entry import Dependency, Entry, Reached, finding_of
+from reviewer.checks.entry import Dependency, Entry, Reached, Waiter, finding_of
 from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.holders import Holders
 from reviewer.checks.proof import confidence_of, first_call, leaf_steps, place
@@ -40,7 +40,7 @@ MAX_WAYS = 6
 @late(RULE)
 def callback_needs_reclaim(reached: Sequence[Reached]) -> Iterator[Finding]:
     """The findings of callbacks that run inside reclaim, from what they depend on and who calls them."""
-    back: dict[tuple[str, str, int], tuple[Entry, Dependency]] = {}
+    back: dict[tuple[str, str, int], list[tuple[Entry, Waiter, Dependency]]] = {}
     for entry, dependencies in reached:
         for dependency in dependencies if entry.in_reclaim else ():
             found = finding_of(entry, dependency)
@@ -48,32 +48,30 @@ def callback_needs_reclaim(reached: Sequence[Reached]) -> Iterator[Finding]:
                 yield found
             if dependency.allocates:
                 for waiter in entry.waiters:
-                    key = (entry.head, waiter.file, waiter.line)
-                    if key not in back or weaker(back[key][1].finding, dependency.finding):
-                        back[key] = entry, dependency
-    for entry, dependency in back.values():
-        yield from returns(entry, dependency)
+                    back.setdefault((entry.head, waiter.file, waiter.line), []).append((entry, waiter, dependency))
+    for ways in back.values():
+        yield returns(sorted(ways, key=lambda way: -CONFIDENCES.index(way[2].finding.confidence)))
 
 
-def weaker(one: Finding, other: Finding) -> bool:
-    return CONFIDENCES.index(one.confidence) < CONFIDENCES.index(other.confidence)
+def returns(ways: Sequence[tuple[Entry, Waiter, Dependency]]) -> Finding:
+    """The lock under which a chain is called is waited for by an allocation that a callback makes: by its own holder.
 
-
-def returns(entry: Entry, dependency: Dependency) -> Iterator[Finding]:
-    """The lock under which a chain is called is waited for by an allocation that a callback makes: by its own holder."""
-    allocation = finding_of(entry, dependency)
-    for waiter in entry.waiters if allocation is not None else ():
-        assert allocation is not None
-        leaf = allocation.proof[-1]
-        yield Finding(
-            rule=RULE, severity="error", confidence=allocation.confidence, file=waiter.file, line=waiter.line,
-            column=waiter.column, function=waiter.function,
-            message=f"{waiter.function} waits for {short(waiter.lock)}, under which it calls {entry.chain}, and"
-            f" {entry.function} allocates there in {leaf.function}: an allocation that finds no memory comes back here and"
-            " waits for itself",
-            involves=tuple(sorted((entry.chain, short(waiter.lock)))), event=waiter.event,
-            proof=(*allocation.proof[: len(entry.steps) + dependency.inside], *waiter.steps),
-        )  # fmt: skip
+    :param ways: the allocations of the chain's callbacks, the most certain first.
+    """
+    entry, waiter, dependency = ways[0]
+    allocation = finding_of(entry, dependency) or dependency.finding
+    certain = [(e, d) for e, _, d in ways if d.finding.confidence != "low"]
+    told = {e.function: d.finding.proof[-1].function for e, d in reversed(certain)}
+    others = [f"{callback} in {leaf}" for callback, leaf in told.items() if callback != entry.function]
+    return Finding(
+        rule=RULE, severity="error", confidence=allocation.confidence, file=waiter.file, line=waiter.line,
+        column=waiter.column, function=waiter.function,
+        message=f"{waiter.function} waits for {short(waiter.lock)}, under which it calls {entry.chain}, and"
+        f" {entry.function} allocates there in {allocation.proof[-1].function}: an allocation that finds no memory comes back"
+        " here and waits for itself" + (f"; so does {' and '.join(others)}" if others else ""),
+        involves=tuple(sorted((entry.chain, short(waiter.lock)))), event=waiter.event,
+        proof=(*allocation.proof, *waiter.steps),
+    )  # fmt: skip
 
 
 @below(RULE)

@@ -322,12 +322,14 @@ def in_callback(analysis: Analysis, callback: Callback, work: Work) -> Iterator[
     ever = any(isinstance(e.state.extra, Paid) and e.state.extra.paid for e in flow.endings)
     caller = callback.context.sites[0].caller.name if callback.context.sites else "its caller"
     at = ending.at
+    event = ""
     if told.spoiled is not None:
         text, at = "overwrites what earlier callbacks added", told.spoiled
     elif ever:
         text = "returns on a path that has done its work and adds nothing"
     else:
         text, at = "does its work and never updates the count", told.worked[0][0]
+        event = "no update of the count"  # whatever the work is: another way of doing it is no other hazard
     steps: list[Step] = entry_steps(analysis, callback)
     outer = inside(callback)
     worked = told.worked[0][0] if told.worked else at
@@ -339,5 +341,5 @@ def in_callback(analysis: Analysis, callback: Callback, work: Work) -> Iterator[
         rule=RULE, severity="warning", confidence="high", file=file, line=line, column=column, function=function,
         message=f"{function} {text} that {caller} reads after the chain {callback.chain.short}:"
         " it cannot tell whether the callback helped",
-        involves=(callback.chain.short,), proof=tuple(steps), event=analysis.program.line_text(file, line),
+        involves=(callback.chain.short,), proof=tuple(steps), event=event or analysis.program.line_text(file, line),
     )  # fmt: skip

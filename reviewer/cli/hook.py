@@ -16,9 +16,8 @@ from reviewer.cli.review import index_of_hook, reviewed, write
 from reviewer.errors import ReviewerError
 
 if TYPE_CHECKING:
-    from reviewer.checks.finding import Confidence
+    from reviewer.checks.finding import Confidence, Finding
     from reviewer.cli.session import Session
-    from reviewer.report.select import Known
     from reviewer.review.prepare import Question
     from reviewer.review.result import Reviewed, ReviewResult
 
@@ -108,7 +107,9 @@ def series(options: Options, where: tuple[str, ...], base: str | None, cumulativ
     all folders of patches are reviewed.
     """
     from reviewer.deliver.patchfolders import patch_folders
+    from reviewer.review.difference import compare
     from reviewer.review.prepare import Question
+    from reviewer.review.run import introduced
 
     code = 0
     for folder in patch_folders(Path(), index_of_hook(), where):
@@ -116,7 +117,8 @@ def series(options: Options, where: tuple[str, ...], base: str | None, cumulativ
         with reviewed(hooked(options, options.tree), question, chain) as (opened, _, result):
             found = fresh(opened, result)
         if found:
-            found = fresh(opened, result, committed_before(options, question, folder, chain))
+            new = compare(committed_before(options, question, folder, chain), introduced(result, False), {}).introduced
+            found = [r for r in found if r.finding in new]
         code = max(code, verdict(opened, result, found, "reviewer-series"))
     return code
 
@@ -146,30 +148,30 @@ def hooked(options: Options, tree: str) -> Options:
     return replace(options, tree=tree, format="text")
 
 
-def fresh(opened: Session, result: ReviewResult, before: Known = frozenset()) -> list[Reviewed]:
-    """What is introduced, still there at the end, and known neither from ``before`` nor from the user's baseline."""
+def fresh(opened: Session, result: ReviewResult) -> list[Reviewed]:
+    """What is introduced, still there at the end, on the user's paths and not in the user's baseline."""
     from reviewer.report import select
     from reviewer.review.run import introduced
 
     options = opened.options
-    known = before | (select.read_baseline(options.baseline) if options.baseline else frozenset())
+    known = select.read_baseline(options.baseline) if options.baseline else frozenset()
     kept = {id(f) for f in select.unknown(select.on_paths(introduced(result, False), options.path), known)}
     return [r for r in result.findings if id(r.finding) in kept]
 
 
-def committed_before(options: Options, question: Question, folder: str, chain: str | None) -> Known:
+def committed_before(options: Options, question: Question, folder: str, chain: str | None) -> list[Finding]:
     """What the patches of a folder introduce as HEAD has them; nothing if they do not apply any more."""
     from reviewer.deliver.patchfolders import committed
     from reviewer.review.run import introduced
 
     with committed(Path(), folder) as copy:
         if copy is None:
-            return frozenset()
+            return []
         try:
             with reviewed(hooked(options, options.tree), replace(question, inputs=(str(copy),)), chain) as (_, _, result):
-                return frozenset((f.fingerprint, f.severity == "note") for f in introduced(result, False))
+                return introduced(result, False)
         except ReviewerError:
-            return frozenset()
+            return []
 
 
 def verdict(opened: Session, result: ReviewResult, found: Sequence[Reviewed], name: str) -> int:

@@ -10,15 +10,13 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Call, Expr, Index, Items, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import function_names
+from reviewer.program.chaincalls import HEAD_TYPES, MAX_WRAPPERS, ChainCalls
 from reviewer.program.link import Func
 from reviewer.program.linkage import ASIDE
 from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainCall, ChainRegister
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
-
-MAX_WRAPPERS = 4
-"""Functions between a registration and the chain API that are followed (register_oom_notifier is one)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Chains:
         self.summaries = summaries
         self.program = summaries.program
         models = self.program.models.functions
-        self.callers = {n: m.chain_call for n, m in models.items() if m.chain_call is not None}
+        self.calling = ChainCalls(summaries)
         self.registrars = {
             n: m.chain_register
             for n, m in models.items()
@@ -124,7 +122,7 @@ class Chains:
         chains = list(chains)
         registered: list[list[ChainSite]] = []
         for chain in chains:
-            chain.calls = list(self._sites(chain, self.callers))
+            chain.calls = list(self._sites(chain, None))
             registered.append(list(self._sites(chain, self.registrars)))
         # Whoever calls the chains and whoever registers by a wrapper is asked for next: one search for all.
         self.prefetch(s.func for sites in (*registered, *(c.calls for c in chains)) for s in sites)
@@ -133,7 +131,7 @@ class Chains:
 
     def calls_of(self, chain: NotifierChain) -> list[ChainSite]:
         """Where the chain is called; its users are not looked for."""
-        return list(self._sites(chain, self.callers))
+        return list(self._sites(chain, None))
 
     def _files_of(self, chain: NotifierChain) -> tuple[str, ...]:
         if chain.head.startswith(f"{chain.file}:"):
@@ -144,41 +142,50 @@ class Chains:
     @cached_property
     def _api_files(self) -> frozenset[str]:
         """Files that call or fill some chain."""
-        found = self.program.names.files_mentioning([*self.callers, *self.registrars])
+        found = self.program.names.files_mentioning([*self.calling.modelled, *self.registrars])
         return frozenset(f for files in found.values() for f in files)
 
-    def _sites(
-        self, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
-    ) -> Iterator[ChainSite]:
-        """Calls of an API function on this very chain."""
+    def _sites(self, chain: NotifierChain, registrars: dict[str, ChainRegister] | None) -> Iterator[ChainSite]:
+        """Registrations on this very chain or, without ``registrars``, calls of it."""
         word = chain.short.rpartition(".")[2]
         files = self._files_of(chain)
-        if len(files) > FEW_FILES:
+        few = len(files) <= FEW_FILES
+        if not few:
             files = tuple(f for f in files if f in self._api_files)
         self.program.load(files)
+        api = self.calling.modelled if registrars is None else registrars
         for file in files:
             for func in self.program.functions_with(file, word):
-                if any(c in api for c in func.calls):
-                    yield from self._sites_in(func, chain, api)
+                if few or any(c in api for c in func.calls):
+                    yield from self._sites_in(func, chain, registrars)
             for func in self.program.macros_with(file, word):
-                yield from self._sites_in(func, chain, api)
+                yield from self._sites_in(func, chain, registrars)
 
     def _sites_in(
-        self, func: Func, chain: NotifierChain, api: dict[str, ChainCall] | dict[str, ChainRegister]
+        self, func: Func, chain: NotifierChain, registrars: dict[str, ChainRegister] | None
     ) -> Iterator[ChainSite]:
         flow = self.summaries.flow(func)
         for seen in flow.seen if flow is not None else ():
             call = seen.event
             if not isinstance(call, Call) or not isinstance(call.callee, Name):
                 continue
-            spec = api.get(call.callee.id)
-            if spec is None:
-                continue
             frame = self.program.frame(func)
             for args in seen.args[:1]:
+                # By the argument first: whether an unknown function calls the chain takes a look at it.
+                if not any(self.names_of(frame, a) == chain.head or self.names_of(frame, a, False) == chain.head for a in args):
+                    continue
+                name = call.callee.id
+                spec = registrars.get(name) if registrars is not None else self.calling.of(name, func.path)
+                if spec is None:
+                    continue
                 where = spec.chain
                 if where.index < len(args) and self.names_of(frame, args[where.index], where.address) == chain.head:
                     yield ChainSite(func, call, chain.head)
+
+    def call_of(self, site: ChainSite) -> ChainCall | None:
+        """How the function called at a site calls its chain; None of a registration."""
+        callee = site.call.callee
+        return self.calling.of(callee.id, site.func.path) if isinstance(callee, Name) else None
 
     def names_of(self, frame: Frame, arg: Expr, address: bool = True) -> str:
         """The chain that an argument means, named as a lock class; "" if it is a parameter or unknown."""
@@ -305,13 +312,3 @@ class Chains:
                         owner = values.deref(owner) if e.target.arrow else owner
                         if (wanted and lock_class(inner, owner) == wanted) or (func.key == frame.func.key and owner == block):
                             yield from function_names(e.value)
-
-
-HEAD_TYPES = {
-    "struct blocking_notifier_head": "blocking",
-    "struct atomic_notifier_head": "atomic",
-    "struct raw_notifier_head": "raw",
-    "struct srcu_notifier_head": "srcu",
-}
-"""The four kinds of chain of include/linux/notifier.h."""
-

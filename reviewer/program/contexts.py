@@ -209,16 +209,16 @@ class Contexts:
     def chain_sites(self, site: ChainSite) -> Iterator[CallSite]:
         """The call of a chain as a call site of its callbacks: with the chain's own lock."""
         plain = self.site(site.func, site.call)
-        spec = self.chains.callers[site.call.callee.id]  # type: ignore[union-attr]
+        spec = self.chains.call_of(site)
         hold = None
-        if spec.holds is not None:
+        if spec is not None and spec.holds is not None:
             frame = self.program.frame(site.func)
             args = tuple(frame.canonical(a, {}) for a in site.call.args)
             lock = place(spec.holds.lock, args)
             if lock is not None:
                 suffix = "".join(f".{p}" for p in spec.holds.lock.path)
                 name = f"{site.chain}{suffix}" if spec.holds.lock.base == "arg" else spec.holds.lock.name
-                hold = Hold(lock, name, spec.holds.kind, spec.holds.mode, "lock", "", site.call.at)
+                hold = Hold(lock, name, spec.holds.kind, spec.holds.mode, spec.holds.taken, "", site.call.at)
         how = f"chain {site.chain}"
         yield CallSite(plain.caller, plain.call, plain.must, plain.may, site.chain, hold, how)
 

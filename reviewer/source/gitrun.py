@@ -199,10 +199,6 @@ class CatFile:
         self._git = git
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __getstate__(self) -> dict[str, object]:
-        """For another process, which starts a git of its own."""
-        return {**self.__dict__, "_process": None}
-
     def __enter__(self) -> Self:
         return self
 

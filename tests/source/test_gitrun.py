@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,15 +83,3 @@ def test_scratch_objects_are_seen_and_kept_apart(work_tree: Path, tmp_path: Path
 def test_split_records() -> None:
     assert list(split_records(io.BytesIO(b"ab\0c\0\0de"), b"\0", chunk=2)) == [b"ab", b"c", b"", b"de"]
     assert list(split_records(io.BytesIO(b"ab\0"), b"\0", chunk=1)) == [b"ab"]
-
-
-def test_a_reader_can_go_to_another_process(work_tree: Path) -> None:
-    """Else a tree that was read from cannot be given to workers."""
-    git = Git(work_tree)
-    name = git.text("ls-tree", "-r", "HEAD").split()[2]
-    with git.cat_file() as reader:
-        content = reader.read(name)
-        assert content
-        with pickle.loads(pickle.dumps(reader)) as copy:
-            assert copy.read(name) == content
-        assert reader.read(name) == content
