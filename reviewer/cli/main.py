@@ -19,6 +19,7 @@ from reviewer.cli.context import context
 from reviewer.cli.doctor import doctor
 from reviewer.cli.explain import explain
 from reviewer.cli.graph import graph
+from reviewer.cli.hook import hook
 from reviewer.cli.options import default_store
 from reviewer.cli.output import close_stdout, say
 from reviewer.cli.relies_on import relies_on
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for verb in (scan, review, context, relies_on, graph, explain, rules, doctor, store):
+for verb in (scan, review, context, relies_on, graph, explain, rules, doctor, store, hook):
     cli.add_command(verb)
 
 

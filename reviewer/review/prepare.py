@@ -12,7 +12,7 @@ from reviewer.errors import InputError
 from reviewer.review.result import PatchRef
 from reviewer.review.run import Step
 from reviewer.source.basecommit import find_base
-from reviewer.source.commits import read_commits, read_staged
+from reviewer.source.commits import merging, read_commits, read_staged
 from reviewer.source.differ import changes
 from reviewer.source.patch import Patch, Series
 from reviewer.source.scratch import EMPTY_TREE, Scratch
@@ -46,6 +46,7 @@ class Prepared:
 
     :ivar commit: full id of what the series applies to. :ivar rev: commit after the last step, None where there is none.
     :ivar notes: lines for the user: which version of a series was taken, where hunks stood elsewhere.
+    :ivar others: what a merge under way brings together with the base; none of that is the merge's own.
     """
 
     series: Series
@@ -55,6 +56,7 @@ class Prepared:
     rev: str | None
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
+    others: tuple[Tree, ...] = ()
 
 
 @contextmanager
@@ -180,4 +182,5 @@ def _of_index(trees: Trees, index: Path | None) -> Prepared:
     commit = series.base_commit or base
     reason = "HEAD, which the staged changes go on top of" if series.base_commit else "nothing, before the first commit"
     after: list[tuple[PatchRef | None, str]] = [(ref(p), staged) for p in series.patches]
-    return Prepared(series, trees[base], commit, reason, None, tuple(trees.steps(base, after)), series.notes)
+    others = tuple(trees[name] for name in merging(trees.folder))
+    return Prepared(series, trees[base], commit, reason, None, tuple(trees.steps(base, after)), series.notes, others)
