@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("series", nargs="+")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    head = ["series", "patches", "files", "am s", "no store s", "base known s", "again s", "known/am", "empty/am", "MiB", "written"]
+    head = ["series", "patches", "files", "am s", "no store s", "known s", "again s", "known/am", "empty/am", "MiB", "wrote"]
     table("review", head, [measured(options.tree.expanduser(), one, options.rounds) for one in options.series])
 
 
