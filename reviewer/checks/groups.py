@@ -57,9 +57,16 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The same for the same question about another state of the tree."""
-        users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in self.part.chains for u in c.users)
-        return "\n".join((self.kind, str(self.part.first), *(c.head for c in self.part.chains), *users))
+        """The same for the same question about another state of the tree.
+
+        What a task is given is part of the question, since no trace of its own tells how that was found: who calls the chains,
+        and who is on them. Only ``rest`` asks who calls them.
+        """
+        chains = self.part.chains
+        users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in chains for u in c.users)
+        asked = chains if self.kind == "rest" else ()
+        calls = {f"{c.head} called by {s.func.path} {s.func.name}" for c in asked for s in c.calls}
+        return "\n".join((self.kind, str(self.part.first), *(f"{c.head} {c.kind}" for c in chains), *users, *sorted(calls)))
 
 
 @dataclass(slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reviewer.parse.lexical import CONDITIONALS
+from reviewer.parse.lexical import CONDITIONALS, Directive
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 
@@ -19,7 +20,8 @@ return short signed sizeof static struct switch typedef union unsigned void vola
 KEYWORDS = frozenset(_KEYWORDS.split())
 """Words that say nothing of where something stands, though a type's name may be made of them."""
 
-TOKEN = re.compile(rb"\w+|[^\w\s]")
+TOKEN = re.compile(rb"\w+|\+\+|--|->|&&|\|\||<<|>>|[^\w\s]")
+"""As the compiler reads it, as far as a blank could make two tokens of one: ``p++ + q`` is not ``p + ++q``."""
 
 STRING = re.compile(rb'"[^"]*"')
 """A string, of which nothing is analysed: a message in other words is no change."""
@@ -87,28 +89,25 @@ class Parts:
         self._pieces: dict[bytes, Piece] = {}
         if file is None:
             return
-        text = file.text
+        every = (*file.skim.parts.defines, *file.skim.parts.groups)
+        # What is included is told apart.
+        directives = sorted((d for d in every if d.kind in (b"define", *CONDITIONALS)), key=lambda d: d.start)
+        outer = [d for d in directives if not ((piece := file.skim.piece_at(d.start)) is not None and piece.name)]
         for piece in file.skim.pieces:
-            code = b" ".join(TOKEN.findall(STRING.sub(b'""', file.skim.code[piece.start : piece.end])))
             if piece.name:
-                self.functions.setdefault(piece.name, Counter())[code] += 1
+                self.functions.setdefault(piece.name, Counter())[_under(file, piece.start) + _code(file, piece, directives)] += 1
             else:
+                code = _under(file, piece.start) + _code(file, piece, ())
                 self.rest[code] += 1
                 self._pieces[code] = piece
-        for directive in (*file.skim.parts.defines, *file.skim.parts.groups):
-            if directive.kind not in (b"define", *CONDITIONALS):
-                continue  # what is included is told apart
-            code = b" ".join(TOKEN.findall(text, directive.start, directive.end))
-            inside = file.skim.piece_at(directive.start)
-            if inside is not None and inside.name:
-                self.functions[inside.name][code] += 1
-            else:
-                self.rest[code] += 1
-
+        for directive in outer:
+            # An #if counts by what is under it, too: to move one changes that.
+            under = _under(file, directive.start) if directive.kind == b"define" else b""
+            self.rest[under + b" ".join(TOKEN.findall(COMMENT.sub(b" ", file.text[directive.start : directive.end])))] += 1
 
     def defines(self, code: bytes) -> set[str]:
         """Names that a part outside functions defines; of a macro's use all that it is given, for it may define these."""
-        macro = MACRO.match(code)
+        macro = MACRO.search(code)
         if macro is not None:
             return {os.fsdecode(macro[1])}
         piece = self._pieces.get(code)
@@ -121,6 +120,28 @@ class Parts:
 
 
 MACRO = re.compile(rb"# define (\w+)")
+
+COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def _code(file: Pieces, piece: Piece, directives: Sequence[Directive]) -> bytes:
+    """The code of a piece, single blanks between tokens, directives where they stand."""
+    tokens: list[bytes] = []
+    at = piece.start
+    for d in directives[bisect_left(directives, piece.start, key=lambda d: d.start) :]:
+        if d.start >= piece.end:
+            break
+        tokens += TOKEN.findall(STRING.sub(b'""', file.skim.code[at : d.start]))
+        tokens += TOKEN.findall(COMMENT.sub(b" ", file.text[d.start : d.end]))
+        at = d.end
+    tokens += TOKEN.findall(STRING.sub(b'""', file.skim.code[at : piece.end]))
+    return b" ".join(tokens)
+
+
+def _under(file: Pieces, offset: int) -> bytes:
+    """The ``#if`` around an offset, "" where there is none."""
+    condition = file.conditions.at(offset) if file.skim.parts.groups else ""
+    return b"" if not condition else b"# if " + b" ".join(TOKEN.findall(os.fsencode(condition))) + b" : "
 
 
 def words_of(texts: Iterable[bytes]) -> set[str]:

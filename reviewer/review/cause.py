@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.program.change import WORD
+from reviewer.program.change import KEYWORDS, WORD
 from reviewer.review.delta import Delta, FileDelta
 from reviewer.review.result import Cause, ContextChange
 from reviewer.source.patch import Hunk
@@ -39,6 +39,7 @@ def _indirect(finding: Finding, delta: Delta) -> Iterator[tuple[FileDelta, Hunk,
                 if name.encode() in hunk.section or any(_names(line, {name}) for line in hunk.lines):
                     yield file, hunk, f"it changes {name}"
     words = {w.decode() for s in finding.proof for w in WORD.findall(s.text.encode())} | set(finding.involves)
+    words -= KEYWORDS
     held = {h.removesuffix(" (shared)").rpartition(":")[2].rpartition(".")[2] for s in finding.proof for h in s.held}
     for wanted in (held, words):
         for file in delta.files.values():

@@ -160,7 +160,9 @@ def callbacks(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, st
         was = old.get(chain.head)
         if was is None:
             continue
-        same = {(s.function, s.file) for s in chain.called_from} == {(s.function, s.file) for s in was.called_from}
+        callers = {(s.file, s.function) for s in chain.called_from}
+        # The search for callers ends below one that takes a lock itself, so that those who call the chain are asked for, too.
+        same = callers == {(s.file, s.function) for s in was.called_from} and callers.isdisjoint(delta.functions)
         users = {(u.file, u.function) for u in was.users} & {
             (delta.renamed.get(u.file, u.file), u.function) for u in chain.users
         }

@@ -1,0 +1,97 @@
+"""What an answer rests on: kept as bytes, and touched by the changes that could make it another one."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewer.program.change import Change
+from reviewer.program.trace import ALL, INCLUDES, Trace
+
+FILE = "drivers/pump/pump.c"
+
+# As paths and words are: of no line end and no NUL; a path's bytes that are no UTF-8 are lone surrogates.
+words = st.text(st.characters(blacklist_categories=("Cs", "Cc")) | st.sampled_from("\udc80\udcff"), min_size=1, max_size=8)
+pairs = st.frozensets(st.tuples(words, words), max_size=6)
+sets = st.frozensets(words, max_size=6)
+traces = st.builds(
+    Trace, files=sets, functions=pairs, defined=sets, filled=sets, mentioned=pairs, outside=pairs, inside=pairs
+)
+
+
+@given(traces)
+def test_bytes_and_back(trace: Trace) -> None:
+    assert Trace.unpack(trace.pack()) == trace
+
+
+@given(traces, traces)
+def test_two_together_rest_on_what_either_does(one: Trace, other: Trace) -> None:
+    both = one | other
+    assert one.files <= both.files and other.mentioned <= both.mentioned
+    assert both == other | one
+
+
+def test_a_folder_without_a_name_is_kept() -> None:
+    trace = Trace(mentioned=frozenset({("", "pump"), ("drivers/pump", "pump_put")}))
+    assert Trace.unpack(trace.pack()) == trace
+
+
+@pytest.mark.parametrize("data", [b"", b"no trace", zlib.compress(b"a"), zlib.compress(b"\n\n" * 9)])
+def test_what_is_no_trace(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        Trace.unpack(data)
+
+
+TRACE = Trace(
+    files=frozenset({FILE, "include/pump.h"}),
+    functions=frozenset({(FILE, "run"), ("mm/all.c", ALL), (FILE, INCLUDES)}),
+    defined=frozenset({"pump_put"}), filled=frozenset({"pump_ops", "drain"}),
+    mentioned=frozenset({("", "register_pump"), ("net", "pump_get")}),
+    outside=frozenset({(FILE, "RATE")}), inside=frozenset({(FILE, "total")}),
+)  # fmt: skip
+
+
+def change(*functions: str, **parts: set[str] | bool) -> Change:
+    given = {name: frozenset(value) if isinstance(value, set) else value for name, value in parts.items()}
+    return Change(frozenset(functions), **given)  # type: ignore[arg-type]
+
+
+TOUCHED = {
+    "a function that was looked at": (FILE, change("run")),
+    "a word that was looked for outside": (FILE, change(outside={"RATE"})),
+    "a word that was looked for inside": (FILE, change("other", inside={"total"})),
+    "an include": (FILE, change(includes=True)),
+    "a file that was read is gone": (FILE, change(gone=True)),
+    "another definition, anywhere": ("net/new.c", change("pump_put", defining={"pump_put"})),
+    "a table filled, anywhere": ("net/new.c", change(code={"pump_ops"})),
+    "a new mention, anywhere": ("net/new.c", change("other", differing={"register_pump"})),
+    "a new mention in the folder": ("net/core/dev.c", change("other", differing={"pump_get"})),
+}
+
+LEFT = {
+    "nothing": (FILE, change()),
+    "a function that nobody looked at": (FILE, change("other", inside={"odd"})),
+    "a word outside that nobody looked for": (FILE, change(outside={"DEPTH"})),
+    "an include of a header": ("include/pump.h", change(includes=True)),
+    "a mention in another folder": ("fs/a.c", change("other", differing={"pump_get"})),
+    "a file that was not read": ("fs/a.c", change("run", outside={"RATE"}, inside={"total"}, gone=True, includes=True)),
+}
+
+
+@pytest.mark.parametrize(("path", "made"), TOUCHED.values(), ids=TOUCHED)
+def test_touched(path: str, made: Change) -> None:
+    assert TRACE.touched({"fs/other.c": Change(), path: made})
+
+
+@pytest.mark.parametrize(("path", "made"), LEFT.values(), ids=LEFT)
+def test_left_as_it_is(path: str, made: Change) -> None:
+    assert not TRACE.touched({path: made})
+
+
+def test_a_file_whose_functions_were_all_looked_at() -> None:
+    trace = Trace(files=frozenset({"mm/all.c"}), functions=frozenset({("mm/all.c", ALL)}))
+    assert trace.touched({"mm/all.c": change("new")})
+    assert not trace.touched({"mm/all.c": change(outside={"a"})})
