@@ -22,6 +22,7 @@ from reviewer.cli.graph import graph
 from reviewer.cli.options import default_store
 from reviewer.cli.output import close_stdout, say
 from reviewer.cli.relies_on import relies_on
+from reviewer.cli.reply import reply
 from reviewer.cli.review import review
 from reviewer.cli.rules import rules
 from reviewer.cli.scan import scan
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for verb in (scan, review, context, relies_on, graph, explain, rules, doctor, store):
+for verb in (scan, review, reply, context, relies_on, graph, explain, rules, doctor, store):
     cli.add_command(verb)
 
 

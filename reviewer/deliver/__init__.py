@@ -1,0 +1,1 @@
+"""Where maintainers meet it: mails in a thread, the protocols of their tools."""
