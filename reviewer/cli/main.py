@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from reviewer import __version__
+from reviewer.cli.check import check
 from reviewer.cli.context import context
 from reviewer.cli.doctor import doctor
 from reviewer.cli.explain import explain
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for verb in (scan, review, reply, context, relies_on, graph, explain, rules, doctor, store):
+for verb in (scan, review, reply, check, context, relies_on, graph, explain, rules, doctor, store):
     cli.add_command(verb)
 
 

@@ -21,6 +21,9 @@ PATH_WIDTH = 78
 """Columns of a line of a call path, whose source text is cut there."""
 
 MOST_STEPS = 12
+TAIL = 5
+"""Steps at the end of a long way that are shown in any case: there the hazard is."""
+
 MOST_BULLETS = 10
 MOST_NAMES = 5
 
@@ -186,9 +189,8 @@ def _told(finding: Finding) -> list[Step | str]:
         return before + after
     if len(before) > 5:
         before = [STEPS_LEFT_OUT, *before[-3:]]
-    if len(before) + len(after) > MOST_STEPS:
-        tail = 4
-        after = [*after[: MOST_STEPS - len(before) - tail], STEPS_LEFT_OUT, *after[-tail:]]
+    if len(before) + len(after) > MOST_STEPS + 1:
+        after = [*after[: MOST_STEPS - len(before) - TAIL], STEPS_LEFT_OUT, *after[-TAIL:]]
     return before + after
 
 
