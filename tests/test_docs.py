@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 MANUAL = (ROOT / "docs" / "commands.md").read_text()
 
-FOREIGN = {"--no-pager"}
+FOREIGN = {"--no-pager", "--check", "--nocache"}
 """Options of other programs that the documents may name."""
 
 

@@ -24,6 +24,9 @@ KEPT = 12
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NEAR = 3
+_TRIED = 100
+"""Lines of a cause that are looked for in a patch, from the one that is wanted outwards."""
+
 _MOST = 500
 """Equal lines of one patch that are looked at as the place of a remark."""
 
@@ -47,12 +50,12 @@ def place_of(patch: Patch, reviewed: Reviewed) -> Place | None:
     if cause is None:
         return None
     wanted = anchor(reviewed.finding, cause)
-    for exact in (True, False):
-        for index in sorted(range(len(cause.text)), key=lambda n: (abs(n - wanted), n < wanted)):
-            if index != wanted and not cause.text[index][1:].strip():
-                continue
-            if found := _similar(patch, cause, index, exact):
-                return found
+    for index in sorted(range(len(cause.text)), key=lambda n: (abs(n - wanted), n < wanted))[:_TRIED]:
+        if not cause.text[index][1:].strip() and index != wanted:
+            continue
+        found = _similar(patch, cause, index, True) or _similar(patch, cause, index, False)
+        if found is not None:
+            return found
     return None
 
 
