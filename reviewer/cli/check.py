@@ -59,39 +59,50 @@ def b4_json(options: Options, base: str | None, chain: str | None) -> int:
     """Check the patch mail on standard input for `b4 review`, in JSON."""
     from reviewer.deliver.b4 import report, trouble_report
 
-    return _answer(options, base, chain, lambda found, skipped: (int(bool(found)), report(found, skipped)), trouble_report)
+    def say(found: Found, skipped: Skipped) -> tuple[int, str]:
+        return int(bool(found)), report(found, skipped)
+
+    return _answer(options, base, chain, say, trouble_report, "[]\n")
 
 
 def _answer(
     options: Options, base: str | None, chain: str | None, say: Callable[[Found, Skipped], tuple[int, str]],
-    fail: Callable[[str], str],
+    fail: Callable[[str], str], nothing: str = "",
 ) -> int:  # fmt: skip
-    """Reviews what is on standard input and writes the answer; standard error stays empty, since b4 takes it for a failure."""
+    """Reviews what is on standard input and writes the answer; standard error stays empty, since b4 takes it for a failure.
+
+    :param nothing: the answer to a mail that has no patch.
+    """
     from reviewer.cli.output import write as write_out
 
     options = replace(options, quiet=True, verbose=False)
     with contextlib.redirect_stderr(io.StringIO()):
         try:
-            code, text = say(*_found(options, base, chain))
+            data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+            code, text = say(*_found(options, data, base, chain)) if _has_patch(data) else (0, nothing)
         except ReviewerError as error:
             code, text = 1, fail(str(error))
         write_out(options, text)
     return code
 
 
-def _found(options: Options, base: str | None, chain: str | None) -> tuple[Found, Skipped]:
+def _has_patch(data: bytes) -> bool:
+    """Whether there is a patch to look at, or something that is no mail; a cover letter has none."""
+    from reviewer.source.mail import is_mail, parse_mail
+
+    if not is_mail(data):
+        return True
+    mail = parse_mail(data, "standard input")
+    return mail.has_diff or bool(mail.attached)
+
+
+def _found(options: Options, data: bytes, base: str | None, chain: str | None) -> tuple[Found, Skipped]:
     """What the patch brings, filtered as the options say, and what could not be read."""
     from reviewer.cli.review import reviewed
     from reviewer.deliver.reply import mailed
     from reviewer.report import select
     from reviewer.review.prepare import Question
-    from reviewer.source.mail import is_mail, parse_mail
 
-    data = sys.stdin.buffer.read() if sys.stdin is not None else b""
-    if is_mail(data):
-        mail = parse_mail(data, "standard input")
-        if not mail.has_diff and not mail.attached:  # a cover letter
-            return [], ()
     question = Question(inputs=("-",), base=base, branch=options.rev, stdin=io.BytesIO(data))
     with reviewed(options, question, chain) as (opened, _, result):
         chosen = opened.options

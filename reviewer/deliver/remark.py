@@ -51,6 +51,8 @@ ASK = "Is this safe?"
 
 OPENINGS = {"high": "As far as this tool can see, ", "medium": "It looks as if ", "low": "It may be that "}
 
+_COMMENT = re.compile(r"\s*/\*.*?(?:\*/|$)|\s*//.*")
+
 _COMMANDS = re.compile(r"^(\s*(?:[\w-]+-by|fixes|closes|link|cc|pw-bot|base-commit|change-id))\s*:|^(\s*)#", re.IGNORECASE)
 """A line that tools take for a tag or for a command to a bot."""
 
@@ -151,7 +153,7 @@ def _way(findings: Sequence[Finding]) -> list[str]:
 def path_lines(finding: Finding) -> Iterator[str]:
     """The steps, with the locks held where they change."""
     steps = _told(finding)
-    wide = min(32, max(len(name(s.function)) for s in steps if isinstance(s, Step)))
+    wide = min(36, max(len(name(s.function)) for s in steps if isinstance(s, Step)))
     held: tuple[str, ...] = ()
     for number, s in enumerate(steps):
         if isinstance(s, str):
@@ -160,8 +162,8 @@ def path_lines(finding: Finding) -> Iterator[str]:
         if s.held != held and (number or s.held):
             yield from paragraph(_holding(held, s.held), "  - ", "    ")
         held = s.held
-        text = clip(safe(s.text).strip(), max(20, PATH_WIDTH - wide - 4))
-        yield f"  {name(s.function).ljust(wide)}  {text}".rstrip()
+        text = clip(_COMMENT.sub("", safe(s.text)).strip(), max(20, PATH_WIDTH - wide - 4))
+        yield f"  {clip(name(s.function), wide).ljust(wide)}  {text}".rstrip()
 
 
 def _holding(before: Sequence[str], now: Sequence[str]) -> str:

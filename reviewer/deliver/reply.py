@@ -169,8 +169,6 @@ def _apart(texts: Iterable[list[str]]) -> list[str]:
 
 
 def _ending(answered: Patch, series: Series, voice: Voice) -> Iterator[str]:
-    name = answered.message_id
-    source = f"b4 am -o - {name}" if name and _SHELL_SAFE.fullmatch(name) else "cat SERIES.mbox"
     base = ("--base", voice.base) if voice.base else ()
     yield ""
     if voice.base and voice.guessed:
@@ -181,8 +179,12 @@ def _ending(answered: Patch, series: Series, voice: Voice) -> Iterator[str]:
         yield ""
     yield "To reproduce, at the top of a kernel tree:"
     yield ""
-    yield f"  {source} |"
-    yield f"    reviewer review {shlex.join((*base, *voice.arguments, '.', '-'))}"
+    name = answered.message_id
+    if name and _SHELL_SAFE.fullmatch(name):
+        yield f"  b4 am -o - {name} |"
+        yield f"    reviewer review {shlex.join((*base, *voice.arguments, '.', '-'))}"
+    else:
+        yield f"  reviewer review {shlex.join((*base, *voice.arguments, '.', 'SERIES.mbox'))}"
     yield ""
     yield "-- "
     yield from paragraph(

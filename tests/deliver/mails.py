@@ -24,7 +24,7 @@ index 1111111..2222222 100644
 @@ -20,7 +21,8 @@ static int pump(void)
  {
  \tint level = 0;
- 
+\x20
 -\tlevel = read_level();
 +\tlevel = fill(GFP_KERNEL);
 +\tsettle(level);

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mails import make_cause, make_finding, make_patch, make_result, make_reviewed, series_of
 
@@ -73,6 +73,7 @@ def check_header(data: bytes) -> None:
     assert all(len(line) <= LONGEST_LINE for line in data.split(b"\n"))
 
 
+@settings(deadline=None)
 @given(TEXT, st.lists(PERSON, max_size=4), PERSON, st.lists(TEXT, max_size=5), TEXT, TEXT)
 def test_nothing_in_a_patch_becomes_a_header(
     subject: str, people: list[Author], author: Author, ids: list[str], path: str, source: str
@@ -94,11 +95,12 @@ def test_nothing_in_a_patch_becomes_a_header(
     check_header(data)
     body = read(data).get_content()
     ours = [line for line in body.split("\n") if not line.startswith(">")]
-    assert not any(re.match(r"\s*([\w-]+-by|fixes|closes|pw-bot)\s?:\s", line, re.IGNORECASE) and " :" not in line for line in ours)
+    assert not any(re.match(r"\s*([\w-]+-by|fixes|closes|pw-bot):", line, re.IGNORECASE) for line in ours)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066\u200f]", body)
     assert mboxrd([data]).count(b"\nFrom ") == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=60))
 def test_nothing_in_a_mail_becomes_a_header(subject: bytes, sender: bytes, cc: bytes, name: bytes) -> None:
     raw = (
@@ -114,6 +116,7 @@ def test_nothing_in_a_mail_becomes_a_header(subject: bytes, sender: bytes, cc: b
     check_header(encode(answer))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=300))
 def test_a_subject_is_read_back(text: str) -> None:
     text = " ".join(text.split())
@@ -131,7 +134,7 @@ def test_the_readable_part_of_a_subject_stays_readable() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Ann Example", "Example, Ann", "Ann (TI)", 'Ann "A" E', "Ann E.", "Ähn Ex", "a\\b", "=?utf-8?q?x?=", "李, 小 (R)", "Ann " * 40],
+    ["Ann Example", "Example, Ann", "Ann (TI)", 'Ann "A" E', "Ann E.", "Ähn", "a\\b", "=?utf-8?q?x?=", "李, 小 (R)", "Ann " * 40],
 )
 def test_a_name_is_read_back(name: str) -> None:
     data = encode(mail(to=(Author(name, "ann@example.org"), Author("B", "b@example.org"))))
