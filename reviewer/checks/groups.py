@@ -1,8 +1,9 @@
 """A scan in independent tasks, so that several processes can share it and none has to hold it all.
 
-A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are two tasks:
-what its callbacks depend on, and everything else. Each has a program and an analysis of its own, whether it shares a process
-with others or not: what it says depends on nothing that another has asked before, and on what it does is known (its trace).
+A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
+tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
+(``rest``). Each has a program and an analysis of its own, whether it shares a process with others or not: what it says depends
+on nothing that another has asked before, and on what it does is known (its trace).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from reviewer.checks.analysis import Analysis
 from reviewer.checks.callers import entries
 from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
-from reviewer.checks.registry import Dependencies, Run
+from reviewer.checks.registry import Check, Dependencies
 from reviewer.program.chains import NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Func, Program, Record
@@ -36,7 +37,7 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-Kind = Literal["below", "rest"]
+Kind = Literal["below", "alone", "rest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One half of a part."""
+    """One question about a part."""
 
     kind: Kind
     part: Part
@@ -109,7 +110,7 @@ class Job:
     files: Files
     tree: Tree
     store: Store
-    checks: Sequence[Run]
+    checks: Sequence[Check]
     below: Mapping[str, Dependencies]
     everything: bool
 
@@ -126,13 +127,19 @@ def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
     ] or [Part((chains[0],), True)]
 
 
-def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], below: bool) -> list[Task]:
+def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence[Check]) -> list[Task]:
     """The tasks of these parts, the longer ones first.
 
-    :param in_reclaim: names of the chains whose callbacks must not depend on memory. :param below: whether a rule asks.
+    :param in_reclaim: names of the chains whose callbacks must not depend on memory.
     """
+    below = any(c.below is not None for c in checks)
     deep = [p for p in parts if below and any(c.users and c.short in in_reclaim for c in p.chains)]
-    return [*(Task("below", p) for p in deep), *(Task("rest", p) for p in parts)]
+    alone = any(c.run is not None and not c.callers for c in checks)
+    rest = below or any(c.run is not None and c.callers for c in checks)
+    return [
+        *(Task("below", p) for p in deep), *(Task("rest", p) for p in parts if rest),
+        *(Task("alone", p) for p in parts if alone),
+    ]  # fmt: skip
 
 
 def run(job: Job, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
@@ -188,8 +195,9 @@ def done(job: Job, task: Task) -> Done:
                 found = find(analysis, chain, callbacks_of(chain))
                 result.dependencies += ((name, chain.head, key, dependency) for key, dependency in found)
     else:
-        result.findings = [finding for check in job.checks for finding in check(analysis)]
-        result.entries = list(entries(analysis)) if job.below else []
+        runs = [c.run for c in job.checks if c.run is not None and c.callers == (task.kind == "rest")]
+        result.findings = [finding for run_ in runs for finding in run_(analysis)]
+        result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
     program.bodies.flush()
     result.record, result.trace = program.record(), program.trace()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)

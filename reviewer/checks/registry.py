@@ -106,12 +106,13 @@ class Check:
 
     ``run``: its findings, of an analysis. A rule about what callbacks depend on has two halves instead: ``below``, which
     asks nothing of a chain's callers, and ``late``, which puts that and the callers together. ``chains``: it asks for
-    chains, so without any there is nothing to do.
+    chains, so without any there is nothing to do. ``callers``: it asks who calls them.
     """
 
     id: str
     run: Run | None = None
     chains: bool = True
+    callers: bool = True
     below: Dependencies | None = None
     late: Late | None = None
 
@@ -119,11 +120,14 @@ class Check:
 _CHECKS: dict[str, Check] = {}
 
 
-def check(id: str) -> Callable[[Run], Run]:
-    """Marks the one function that answers for rule ``id``."""
+def check(id: str, callers: bool = True) -> Callable[[Run], Run]:
+    """Marks the one function that answers for rule ``id``.
+
+    :param callers: whether it asks who calls the chains; if not, its answer outlives a change of them.
+    """
 
     def register(run: Run) -> Run:
-        _CHECKS[id] = Check(id, run)
+        _CHECKS[id] = Check(id, run, callers=callers)
         return run
 
     return register
@@ -169,7 +173,8 @@ def checks(extra: Sequence[Path] = ()) -> Iterator[Check]:
 
             like = built_in(one.like)
             yield Check(
-                one.id, partial(instance.run, one, like.run) if like.run is not None else None, below=like.below,
+                one.id, partial(instance.run, one, like.run) if like.run is not None else None, callers=like.callers,
+                below=like.below,
                 late=partial(instance.late, one, like.late) if like.late is not None else None,
             )  # fmt: skip
         else:

@@ -84,11 +84,11 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
     below = {f"{c.below.__module__}.{c.below.__name__}": c.below for c in wanted if c.below is not None}
-    job = Job(fresh, files, tree, store, [c.run for c in wanted if c.run is not None], below, request.everything)
+    job = Job(fresh, files, tree, store, wanted, below, request.everything)
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
-    tasks = tasks_of(parts_of(selected), in_reclaim, bool(below))
+    tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
     results: list[Done] = []
-    for one in done_or_known(job, tasks, memo, [c.id for c in wanted], request.jobs):
+    for one in done_or_known(job, tasks, memo, request.jobs):
         results.append(one)
         progress("callbacks", len(results), len(tasks))
         trace |= one.trace
@@ -111,9 +111,14 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     return result
 
 
-def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, rules: Sequence[str], jobs: int) -> Iterator[Done]:
+def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, jobs: int) -> Iterator[Done]:
     """What each task comes to, in their order; those are done of which the store has no answer that still holds."""
-    names = ["\n".join((task.name, *(job.below if task.kind == "below" else rules))) for task in tasks]
+    asked = {
+        "below": sorted(job.below),
+        "rest": [c.id for c in job.checks if c.callers],
+        "alone": [c.id for c in job.checks if not c.callers],
+    }
+    names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
     known = [memo.get(name, Kept) for name in names]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs)
     for name, got in zip(names, known, strict=True):

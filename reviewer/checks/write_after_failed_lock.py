@@ -103,7 +103,7 @@ class Watch(Observer):
         return owner_of(lock) if lock is not None else None
 
 
-@check(RULE)
+@check(RULE, callers=False)
 def write_after_failed_lock(analysis: Analysis) -> Iterator[Finding]:
     for func in analysis.functions_nearby():
         if any(fallible(analysis, c, func.path) for c in func.calls):

@@ -93,13 +93,16 @@ def review(
     given: Prepared, store: Store, models: ApiModels, request: ScanRequest, progress: Progress
 ) -> ReviewResult:
     """What the steps of a series bring and mend."""
+    from reviewer.checks.memo import Memo, rests_on
     from reviewer.parse.dialect import load_dialect
     from reviewer.review import run
 
+    dialect, digests = load_dialect(), rests_on(models, request)
     tools = run.Tools(
         lambda tree: scan(tree, store, models, request, progress),
         lambda tree: open_program(tree, store, models, request, progress),
-        load_dialect(),
+        lambda tree: Memo(tree, store, dialect, digests),
+        dialect,
     )
     result = run.review(given.base, given.steps, tools)
     return msgspec.structs.replace(

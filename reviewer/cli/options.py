@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 REPORT_FORMATS = ("text", "json")
+"""What every verb can write."""
+
+FINDING_FORMATS = (*REPORT_FORMATS, "github", "sarif")
+"""What a verb that prints findings can write."""
 
 DEFAULT_CONFIDENCE: Confidence = "medium"
 
@@ -162,7 +166,7 @@ def _findings(hidden: bool) -> list[Decorator]:
 
 def options(
     *, tree: bool = True, analysis: bool = True, findings: bool = False, store: bool = True,
-    rules_dir: bool = False, positional: bool = True, formats: tuple[str, ...] = REPORT_FORMATS,
+    rules_dir: bool = False, positional: bool = True, formats: tuple[str, ...] = (),
 ) -> Decorator:  # fmt: skip
     """Decorates a verb with the shared options and passes them to it as one :class:`Options`.
 
@@ -170,7 +174,9 @@ def options(
     verb that prints no findings takes those about findings and leaves them out of its help.
 
     :param positional: TREE may stand without an option, too.
+    :param formats: what it can write, if not what every verb, or every verb with findings, can.
     """
+    formats = formats or (FINDING_FORMATS if findings else REPORT_FORMATS)
     wanted = [
         *(_tree(positional) if tree else []),
         *_output(formats),

@@ -52,7 +52,7 @@ def review(
         index=index_of_hook() if staged else None, stdin=sys.stdin.buffer if sys.stdin is not None else None,
     )  # fmt: skip
     with reviewed(options, question, chain) as (opened, _, result):
-        write(opened, result)
+        write(opened, result, chain)
         counted = select.on_paths(introduced(result, each), opened.options.path)
         known = select.read_baseline(opened.options.baseline) if opened.options.baseline else frozenset()
         return exit_code(select.unknown(counted, known), result.skipped, opened.options.fail_floor)
@@ -87,8 +87,9 @@ def reviewed(
         yield opened, given, result
 
 
-def write(opened: Session, result: ReviewResult) -> None:
+def write(opened: Session, result: ReviewResult, chain: str | None = None) -> None:
     """The report, in the format that is asked for."""
+    from reviewer.cli import hosts
     from reviewer.cli.output import paint_for, say
     from reviewer.cli.output import write as write_out
     from reviewer.report import json_v1, review_text, select
@@ -103,6 +104,9 @@ def write(opened: Session, result: ReviewResult) -> None:
             say(f"reviewer: {message}")
     if options.format == "json":
         write_out(options, json_v1.encode(json_v1.review_report(result, shown)))
+        return
+    if options.format in hosts.FORMATS:
+        write_out(options, hosts.review_report(opened, result, shown, chain if chain is not None else opened.settings.chain))
         return
     hidden = sum(r.status != "unchanged" for r in relevant) - sum(r.status != "unchanged" for r in shown)
     text = review_text.review_text(

@@ -17,7 +17,7 @@ def scan(options: Options, chain: str | None, everything: bool) -> int:
 
     Without --chain or --all: the OOM killer and the users of its notifier chain.
     """
-    from reviewer.cli import engine
+    from reviewer.cli import engine, hosts
     from reviewer.cli.exits import exit_code
     from reviewer.cli.output import paint_for, say, write
     from reviewer.cli.session import session, store_path
@@ -45,6 +45,8 @@ def scan(options: Options, chain: str | None, everything: bool) -> int:
             say(f"reviewer: {message}")
     if chosen.format == "json":
         write(chosen, json_v1.encode(json_v1.scan_report(result, shown)))
+    elif chosen.format in hosts.FORMATS:
+        write(chosen, hosts.scan_report(opened, result, shown, chain, everything))
     else:
         hidden = len(relevant) - len(shown)
         paint = paint_for(chosen)

@@ -8,7 +8,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reviewer.parse.lexical import CONDITIONALS
 from reviewer.parse.pieces import Pieces
+from reviewer.parse.skim import Piece
+
+_KEYWORDS = """
+auto bool break case char const continue default do double else enum extern float for goto if inline int long register
+return short signed sizeof static struct switch typedef union unsigned void volatile while
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+"""Words that say nothing of where something stands, though a type's name may be made of them."""
 
 TOKEN = re.compile(rb"\w+|[^\w\s]")
 
@@ -25,7 +34,7 @@ class Change:
     :ivar functions: names of functions that differ, are new or are gone.
     :ivar outside: words of changed code outside functions: declarations, types, tables, macros.
     :ivar inside: words that stand on one side only of a changed function. :ivar differing: on one side only of the file.
-    :ivar defining: words of code outside functions, and names of functions, that stand there on one side only.
+    :ivar defining: names that it defines on one side only, or otherwise there. :ivar code: all words of changed code.
     :ivar includes: what it includes differs. :ivar gone: it is on one side only.
     """
 
@@ -34,6 +43,7 @@ class Change:
     inside: frozenset[str] = frozenset()
     differing: frozenset[str] = frozenset()
     defining: frozenset[str] = frozenset()
+    code: frozenset[str] = frozenset()
     includes: bool = False
     gone: bool = False
 
@@ -47,14 +57,21 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
     """What tells two states of a file apart; None where it is not there."""
     was, now = Parts(old), Parts(new)
     functions = {n for n in (*was.functions, *now.functions) if was.functions.get(n) != now.functions.get(n)}
-    outside = words_of(((was.rest - now.rest) + (now.rest - was.rest)).elements())
+    lost, come = was.rest - now.rest, now.rest - was.rest
+    outside = words_of((lost + come).elements())
     inside: set[str] = set()
+    code = set(outside)
     for name in functions:
-        inside |= words_of(was.functions.get(name, ())) ^ words_of(now.functions.get(name, ()))
-    defining = words_of((was.rest - now.rest).elements()) ^ words_of((now.rest - was.rest).elements())
+        before, after = words_of(was.functions.get(name, ())), words_of(now.functions.get(name, ()))
+        inside |= before ^ after
+        code |= before | after
+    defining = was.functions.keys() ^ now.functions.keys()
+    for parts, texts in ((was, lost), (now, come)):
+        for text in texts:
+            defining |= parts.defines(text)
     return Change(
         frozenset(functions), frozenset(outside), frozenset(inside), frozenset(words_in(old) ^ words_in(new)),
-        frozenset(defining | (was.functions.keys() ^ now.functions.keys())),
+        frozenset(defining), frozenset(code),
         (old.includes if old is not None else ()) != (new.includes if new is not None else ()),
         (old is None) != (new is None),
     )  # fmt: skip
@@ -66,6 +83,8 @@ class Parts:
     def __init__(self, file: Pieces | None) -> None:
         self.functions: dict[str, Counter[bytes]] = {}
         self.rest: Counter[bytes] = Counter()
+        self._file = file
+        self._pieces: dict[bytes, Piece] = {}
         if file is None:
             return
         text = file.text
@@ -75,13 +94,33 @@ class Parts:
                 self.functions.setdefault(piece.name, Counter())[code] += 1
             else:
                 self.rest[code] += 1
+                self._pieces[code] = piece
         for directive in (*file.skim.parts.defines, *file.skim.parts.groups):
+            if directive.kind not in (b"define", *CONDITIONALS):
+                continue  # what is included is told apart
             code = b" ".join(TOKEN.findall(text, directive.start, directive.end))
             inside = file.skim.piece_at(directive.start)
             if inside is not None and inside.name:
                 self.functions[inside.name][code] += 1
             else:
                 self.rest[code] += 1
+
+
+    def defines(self, code: bytes) -> set[str]:
+        """Names that a part outside functions defines; of a macro's use all that it is given, for it may define these."""
+        macro = MACRO.match(code)
+        if macro is not None:
+            return {os.fsdecode(macro[1])}
+        piece = self._pieces.get(code)
+        if piece is None or self._file is None:
+            return set()
+        made = self._file.outline_of(piece)
+        found = {s.name.rpartition(" ")[2] for s in made.structs} | {t.name for t in made.typedefs}
+        found |= {v.name for v in made.variables} | {e.name for group in made.enumerators for e in group}
+        return found | (words_of([code]) - KEYWORDS - {u.name for u in made.uses} if made.uses else set())
+
+
+MACRO = re.compile(rb"# define (\w+)")
 
 
 def words_of(texts: Iterable[bytes]) -> set[str]:

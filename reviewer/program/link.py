@@ -22,6 +22,7 @@ from reviewer.parse.extract import parser
 from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
+from reviewer.program.change import KEYWORDS
 from reviewer.program.constants import Constants, FileMacros
 from reviewer.program.files import Content, Files
 from reviewer.program.generated import variables
@@ -29,7 +30,7 @@ from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
-from reviewer.program.trace import ALL, KEYWORDS, Heard, Trace
+from reviewer.program.trace import ALL, INCLUDES, Heard, Trace
 from reviewer.program.units import Units
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ class Program:
         """:param files: files of the same tree that another program has read."""
         self.content = content
         self.files = files if files is not None else Files(content, dialect)
-        self._asked: set[str] = set()
-        self.names: Names = Heard(names, self._asked.add)
+        self.names = Heard(names)
         self.bodies = bodies
         self.models = models
         self.dialect = dialect
@@ -187,10 +187,14 @@ class Program:
     def trace(self) -> Trace:
         """What the answers of this program rest on so far; of files that it shares, what any program has asked of them."""
         made = ((path, rest.rpartition("@")[0]) for path, _, rest in (key.partition("#") for key in self._bodies))
+        heard = self.names
+        included = ((path, INCLUDES) for path in self.units.looked_into())
         return Trace(
-            frozenset(self._files), frozenset((*self._functions, *made)), frozenset(self._asked - KEYWORDS),
-            frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS),
-            frozenset((path, word) for path, file in self._files.items() for word in file.inside),
+            files=frozenset(self._files), functions=frozenset((*self._functions, *made, *included)),
+            defined=frozenset(heard.defined),
+            filled=frozenset(heard.filled), mentioned=frozenset(heard.mentioned),
+            outside=frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS),
+            inside=frozenset((path, word) for path, file in self._files.items() for word in file.inside),
         )  # fmt: skip
 
     def take(self, record: Record) -> None:

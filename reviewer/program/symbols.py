@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import signal
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -118,9 +119,13 @@ def read_symbols(
     starts = [0]
     for part in PARTS[:-1]:
         starts.append(starts[-1] + sum(part.covers(path) for path in tree.paths()))
-    with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS))) as pool:
-        waiting = [pool.apply_async(_part, (tree, dialect, p, start)) for p, start in zip(PARTS, starts, strict=True)]
-        found = [w.get() for w in waiting]
+    global _inherited
+    _inherited = tree, dialect
+    try:
+        with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS)), _start) as pool:
+            found = pool.starmap(_part, zip(PARTS, starts, strict=True), chunksize=1)
+    finally:
+        _inherited = None
     paths: list[str] = []
     pages: Pages = dict.fromkeys(range(PAGES), b"\n")
     for symbols, start in zip(found, starts, strict=True):
@@ -135,8 +140,20 @@ def read_symbols(
     return paths, pages
 
 
-def _part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols | None:
+_inherited: tuple[Tree, Dialect] | None = None
+"""What worker processes find when they start: an open tree has processes of its own, and cannot be sent."""
+
+
+def _start() -> None:
+    assert _inherited is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _inherited[0].after_fork()
+
+
+def _part(part: Part, first: int) -> Symbols | None:
     """Of a worker process; None if git fails."""
+    assert _inherited is not None
+    tree, dialect = _inherited
     try:
         return read_part(tree, dialect, part, first)
     except GitFailed:

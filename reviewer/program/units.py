@@ -52,6 +52,10 @@ class Units:
         for kept in (self._defined, self._visible, self._direct):
             kept.clear()
 
+    def looked_into(self) -> set[str]:
+        """Files of which it matters what they include."""
+        return {path for unit in self._made.values() for path in unit} | self._direct.keys()
+
     def headers_with_number(self, name: str) -> list[str]:
         """Of the headers that have been looked into, those with a macro of this name whose value begins like a number."""
         return self._numbered.get(name.encode("utf-8", "surrogateescape"), [])

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from fnmatch import translate
 from pathlib import Path
 
-from reviewer.checks.finding import Confidence, Finding, at_least
+from reviewer.checks.finding import CONFIDENCES, Confidence, Finding, Severity, at_least
 from reviewer.errors import InputError
 
 Known = frozenset[tuple[str, bool]]
@@ -55,6 +55,17 @@ def _one(glob: str) -> str:
 def confident(findings: Iterable[Finding], floor: Confidence) -> tuple[Finding, ...]:
     """Findings of ``floor`` or more."""
     return tuple(f for f in findings if at_least(f.confidence, floor))
+
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+def by_certainty(finding: Finding) -> tuple[int, int, str, int, int, str, str]:
+    """A key that sorts the most certain first, errors before warnings before notes, then by place."""
+    return (
+        -CONFIDENCES.index(finding.confidence), SEVERITIES.index(finding.severity),
+        finding.file, finding.line, finding.column, finding.rule, finding.fingerprint,
+    )  # fmt: skip
 
 
 def unknown(findings: Iterable[Finding], known: Known) -> tuple[Finding, ...]:

@@ -7,17 +7,25 @@ something else than before. From those whose context really differs the search g
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import msgspec
 
 from reviewer.checks.finding import Finding
+from reviewer.checks.memo import Memo
 from reviewer.checks.result import Chain
 from reviewer.parse.facts import Call
 from reviewer.program.describe import Description, description, upward
 from reviewer.program.link import Func, Program
 from reviewer.program.locks import Hold
+from reviewer.program.models import Taken
 from reviewer.program.objects import short
 from reviewer.program.upward import Upward
 from reviewer.review.delta import Delta
+from reviewer.review.lock_use import MAX_SENTENCES, lock_use
+from reviewer.review.lock_use import sentences as lock_sentences
 from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
 
 MAX_FUNCTIONS = 24
@@ -26,6 +34,10 @@ MAX_FUNCTIONS = 24
 CALLERS = 16
 """Functions above each of these whose callers are looked for."""
 
+MANY_FILES, FEW_FILES = 30, 6
+"""Files that name a function whose context is compared, where it is called under locks and where it is not: what all call runs
+under no lock of its callers."""
+
 MAX_LEVELS = 3
 """Calls below a changed function that are followed while contexts differ."""
 
@@ -33,25 +45,57 @@ HeldSets = set[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]]
 """(must, may) at the calls of one function, as (class, mode)."""
 
 
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls a function, and under what.
+
+    :ivar takers: (function, how) of those that take the serialiser. :ivar above: (path, name) of the functions that were met.
+    """
+
+    context: FunctionContext
+    takers: tuple[tuple[str, Taken], ...]
+    above: tuple[tuple[str, str], ...]
+
+
 @dataclass
 class Side:
-    """One of the two programs. ``findings``: what a scan says of it."""
+    """One of the two programs.
+
+    :ivar findings: what a scan says of it. :ivar memo: what is known of its tree, and of trees near it.
+    """
 
     program: Program
     chains: Sequence[Chain]
     findings: Sequence[Finding]
-    search: Upward = field(init=False)
+    memo: Memo
 
     def __post_init__(self) -> None:
-        self.search = upward(self.program)
-        self._made: dict[str, Description] = {}
+        self._made: dict[tuple[str, str], Picture | None] = {}
 
-    def description(self, func: Func, functions: int = CALLERS) -> Description:
-        got = self._made.get(func.key)
-        if got is None:
-            self.search.of(func, functions)
-            got = self._made[func.key] = description(self.search, func)
-        return got
+    @cached_property
+    def search(self) -> Upward:
+        return upward(self.program)
+
+    def picture(self, path: str, name: str) -> Picture | None:
+        """The callers of a function; None if the file does not define it."""
+        key = (path, name)
+        if key not in self._made:
+            question = f"context {path}#{name}"
+            known = self.memo.get(question, Picture)
+            self._made[key] = known[0] if known is not None else self._pictured(path, name)
+            if known is None and self._made[key] is not None:
+                self.memo.put(question, self._made[key], self.program.trace(), self.program.skipped)
+        return self._made[key]
+
+    def _pictured(self, path: str, name: str) -> Picture | None:
+        func = self.function(path, name)
+        if func is None:
+            return None
+        self.search.of(func, CALLERS)
+        found = description(self.search, func)
+        return Picture(
+            context=context(found), takers=tuple((t.func.name, t.hold.taken) for t in found.takers),
+            above=tuple(sorted({(a.func.path, a.func.name) for a in found.climb.met.values()})),
+        )  # fmt: skip
 
     def function(self, path: str, name: str) -> Func | None:
         """The definition with something in it, None if the file has none."""
@@ -61,12 +105,29 @@ class Side:
 
 def changes(before: Side, after: Side, delta: Delta, patch: int) -> list[ContextChange]:
     """What changed around functions, those first on which something relied."""
-    found: list[ContextChange] = []
+    found = list(own_locks(before, after, delta, patch))
     for path, name in candidates(before, after, delta):
         change = compared(before, after, delta, path, name, patch)
         if change is not None:
             found.append(change)
     return sorted(found, key=lambda c: (not c.relied_on, c.before.serialiser == c.after.serialiser))
+
+
+def own_locks(before: Side, after: Side, delta: Delta, patch: int) -> Iterator[ContextChange]:
+    """Changed functions that do something else with locks than before: a lock's scope, a call that moves in or out, a lock
+    that is taken in another way."""
+    for path, name in sorted(delta.functions)[:MAX_FUNCTIONS]:
+        old, new = before.function(delta.renamed.get(path, path), name), after.function(path, name)
+        if old is None or new is None:
+            continue
+        was, now = (lock_use(side.search.summaries, func) for side, func in ((before, old), (after, new)))
+        said = tuple(islice(lock_sentences(was, now), MAX_SENTENCES))
+        pair = both(before, after, delta, path, name) if said else None
+        if pair is not None:
+            yield ContextChange(
+                function=name, file=path, patch=patch, before=pair[0].context, after=pair[1].context,
+                changes=(*sentences(*pair), *said),
+            )  # fmt: skip
 
 
 def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
@@ -106,11 +167,9 @@ def callbacks(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, st
         if not users:
             continue
         if same:
-            path, name = min(users)
-            func = before.function(path, name)
             # Callbacks of one chain share their callers, and so one of them tells for all.
-            met = before.description(func).climb.met.values() if func is not None else ()
-            if not any((a.func.path, a.func.name) in delta.functions for a in met):
+            one = before.picture(*min(users))
+            if one is None or delta.functions.isdisjoint(set(one.above) - users):
                 continue
         yield from sorted(users)
 
@@ -122,8 +181,21 @@ def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -
     was = held_at_calls(before, old) if old is not None else {}
     now = held_at_calls(after, new) if new is not None else {}
     for callee in sorted({*was, *now}):
-        if was.get(callee) != now.get(callee):
-            yield callee
+        ways = was.get(callee, set()) ^ now.get(callee, set())
+        locks = {lock for must, may in ways for lock in (*must, *may)}
+        # A caller less that holds nothing takes no lock away; one more may be the first that holds nothing.
+        if locks or (ways and callee in now):
+            side = after if callee in now else before
+            if named_in(side, *callee) <= (MANY_FILES if locks else FEW_FILES):
+                yield callee
+
+
+def named_in(side: Side, path: str, name: str) -> int:
+    """How many files may call a function."""
+    func = side.function(path, name)
+    if func is None or (func.static and path.endswith(".c")):
+        return 1
+    return len(side.program.files_calling([func])[name])
 
 
 def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:
@@ -150,16 +222,14 @@ def as_set(holds: Iterable[Hold]) -> frozenset[tuple[str, str]]:
 
 def differs(before: Side, after: Side, delta: Delta, path: str, name: str) -> bool:
     pair = both(before, after, delta, path, name)
-    return pair is not None and context(pair[0]) != context(pair[1])
+    return pair is not None and pair[0].context != pair[1].context
 
 
-def both(before: Side, after: Side, delta: Delta, path: str, name: str) -> tuple[Description, Description] | None:
-    """The function's description in both programs; None if one has it not."""
-    old = before.function(delta.renamed.get(path, path), name)
-    new = after.function(path, name)
-    if old is None or new is None:
-        return None
-    return before.description(old), after.description(new)
+def both(before: Side, after: Side, delta: Delta, path: str, name: str) -> tuple[Picture, Picture] | None:
+    """The function's picture in both programs; None if one has it not."""
+    old = before.picture(delta.renamed.get(path, path), name)
+    new = after.picture(path, name)
+    return (old, new) if old is not None and new is not None else None
 
 
 def compared(before: Side, after: Side, delta: Delta, path: str, name: str, patch: int) -> ContextChange | None:
@@ -168,13 +238,16 @@ def compared(before: Side, after: Side, delta: Delta, path: str, name: str, patc
     if pair is None:
         return None
     old, new = pair
-    was, now = context(old), context(new)
-    said = tuple(sentences(after.search, old, new, was, now))
+    said = list(sentences(old, new))
+    if old.context.serialiser is not None and old.context.serialiser != new.context.serialiser:
+        lost = no_longer(after, path, name, [function for function, _ in old.takers])
+        said += [f"no longer reached from {', '.join(lost)}"] if lost else []
     if not said:
         return None
+    otherwise = old.context.serialiser != new.context.serialiser
     return ContextChange(
-        function=name, file=path, patch=patch, before=was, after=now, changes=said,
-        relied_on=relied_on(before, old, was.serialiser) if was.serialiser != now.serialiser else (),
+        function=name, file=path, patch=patch, before=old.context, after=new.context, changes=tuple(said),
+        relied_on=relied_on(before, delta.renamed.get(path, path), name, old.context.serialiser) if otherwise else (),
     )  # fmt: skip
 
 
@@ -192,12 +265,14 @@ def held(holds: Iterable[Hold]) -> tuple[HeldLock, ...]:
     return tuple(found[k] for k in sorted(found))
 
 
-def sentences(
-    search: Upward, old: Description, new: Description, was: FunctionContext, now: FunctionContext
-) -> Iterator[str]:
-    """What differs, each in a few words; nothing where only the ways of taking a lock that nobody relies on differ."""
+def sentences(old: Picture, new: Picture) -> Iterator[str]:
+    """What differs, each in a few words."""
+    was, now = old.context, new.context
     if was.serialiser != now.serialiser:
         yield f"serialiser {was.serialiser or 'none'} -> {now.serialiser or 'none'}"
+    shared = [h.lock for h in now.must if h.mode == "shared"]
+    if was.serialiser is not None and now.serialiser is None and shared:
+        yield f"{' and '.join(shared)}, held for reading, keeps nobody out: readers come in together"
     yield from taken_otherwise(old, new)
     gone, come = moved(was.must, now.must)
     for lock in gone:
@@ -212,36 +287,33 @@ def sentences(
     known = {was.serialiser, now.serialiser, *(h.lock for h in (*was.must, *now.must))}
     yield from (f"no longer ever under {lock}" for lock in gone if lock not in known)
     yield from (f"may now run under {lock}" for lock in come if lock not in known)
-    if was.serialiser is not None and was.serialiser != now.serialiser:
-        wanted = [t.func.name for t in old.takers]
-        lost = set(wanted) - above(search, new, set(wanted))
-        if lost:
-            yield f"no longer reached from {', '.join(n for n in dict.fromkeys(wanted) if n in lost)}"
 
 
-def above(search: Upward, description: Description, wanted: set[str]) -> set[str]:
-    """Which of these functions lead to a function by calls, whatever is held on the way. Those that the budget leaves
-    unseen count as leading there: it is only said of a function that it does not if all ways are known."""
-    level = [description.func]
-    seen = {description.func.key}
+def no_longer(side: Side, path: str, name: str, wanted: Sequence[str]) -> list[str]:
+    """Of these functions those that do not lead to a function by calls, whatever is held on the way. Only if all ways are
+    known: where the budget leaves some unseen, each may lead there."""
+    func = side.function(path, name)
+    level = [func] if func is not None else []
+    seen = {f.key for f in level}
     found: set[str] = set()
+    search = side.search.search
     for _ in range(ABOVE_LEVELS):
-        search.search.prefetch(level)
+        search.prefetch(level)
         following: list[Func] = []
-        for func in level:
-            callers = search.search.of(func)
+        for one in level:
+            callers = search.of(one)
             if callers.cut or len(seen) > ABOVE_FUNCTIONS:
-                return wanted
+                return []
             for site in callers.sites:
                 if site.caller.name in wanted:
                     found.add(site.caller.name)
                 elif site.caller.key not in seen:
                     seen.add(site.caller.key)
                     following.append(site.caller)
-        if found == wanted or not following:
-            return found
+        if not following:
+            break
         level = following
-    return found
+    return [name for name in dict.fromkeys(wanted) if name not in found]
 
 
 ABOVE_LEVELS, ABOVE_FUNCTIONS = 5, 120
@@ -261,10 +333,9 @@ def shown(lock: HeldLock) -> str:
 WAITS = "those who find it taken wait for it and then run in turn, where they used to go away"
 
 
-def taken_otherwise(old: Description, new: Description) -> Iterator[str]:
+def taken_otherwise(old: Picture, new: Picture) -> Iterator[str]:
     """How the serialiser is taken, if that differs: a trylock sends the losers away, a lock lets them in one by one."""
-    was = {t.func.name: t.hold.taken for t in old.takers}
-    now = {t.func.name: t.hold.taken for t in new.takers}
+    was, now = dict(old.takers), dict(new.takers)
     if not was or not now or set(was.values()) == set(now.values()):
         return
     first = "trylock" if "trylock" in was.values() else next(iter(was.values()))
@@ -281,11 +352,10 @@ def taken_otherwise(old: Description, new: Description) -> Iterator[str]:
         yield f"a {then} lock can fail: what is done then is new"
 
 
-def relied_on(before: Side, old: Description, serialiser: str | None) -> tuple[ReliedOn, ...]:
+def relied_on(before: Side, path: str, name: str, serialiser: str | None) -> tuple[ReliedOn, ...]:
     """Notes of the program before that name the lost serialiser, in the function or on a way through it."""
     if serialiser is None:
         return ()
-    name, path = old.func.name, old.func.path
     return tuple(
         ReliedOn(f.fingerprint, f.rule, next(iter(f.objects), ""), f.file, f.line)
         for f in before.findings

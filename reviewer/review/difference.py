@@ -38,7 +38,24 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
     introduced = [f for k, f in new.items() if k not in old and not (k[1] and (k[0], False) in old)]
     fixed = [f for k, f in old.items() if k not in new and not (k[1] and (k[0], False) in new)]
     unchanged = [f for k, f in new.items() if k in old]
+    for likeness in (same_function, same_file):
+        for one in list(introduced):
+            twin = next((f for f in fixed if likeness(f, renamed) == likeness(one, renamed)), None)
+            if twin is not None and (likeness is same_function or one.severity == "note"):
+                introduced.remove(one)
+                fixed.remove(twin)
+                unchanged.append(one)
     return Difference(tuple(introduced), tuple(fixed), tuple(unchanged))
+
+
+def same_function(finding: Finding, renamed: Mapping[str, str]) -> tuple[object, ...]:
+    """The same hazard in other words: a variable of the function has another name, or the call another argument."""
+    return (*same_file(finding, renamed), finding.function)
+
+
+def same_file(finding: Finding, renamed: Mapping[str, str]) -> tuple[object, ...]:
+    """The same hazard that has moved, into a helper or out of one. Of notes only: a real one is worth saying again."""
+    return finding.rule, renamed.get(finding.file, finding.file), finding.objects, finding.severity == "note"
 
 
 def _under_old_names(findings: Iterable[Finding], renamed: Mapping[str, str]) -> list[str]:

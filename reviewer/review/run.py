@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from reviewer.checks.finding import Finding
+from reviewer.checks.memo import Memo
 from reviewer.checks.result import ScanResult, Stats
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
@@ -40,10 +41,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a review asks of the layers below. ``scan``: the rules over a tree; ``program``: the linked program of one."""
+    """What a review asks of the layers below. ``scan``: the rules over a tree; ``program``: the linked program of one; ``memo``:
+    what is known of one."""
 
     scan: Callable[[Tree], ScanResult]
     program: Callable[[Tree], Program]
+    memo: Callable[[Tree], Memo]
     dialect: Dialect
 
 
@@ -65,8 +68,15 @@ class State:
     @property
     def side(self) -> Side:
         if self._side is None:
-            self._side = Side(self.tools.program(self.tree), self.result.chains, self.result.findings)
+            memo = self.tools.memo(self.tree)
+            self._side = Side(self.tools.program(self.tree), self.result.chains, self.result.findings, memo)
         return self._side
+
+    def close(self) -> None:
+        """Keep what was found out."""
+        if self._side is not None:
+            self._side.program.bodies.flush()
+            self._side.memo.flush()
 
     def unlike(self, tree: Tree) -> State:
         """The state of a tree that differs from this one in nothing that code says."""
@@ -120,8 +130,10 @@ def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
         account.add(state, following, step, change)
         for path, reason in (*state.result.skipped, *following.result.skipped):
             account.skipped.setdefault(path, reason)
+        state.close()
         state = following
         looked += 1
+    state.close()
     brought = {key(r.finding) for r in account.reviewed if r.status == "introduced"}
     after = state.result if looked else None
     unchanged = [

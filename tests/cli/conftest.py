@@ -84,6 +84,7 @@ class FakeRule(NamedTuple):
     source: str = "a document"
     severity: str = "error"
     confidence: str = "high"
+    family: str = "general"
 
 
 @dataclass
