@@ -192,3 +192,9 @@ def test_mails_stay_apart_in_an_mbox(tmp_path: Path) -> None:
     assert re.sub("^>(>*From )", r"\1", str(text), flags=re.MULTILINE).strip() == body.strip()
 
 
+
+
+def test_ids_that_are_none_are_left_out() -> None:
+    data = encode(mail(references=("ok@example.org", "a b", "x\nBcc: y@z", "<a@b>", "é@b", "", "x\0@b")))
+    check_header(data)
+    assert read(data)["References"] == read(data)["In-Reply-To"] == "<ok@example.org>"
