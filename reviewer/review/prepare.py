@@ -47,6 +47,7 @@ class Prepared:
     :ivar commit: full id of what the series applies to. :ivar rev: commit after the last step, None where there is none.
     :ivar notes: lines for the user: which version of a series was taken, where hunks stood elsewhere.
     :ivar others: what a merge under way brings together with the base; none of that is the merge's own.
+    :ivar sure: whether the base is what the series was made for, as far as anybody can tell.
     """
 
     series: Series
@@ -57,6 +58,7 @@ class Prepared:
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
     others: tuple[Tree, ...] = ()
+    sure: bool = True
 
 
 @contextmanager
@@ -126,10 +128,10 @@ def _of_series(trees: Trees, question: Question) -> Prepared:
         if question.base is not None:
             raise InputError(f"{trees.path}: no git repository, so no --base", "leave it out")
         commit = tree = trees.scratch.snapshot(trees.folder)
-        reason, notes = f"the files in {trees.path}", series.notes
+        reason, notes, sure = f"the files in {trees.path}", series.notes, True
     else:
         found = find_base(trees.scratch, series, question.base, question.branch or "HEAD")
-        commit, tree, reason = found.commit, found.tree, found.reason
+        commit, tree, reason, sure = found.commit, found.tree, found.reason, found.sure
         notes = (*series.notes, *found.notes)
     applied = trees.scratch.apply(tree, series)
     after: list[tuple[PatchRef | None, str]] = [(ref(one.patch), one.tree) for one in applied]
@@ -137,7 +139,7 @@ def _of_series(trees: Trees, question: Question) -> Prepared:
         after = [(None, after[-1][1])]
     steps = tuple(trees.steps(tree, after))
     return Prepared(
-        series, trees[commit], commit, reason, None, steps, (*notes, *(n for one in applied for n in one.notes))
+        series, trees[commit], commit, reason, None, steps, (*notes, *(n for one in applied for n in one.notes)), sure
     )
 
 

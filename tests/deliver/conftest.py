@@ -1,4 +1,4 @@
-"""A small kernel in a repository of its own, and git as its user runs it, hooks and all."""
+"""A small kernel in a repository of its own, and git as its user runs it, hooks and all; b4's own reader of replies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from mails import Comment
 
 from reviewer.cli.main import run
 from reviewer.data import fixtures_dir
@@ -135,3 +136,17 @@ def on_path(tmp_path: Path) -> Path:
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -P -c 'from reviewer.cli.main import main; main()' \"$@\"\n")
     script.chmod(0o755)
     return folder
+
+
+@pytest.fixture
+def b4_comments() -> Callable[..., list[Comment]]:
+    """The remarks that b4 finds; given the diff of the patch, at the places that it settles on."""
+    review = pytest.importorskip("b4.review._review")
+
+    def read(body: str, diff: str | None = None) -> list[Comment]:
+        found = review._extract_comments_from_quoted_reply(body)
+        if diff is not None:
+            review._resolve_comment_positions(diff, found)
+        return [Comment(c["path"].removeprefix("b/").removeprefix("a/"), c["line"], c["content"], c["text"]) for c in found]
+
+    return read
