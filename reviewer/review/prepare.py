@@ -138,9 +138,8 @@ def _of_series(trees: Trees, question: Question) -> Prepared:
     if question.cumulative and after:
         after = [(None, after[-1][1])]
     steps = tuple(trees.steps(tree, after))
-    return Prepared(
-        series, trees[commit], commit, reason, None, steps, (*notes, *(n for one in applied for n in one.notes)), sure
-    )
+    notes = (*notes, *(note for one in applied for note in one.notes))
+    return Prepared(series, trees[commit], commit, reason, None, steps, notes, sure=sure)
 
 
 def _of_commits(trees: Trees, span: str, cumulative: bool) -> Prepared:
