@@ -42,6 +42,7 @@ _COMMAND_LINE_ONLY = {
     "output": "it decides where files are written",
     "no-store": "it belongs to the machine, not to the tree",
     "executor": "it decides where code runs",
+    "from": "it says who you are",
 }
 
 _GIVE = "give --{} on the command line"

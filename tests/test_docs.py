@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 MANUAL = (ROOT / "docs" / "commands.md").read_text()
 
-FOREIGN = {"--no-pager"}
+FOREIGN = {"--no-pager", "--amend", "--no-verify", "--all-files", "--check", "--no-cache"}
 """Options of other programs that the documents may name."""
 
 

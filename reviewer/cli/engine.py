@@ -105,6 +105,8 @@ def review(
         dialect,
     )
     result = run.review(given.base, given.steps, tools)
+    if given.others:
+        result = run.but_for(result, map(tools.scan, given.others))
     return msgspec.structs.replace(
         result, base=given.commit, base_reason=given.reason, rev=given.rev, title=given.series.title,
         messages=(*given.notes, *result.messages),

@@ -15,13 +15,16 @@ from pathlib import Path
 import click
 
 from reviewer import __version__
+from reviewer.cli.check import check
 from reviewer.cli.context import context
 from reviewer.cli.doctor import doctor
 from reviewer.cli.explain import explain
 from reviewer.cli.graph import graph
+from reviewer.cli.hook import hook
 from reviewer.cli.options import default_store
 from reviewer.cli.output import close_stdout, say
 from reviewer.cli.relies_on import relies_on
+from reviewer.cli.reply import reply
 from reviewer.cli.review import review
 from reviewer.cli.rules import rules
 from reviewer.cli.scan import scan
@@ -40,7 +43,7 @@ def cli() -> None:
     """
 
 
-for verb in (scan, review, context, relies_on, graph, explain, rules, doctor, store):
+for verb in (scan, review, reply, check, context, relies_on, graph, explain, rules, doctor, store, hook):
     cli.add_command(verb)
 
 

@@ -86,10 +86,11 @@ class Options:
 _NAMES = {field.name for field in fields(Options)}
 
 
-def _tree(optional_positional: bool) -> list[Decorator]:
+def _tree(optional_positional: bool, revision: bool) -> list[Decorator]:
     positional = (
         [click.argument("tree_argument", metavar="[TREE]", required=False)] if optional_positional else []
     )
+    rev = click.option("--rev", metavar="REV", help="Read this revision from git objects, not the files on disk.")
     return [
         *positional,
         click.option(
@@ -98,9 +99,7 @@ def _tree(optional_positional: bool) -> list[Decorator]:
             metavar="TREE",
             help="Git work tree, bare repository or plain directory.  [default: .]",
         ),
-        click.option(
-            "--rev", metavar="REV", help="Read this revision from git objects, not the files on disk."
-        ),
+        *([rev] if revision else []),
     ]
 
 
@@ -108,13 +107,15 @@ def _output(formats: tuple[str, ...]) -> list[Decorator]:
     return [
         click.option("--format", type=click.Choice(formats), help=f"What to write.  [default: {formats[0]}]"),
         click.option("-o", "--output", metavar="FILE", help="Write there rather than to standard output."),
-        click.option(
-            "--color",
-            type=click.Choice(("auto", "always", "never")),
-            help="Colour the text.  [default: auto]",
-        ),
+        *_color(),
         click.option("-q", "--quiet", is_flag=True, help="Findings and errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
+    ]
+
+
+def _color() -> list[Decorator]:
+    return [
+        click.option("--color", type=click.Choice(("auto", "always", "never")), help="Colour the text.  [default: auto]")
     ]
 
 
@@ -166,7 +167,7 @@ def _findings(hidden: bool) -> list[Decorator]:
 
 def options(
     *, tree: bool = True, analysis: bool = True, findings: bool = False, store: bool = True,
-    rules_dir: bool = False, positional: bool = True, formats: tuple[str, ...] = (),
+    rules_dir: bool = False, positional: bool = True, fixed: bool = False, formats: tuple[str, ...] = (),
 ) -> Decorator:  # fmt: skip
     """Decorates a verb with the shared options and passes them to it as one :class:`Options`.
 
@@ -174,12 +175,13 @@ def options(
     verb that prints no findings takes those about findings and leaves them out of its help.
 
     :param positional: TREE may stand without an option, too.
+    :param fixed: the verb itself decides which revision it reads, and where and how it writes.
     :param formats: what it can write, if not what every verb, or every verb with findings, can.
     """
     formats = formats or (FINDING_FORMATS if findings else REPORT_FORMATS)
     wanted = [
-        *(_tree(positional) if tree else []),
-        *_output(formats),
+        *(_tree(positional, revision=not fixed) if tree else []),
+        *(_color() if fixed else _output(formats)),
         *(_rules_dir() if analysis or rules_dir else []),
         *(_analysis() if analysis else []),
         *(_findings(hidden=not findings) if tree else []),

@@ -80,7 +80,7 @@ def session_of(options: Options, tree: Tree) -> Iterator[Session]:
     """
     settings = settings_of(tree)
     options = options.with_settings(settings)
-    _check_files(options)
+    check_files(options)
     with opened_store(options) as store, Progress(not options.quiet) as progress:
         yield Session(options, settings, tree, store, progress)
 
@@ -159,7 +159,8 @@ def _root(path: str) -> Path | None:
     return None if is_git_dir else folder
 
 
-def _check_files(options: Options) -> None:
+def check_files(options: Options) -> None:
+    """:raises InputError: a file or folder that an option names is not there, or options contradict each other."""
     rules_dirs(options)
     store_path(options)
     for name, path in (("--config", options.config), ("--baseline", options.baseline)):

@@ -24,6 +24,11 @@ def safe(text: str) -> str:
     return _UNSAFE.sub(_escape, re.sub(r"[\t\r\n]+", " ", text))
 
 
+def visible(text: str) -> str:
+    """One line of source text as it is, tabs too, but with what a terminal or a mail reader would obey as an escape."""
+    return "\t".join(_UNSAFE.sub(_escape, part) for part in text.split("\t"))
+
+
 def clip(text: str, width: int) -> str:
     """``text`` in at most ``width`` characters."""
     return text if len(text) <= width else text[: width - 3].rstrip() + "..."

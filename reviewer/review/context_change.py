@@ -34,9 +34,8 @@ MAX_FUNCTIONS = 24
 CALLERS = 16
 """Functions above each of these whose callers are looked for."""
 
-MANY_FILES, FEW_FILES = 30, 6
-"""Files that name a function whose context is compared, where it is called under locks and where it is not: what all call runs
-under no lock of its callers."""
+MANY_FILES = 30
+"""Files that name a function whose context is compared: what everybody calls runs under no lock of its callers."""
 
 MAX_LEVELS = 3
 """Calls below a changed function that are followed while contexts differ."""
@@ -141,15 +140,15 @@ def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, s
     level = [(path, name) for path, name in sorted(delta.functions)]
     for _ in range(MAX_LEVELS):
         following: list[tuple[str, str]] = []
-        for path, name in level:
-            for callee in other_calls(before, after, delta, path, name):
-                if callee in given or asked >= MAX_FUNCTIONS:
-                    continue
-                given.add(callee)
-                asked += 1
-                yield callee
-                if differs(before, after, delta, *callee):
-                    following.append(callee)
+        called = [one for path, name in level for one in other_calls(before, after, delta, path, name)]
+        for callee in worth_asking(before, after, called):
+            if callee in given or asked >= MAX_FUNCTIONS:
+                continue
+            given.add(callee)
+            asked += 1
+            yield callee
+            if differs(before, after, delta, *callee):
+                following.append(callee)
         level = following
 
 
@@ -176,28 +175,52 @@ def callbacks(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, st
         yield from sorted(users)
 
 
-def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -> Iterator[tuple[str, str]]:
-    """Definitions that a function calls before and after, holding other locks, or only before, or only after."""
+@dataclass(frozen=True, slots=True)
+class OtherCall:
+    """A definition that ``caller``, a file, calls in another way. ``locks``: a lock has to do with it; ``now``: it is called
+    still."""
+
+    callee: tuple[str, str]
+    caller: str
+    locks: bool
+    now: bool
+
+
+def other_calls(before: Side, after: Side, delta: Delta, path: str, name: str) -> Iterator[OtherCall]:
+    """What a function calls before and after, holding other locks, or only before, or only after."""
     old = before.function(delta.renamed.get(path, path), name)
     new = after.function(path, name)
     was = held_at_calls(before, old) if old is not None else {}
     now = held_at_calls(after, new) if new is not None else {}
     for callee in sorted({*was, *now}):
         ways = was.get(callee, set()) ^ now.get(callee, set())
-        locks = {lock for must, may in ways for lock in (*must, *may)}
-        # A caller less that holds nothing takes no lock away; one more may be the first that holds nothing.
-        if locks or (ways and callee in now):
-            side = after if callee in now else before
-            if named_in(side, *callee) <= (MANY_FILES if locks else FEW_FILES):
-                yield callee
+        if ways:
+            yield OtherCall(callee, path, any(held for way in ways for held in way), callee in now)
 
 
-def named_in(side: Side, path: str, name: str) -> int:
-    """How many files may call a function."""
-    func = side.function(path, name)
-    if func is None or (func.static and path.endswith(".c")):
-        return 1
-    return len(side.program.files_calling([func])[name])
+def worth_asking(before: Side, after: Side, calls: Sequence[OtherCall]) -> list[tuple[str, str]]:
+    """Of these calls the functions whose callers tell something, each once: not those that everybody calls.
+
+    A caller less that holds nothing takes no lock away; one more may be the first that holds nothing, but to know that of a
+    function from elsewhere takes a search of the tree, which such a call alone is not worth.
+    """
+    found: dict[tuple[str, str], None] = {}
+    elsewhere: dict[tuple[str, str], tuple[Side, Func]] = {}
+    for call in calls:
+        path, name = call.callee
+        side = after if call.now else before
+        func = side.function(path, name)
+        if func is None or not (call.locks or call.now):
+            continue
+        if func.static and path.endswith(".c"):
+            found[call.callee] = None
+        elif call.locks:
+            elsewhere[call.callee] = side, func
+    for side in (before, after):
+        mine = {key: func for key, (owner, func) in elsewhere.items() if owner is side}
+        files = side.program.files_calling(mine.values()) if mine else {}
+        found.update((key, None) for key, func in mine.items() if len(files[func.name]) <= MANY_FILES)
+    return list(found)
 
 
 def held_at_calls(side: Side, func: Func) -> dict[tuple[str, str], HeldSets]:

@@ -12,7 +12,7 @@ from reviewer.errors import InputError
 from reviewer.review.result import PatchRef
 from reviewer.review.run import Step
 from reviewer.source.basecommit import find_base
-from reviewer.source.commits import read_commits, read_staged
+from reviewer.source.commits import merging, read_commits, read_staged
 from reviewer.source.differ import changes
 from reviewer.source.patch import Patch, Series
 from reviewer.source.scratch import EMPTY_TREE, Scratch
@@ -46,6 +46,8 @@ class Prepared:
 
     :ivar commit: full id of what the series applies to. :ivar rev: commit after the last step, None where there is none.
     :ivar notes: lines for the user: which version of a series was taken, where hunks stood elsewhere.
+    :ivar others: what a merge under way brings together with the base; none of that is the merge's own.
+    :ivar sure: whether the base is what the series was made for, as far as anybody can tell.
     """
 
     series: Series
@@ -55,6 +57,8 @@ class Prepared:
     rev: str | None
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
+    others: tuple[Tree, ...] = ()
+    sure: bool = True
 
 
 @contextmanager
@@ -124,19 +128,18 @@ def _of_series(trees: Trees, question: Question) -> Prepared:
         if question.base is not None:
             raise InputError(f"{trees.path}: no git repository, so no --base", "leave it out")
         commit = tree = trees.scratch.snapshot(trees.folder)
-        reason, notes = f"the files in {trees.path}", series.notes
+        reason, notes, sure = f"the files in {trees.path}", series.notes, True
     else:
         found = find_base(trees.scratch, series, question.base, question.branch or "HEAD")
-        commit, tree, reason = found.commit, found.tree, found.reason
+        commit, tree, reason, sure = found.commit, found.tree, found.reason, found.sure
         notes = (*series.notes, *found.notes)
     applied = trees.scratch.apply(tree, series)
     after: list[tuple[PatchRef | None, str]] = [(ref(one.patch), one.tree) for one in applied]
     if question.cumulative and after:
         after = [(None, after[-1][1])]
     steps = tuple(trees.steps(tree, after))
-    return Prepared(
-        series, trees[commit], commit, reason, None, steps, (*notes, *(n for one in applied for n in one.notes))
-    )
+    notes = (*notes, *(note for one in applied for note in one.notes))
+    return Prepared(series, trees[commit], commit, reason, None, steps, notes, sure=sure)
 
 
 def _of_commits(trees: Trees, span: str, cumulative: bool) -> Prepared:
@@ -180,4 +183,5 @@ def _of_index(trees: Trees, index: Path | None) -> Prepared:
     commit = series.base_commit or base
     reason = "HEAD, which the staged changes go on top of" if series.base_commit else "nothing, before the first commit"
     after: list[tuple[PatchRef | None, str]] = [(ref(p), staged) for p in series.patches]
-    return Prepared(series, trees[base], commit, reason, None, tuple(trees.steps(base, after)), series.notes)
+    others = tuple(trees[name] for name in merging(trees.folder))
+    return Prepared(series, trees[base], commit, reason, None, tuple(trees.steps(base, after)), series.notes, others)

@@ -149,6 +149,23 @@ def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
     )  # fmt: skip
 
 
+def but_for(result: ReviewResult, others: Iterable[ScanResult]) -> ReviewResult:
+    """The review of a merge: what one of the ``others`` that are merged has already is not brought by the merge."""
+    if not any(r.status == "introduced" for r in result.findings):
+        return result  # and nobody is looked into
+    after = [r.finding for r in result.findings if r.status != "fixed"]
+    own = {key(f) for f in after}
+    for other in others:
+        own &= {key(f) for f in compare(other.findings, after, {}).introduced}
+    return msgspec.structs.replace(
+        result,
+        findings=tuple(
+            Reviewed(finding=r.finding, status="unchanged") if r.status == "introduced" and key(r.finding) not in own else r
+            for r in result.findings
+        ),
+    )
+
+
 def delta_of(before: Tree, step: Step, dialect: Dialect) -> Delta:
     """What a step changes in C files."""
     changes = [c for c in step.changes if any(p is not None and p.endswith(SUFFIXES) for p in (c.old_path, c.new_path))]

@@ -29,12 +29,14 @@ class BaseCommit:
     :ivar commit: id of a commit, or of a tree if one was given. :ivar tree: id of its tree.
     :ivar reason: a sentence for the user: what was taken and why.
     :ivar notes: what was tried before, a line each.
+    :ivar sure: somebody said so, or the contents do; else it is merely what is at hand.
     """
 
     commit: str
     tree: str
     reason: str
     notes: tuple[str, ...] = ()
+    sure: bool = True
 
 
 def find_base(
@@ -68,7 +70,7 @@ def find_base(
     wanted = first_blobs(series)
     if not wanted:
         return BaseCommit(
-            tip, tree, f"base {branch} ({tip[:12]}): the series does not say which contents it was made for", tuple(notes)
+            tip, tree, f"base {branch} ({tip[:12]}): the series does not say which contents it was made for", tuple(notes), False
         )
     current = _blobs(scratch.git, tree, wanted)
     if _all_there(wanted, current):
@@ -85,7 +87,7 @@ def find_base(
             reason = f"base {commit[:12]}, the newest commit of {branch} with the contents that the series was made for"
             return BaseCommit(commit, scratch.tree_of(commit), reason, tuple(notes))
         notes.append(f"no commit among the last {history} of {branch} has the contents that the series was made for")
-    return BaseCommit(tip, tree, f"base {branch} ({tip[:12]}), for want of a better one", tuple(notes))
+    return BaseCommit(tip, tree, f"base {branch} ({tip[:12]}), for want of a better one", tuple(notes), False)
 
 
 def first_blobs(series: Series) -> dict[str, str]:

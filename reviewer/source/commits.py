@@ -96,7 +96,8 @@ def read_staged(folder: Path, index: Path | None = None) -> Series:
     if code != 0:
         raise git.failure(("rev-parse",), code, stderr)
     head, _, code = git.run_raw("rev-parse", "--verify", "-q", "HEAD^{commit}")
-    against = head.decode().strip() if code == 0 else git.run("hash-object", "-t", "tree", "--stdin", input=b"").decode().strip()
+    base_commit = head.decode().strip() if code == 0 else ""
+    against = base_commit or git.run("hash-object", "-t", "tree", "--stdin", input=b"").decode().strip()
     # Unmerged paths are not left to the diff, which names them in a line among others.
     if conflicts := git.run("ls-files", "-u", "-z").split(b"\0")[0]:
         path = shown(conflicts.partition(b"\t")[2])
@@ -109,10 +110,22 @@ def read_staged(folder: Path, index: Path | None = None) -> Series:
     if _hidden(files):
         files = parse_diff(diff("--text"), "staged changes", strip=1)
     if not files:
-        return Series(())
+        return Series((), base_commit=base_commit)
     subject = "staged changes"
     patch = Patch(1, 1, subject, subject, "", Author("", ""), "", "", files, subject)
-    return Series((patch,), title=subject, base_commit=head.decode().strip() if code == 0 else "")
+    return Series((patch,), title=subject, base_commit=base_commit)
+
+
+def merging(folder: Path) -> tuple[str, ...]:
+    """Full ids of the commits that a merge under way brings in; none where there is none.
+
+    :param folder: a work tree's top, or a bare repository. :source: gitrevisions(7), "MERGE_HEAD"
+    """
+    file = folder.resolve() / Git(folder).text("rev-parse", "--git-path", "MERGE_HEAD")
+    try:
+        return tuple(file.read_text("ascii", "replace").split())
+    except FileNotFoundError:
+        return ()
 
 
 def _without_index(git: Git) -> None:

@@ -83,11 +83,13 @@ class Git:
 
     :param folder: a work tree's top, a bare repository, or (for ``--no-index``) any folder.
     :param objects: a scratch directory for new objects; the repository's own become its alternate.
+    :ivar settings: what beats the repository's configuration.
     :raises InputError: git is not installed, or refuses the repository (ownership, ``safe.bareRepository``)
     """
 
     def __init__(self, folder: Path, objects: Path | None = None) -> None:
         self.folder = folder
+        self.settings = SAFE_CONFIG
         self._objects: Path | None = None
         self._bare: tempfile.TemporaryDirectory[str] | None = None
         real = folder.resolve()
@@ -126,7 +128,7 @@ class Git:
 
     def command(self, *arguments: str) -> list[str]:
         """The argument vector of ``git ARGUMENTS`` with every safety setting."""
-        settings = [word for setting in SAFE_CONFIG for word in ("-c", setting)]
+        settings = [word for setting in self.settings for word in ("-c", setting)]
         return ["git", "--no-pager", "-C", str(self.folder), *settings, *arguments]
 
     def popen(

@@ -50,7 +50,7 @@ class Mail:
     :ivar message: text above the diff and above ``---``, with its blank lines tidied as git does.
     :ivar diff: everything from ``---`` or the first diff on, bytes as they are under the transfer encoding.
     :ivar diff_line: 1-based line where ``diff`` begins: in the whole mail where its body is not encoded, else in the body.
-    :ivar base_commit: of a ``base-commit:`` line, "" without one.
+    :ivar base_commit: of a ``base-commit:`` line, "" without one. :ivar reply_to: where the header wants answers.
     :ivar attached: mails that this one has as attachments (``git format-patch`` files).
     """
 
@@ -67,6 +67,7 @@ class Mail:
     diff: bytes
     diff_line: int
     base_commit: str
+    reply_to: tuple[Author, ...] = ()
     attached: tuple[Mail, ...] = ()
 
     @property
@@ -396,6 +397,7 @@ def _read_body(body: bytes, charset: str, header: Header, first_line: int) -> Ma
         diff=b"".join(lines[at:]),
         diff_line=at + first_line,
         base_commit=base[-1].decode() if base else "",
+        reply_to=header.persons("reply-to"),
     )
 
 

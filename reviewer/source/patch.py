@@ -85,6 +85,8 @@ class Patch:
     :ivar references: message ids of its thread, oldest first, without ``<>``.
     :ivar date: as the mail or commit says, "" if unknown.
     :ivar to: the mail's own ``To`` addresses; :ivar cc: likewise.
+    :ivar sender: who the mail's header says it is from, if not the author; None where it came from no mail.
+    :ivar reply_to: where the mail's header wants answers.
     :ivar message: the text before the diff, without trailers' meaning: what the commit message would be.
     :ivar origin: file and, in an mbox, message that it came from; for error lines.
     """
@@ -103,6 +105,8 @@ class Patch:
     references: tuple[str, ...] = ()
     to: tuple[Author, ...] = ()
     cc: tuple[Author, ...] = ()
+    sender: Author | None = None
+    reply_to: tuple[Author, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Series:
     """Patches in the order in which they apply.
 
     :ivar version: 1 where nothing says v2 or later. :ivar title: subject of the cover letter, or of the only patch.
-    :ivar cover_id: message id of the cover letter, "" without one.
+    :ivar cover_id: message id of the cover letter, "" without one. :ivar cover: what its header says; number 0, no files.
     :ivar base_commit: what a ``base-commit:`` trailer says, "" where none does.
     :ivar notes: lines for the user: which of several versions was taken, which replies were passed over.
     """
@@ -119,5 +123,6 @@ class Series:
     version: int = 1
     title: str = ""
     cover_id: str = ""
+    cover: Patch | None = None
     base_commit: str = ""
     notes: tuple[str, ...] = field(default=())

@@ -82,6 +82,7 @@ def _within(part: Mail, whole: Mail) -> Mail:
         sender=whole.sender,
         to=part.to or whole.to,
         cc=part.cc or whole.cc,
+        reply_to=part.reply_to or whole.reply_to,
         message_id=part.message_id or whole.message_id,
         references=whole.references,
     )
@@ -122,6 +123,7 @@ def _series(choice: Choice) -> Series:
         version=alone.version if alone else min(group.version for group in choice.groups),
         title=title,
         cover_id=covers[0].mail.message_id if covers else "",
+        cover=_patch(covers[0], 0, len(patches)) if covers else None,
         base_commit=next((entry.mail.base_commit for entry in entries if entry.mail.base_commit), ""),
         notes=choice.notes,
     )
@@ -138,9 +140,11 @@ def _patch(entry: Entry, number: int, total: int) -> Patch:
         author=mail.author,
         date=mail.date,
         message=mail.message,
-        files=parse_diff(mail.diff, entry.origin, strip=entry.strip, first_line=mail.diff_line),
+        files=parse_diff(mail.diff, entry.origin, strip=entry.strip, first_line=mail.diff_line) if number else (),
         origin=entry.origin,
         references=mail.references,
         to=mail.to,
         cc=mail.cc,
+        sender=mail.sender if mail.sender.email and mail.sender != mail.author else None,
+        reply_to=mail.reply_to,
     )
