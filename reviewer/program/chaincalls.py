@@ -25,6 +25,9 @@ HEAD_TYPES: dict[str, Literal["blocking", "atomic", "raw", "srcu"]] = {
 LIST = "head"
 """The member of a head that its list is (include/linux/notifier.h)."""
 
+CALLBACK = "notifier_call"
+"""The member of a notifier block that is called."""
+
 MAX_WRAPPERS = 4
 """Functions between a call and the one that walks the list that are followed."""
 
@@ -54,18 +57,21 @@ class ChainCalls:
     def _of(self, func: Func, depth: int) -> ChainCall | None:
         if func.key not in self._found:
             self._found[func.key] = None  # recursion adds nothing
-            takes_head = any(p.type.pointer == 1 and p.type.name in HEAD_TYPES for p in func.parameters)
-            if takes_head and depth < MAX_WRAPPERS:
+            if heads_of(func) and depth < MAX_WRAPPERS:
                 self._found[func.key] = self._look(func, depth)
         return self._found[func.key]
 
     def _look(self, func: Func, depth: int) -> ChainCall | None:
         flow = self.summaries.flow(func)
         for seen in flow.seen if flow is not None else ():
-            callee = seen.event.callee if isinstance(seen.event, Call) else None
+            if not isinstance(seen.event, Call):
+                continue
+            callee, args = seen.event.callee, seen.args[0]
+            if isinstance(callee, Member) and callee.name == CALLBACK:  # it walks the list itself
+                data = parameter(args[2]) if len(args) > 2 else None
+                return next((self._called(func, i, data, seen.must()) for i in heads_of(func)), None)
             if not isinstance(callee, Name):
                 continue
-            args = seen.args[0]
             inner = self.modelled.get(callee.id)
             if inner is None and self.program.model(callee.id) is None:
                 found = (self._of(f, depth + 1) for f in self.program.resolve(callee.id, func.path) if f.macro is None)
@@ -88,20 +94,23 @@ class ChainCalls:
         for arg in args:
             list_ = arg.base if isinstance(arg, AddressOf) else None
             head = parameter(list_.base) if isinstance(list_, Member) and list_.name == LIST and list_.arrow else None
-            kind = HEAD_TYPES.get(func.parameters[head].type.name) if head is not None and head < len(func.parameters) else None
-            data = self._element_data(name, func.path) if kind is not None else None
-            if head is None or kind is None or data is None:
+            data = self._element_data(name, func.path) if head in heads_of(func) else None
+            if head is None or data is None:
                 continue
-            own = [(h, h.lock.name) for h in held if isinstance(h.lock, Member) and h.lock.base == Name(f"%{head}")]
-            holds = [
-                Takes(lock=Place(base="arg", index=head, path=(member,)), kind=h.kind, mode=h.mode, taken=h.taken)
-                for h, member in own
-            ]
-            return ChainCall(
-                chain=Place(base="arg", index=head), kind=kind, action=None, holds=holds[0] if holds else None,
-                data=parameter(args[data]) if data < len(args) else None,
-            )  # fmt: skip
+            return self._called(func, head, parameter(args[data]) if data < len(args) else None, held)
         return None
+
+    def _called(self, func: Func, head: int, data: int | None, held: tuple[Hold, ...]) -> ChainCall:
+        """The call of the chain that parameter ``head`` is; a member of it that is held is the chain's own lock."""
+        own = [(h, h.lock.name) for h in held if isinstance(h.lock, Member) and h.lock.base == Name(f"%{head}")]
+        holds = [
+            Takes(lock=Place(base="arg", index=head, path=(member,)), kind=h.kind, mode=h.mode, taken=h.taken)
+            for h, member in own
+        ]
+        return ChainCall(
+            chain=Place(base="arg", index=head), kind=HEAD_TYPES[func.parameters[head].type.name], action=None, data=data,
+            holds=holds[0] if holds else None,
+        )  # fmt: skip
 
     def _element_data(self, name: str, path: str) -> int | None:
         """The parameter that a function passes as data to ``notifier_call`` of what it walks; None if it calls none."""
@@ -109,9 +118,14 @@ class ChainCalls:
             flow = self.summaries.flow(func)
             for seen in flow.seen if flow is not None else ():
                 event = seen.event
-                if isinstance(event, Call) and isinstance(event.callee, Member) and event.callee.name == "notifier_call":
+                if isinstance(event, Call) and isinstance(event.callee, Member) and event.callee.name == CALLBACK:
                     return (parameter(seen.args[0][2]) or 0) if len(seen.args[0]) > 2 else 0
         return None
+
+
+def heads_of(func: Func) -> list[int]:
+    """Numbers of the parameters that point to a chain's head."""
+    return [i for i, p in enumerate(func.parameters) if p.type.pointer == 1 and p.type.name in HEAD_TYPES]
 
 
 def parameter(expr: Expr) -> int | None:

@@ -368,7 +368,7 @@ def taken_otherwise(old: Picture, new: Picture) -> Iterator[str]:
     then = next(iter(now.values()))
     if "trylock" in now.values():
         then = "trylock"
-    if first == then and set(was.values()) <= set(now.values()):
+    if first == then:
         return
     yield f"taken {first} -> {then}" + (f" (before, {', '.join(others)})" if others else "")
     if first == "trylock" and "trylock" not in now.values():

@@ -40,7 +40,7 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
     unchanged = [f for k, f in new.items() if k in old]
     for likeness in (same_function, same_file):
         for one in list(introduced):
-            twin = next((f for f in fixed if likeness(f, renamed) == likeness(one, renamed)), None)
+            twin = next((f for f in fixed if likeness(f, {}) == likeness(one, renamed)), None)
             if twin is not None and (likeness is same_function or one.severity == "note"):
                 introduced.remove(one)
                 fixed.remove(twin)
@@ -49,7 +49,10 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
 
 
 def same_function(finding: Finding, renamed: Mapping[str, str]) -> tuple[object, ...]:
-    """The same hazard in other words: a variable of the function has another name, or the call another argument."""
+    """The same hazard in other words: a variable of the function has another name, or the call another argument.
+
+    :param renamed: new path to old path of files that moved, for a finding of the program after the change.
+    """
     return (*same_file(finding, renamed), finding.function)
 
 

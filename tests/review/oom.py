@@ -139,9 +139,15 @@ def no_mutex() -> Patch:
     return Patch(moved_out(NO_MUTEX), "mm,oom: call the notifiers outside of oom_lock")
 
 
-def read_killable() -> Patch:
+def read_killable(itself: bool = False) -> Patch:
+    """:param itself: the new function walks the list itself rather than handing it on."""
     edits = moved_out(NO_MUTEX.replace("call_chain(", "call_chain_killable("))
-    edits["kernel/notifier.c"] = WALK + READ_KILLABLE_CALL
+    call = READ_KILLABLE_CALL
+    if itself:
+        call = call.replace("	int answer;\n", "	struct notifier_block *at;\n	int answer = NOTIFY_DONE;\n")
+        walk = "	for (at = list->head; at; at = at->next)\n		answer = at->notifier_call(at, action, data);\n"
+        call = call.replace("	answer = notifier_call_chain(&list->head, action, data);\n", walk)
+    edits["kernel/notifier.c"] = WALK + call
     head = READ_KILLABLE_CALL.partition("\n")[0] + ";\n"
     edits["include/linux/notifier.h"] = instead(
         ("int atomic_notifier_chain_register(", head + "int atomic_notifier_chain_register(")

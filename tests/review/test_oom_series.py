@@ -125,9 +125,10 @@ def test_a_reader_keeps_nobody_out(says: Says) -> None:
     assert {c["after"]["serialiser"] for c in said.contexts().values()} == {None}
 
 
-def test_a_killable_read_lock_is_as_no_lock(says: Says) -> None:
+@pytest.mark.parametrize("itself", [False, True], ids=["hands the list on", "walks the list"])
+def test_a_killable_read_lock_is_as_no_lock(says: Says, itself: bool) -> None:
     """The function that takes it is the tree's own, and known by what it does."""
-    without, reader = says(oom.no_mutex()), says(oom.read_killable())
+    without, reader = says(oom.no_mutex()), says(oom.read_killable(itself))
     assert reader.rules() == without.rules()
     assert places(reader.findings(rule="callback-not-concurrent")) == places(without.findings(rule="callback-not-concurrent"))
     assert [s["function"] for c in reader.report["chains"] for s in c["called_from"]] == ["try_oom_notifier"]
