@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reviewer.cli.options import Options, options
+from reviewer.cli.options import BRANCH, Options, options
 from reviewer.errors import ReviewerError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _question(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @check.command()
-@options(positional=False, findings=True, formats=("text",))
+@options(positional=False, findings=True, rev=BRANCH, formats=("text",))
 @_question
 def b4(options: Options, base: str | None, chain: str | None) -> int:
     """Check the patch mail on standard input for `b4 prep --check`.
@@ -53,7 +53,7 @@ def b4(options: Options, base: str | None, chain: str | None) -> int:
 
 
 @check.command("b4-json")
-@options(positional=False, findings=True, formats=("json",))
+@options(positional=False, findings=True, rev=BRANCH, formats=("json",))
 @_question
 def b4_json(options: Options, base: str | None, chain: str | None) -> int:
     """Check the patch mail on standard input for `b4 review`, in JSON."""

@@ -86,11 +86,16 @@ class Options:
 _NAMES = {field.name for field in fields(Options)}
 
 
-def _tree(optional_positional: bool, revision: bool) -> list[Decorator]:
+REV = "Read this revision from git objects, not the files on disk."
+
+BRANCH = "Branch along which the base is looked for.  [default: HEAD]"
+
+
+def _tree(optional_positional: bool, revision: bool, rev_help: str) -> list[Decorator]:
     positional = (
         [click.argument("tree_argument", metavar="[TREE]", required=False)] if optional_positional else []
     )
-    rev = click.option("--rev", metavar="REV", help="Read this revision from git objects, not the files on disk.")
+    rev = click.option("--rev", metavar="REV", help=rev_help)
     return [
         *positional,
         click.option(
@@ -109,7 +114,7 @@ def _output(formats: tuple[str, ...]) -> list[Decorator]:
         click.option("-o", "--output", metavar="FILE", help="Write there rather than to standard output."),
         *_color(),
         click.option("-q", "--quiet", is_flag=True, help="Findings and errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more; a review shows what is unchanged, too."),
     ]
 
 
@@ -168,6 +173,7 @@ def _findings(hidden: bool) -> list[Decorator]:
 def options(
     *, tree: bool = True, analysis: bool = True, findings: bool = False, store: bool = True,
     rules_dir: bool = False, positional: bool = True, fixed: bool = False, formats: tuple[str, ...] = (),
+    rev: str = REV,
 ) -> Decorator:  # fmt: skip
     """Decorates a verb with the shared options and passes them to it as one :class:`Options`.
 
@@ -176,11 +182,12 @@ def options(
 
     :param positional: TREE may stand without an option, too.
     :param fixed: the verb itself decides which revision it reads, and where and how it writes.
+    :param rev: what ``--rev`` means to it.
     :param formats: what it can write, if not what every verb, or every verb with findings, can.
     """
     formats = formats or (FINDING_FORMATS if findings else REPORT_FORMATS)
     wanted = [
-        *(_tree(positional, revision=not fixed) if tree else []),
+        *(_tree(positional, not fixed, rev) if tree else []),
         *(_color() if fixed else _output(formats)),
         *(_rules_dir() if analysis or rules_dir else []),
         *(_analysis() if analysis else []),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reviewer.cli.options import Options, options, split_inputs
+from reviewer.cli.options import BRANCH, Options, options, split_inputs
 from reviewer.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FROM = "reviewer <reviewer@localhost>"
 
 @click.command()
 @click.argument("inputs", metavar="[TREE] SERIES...", nargs=-1)
-@options(positional=False, findings=True, formats=("mbox",))
+@options(positional=False, findings=True, rev=BRANCH, formats=("mbox",))
 @click.option("--base", metavar="REV", help="What the series applies to.  [default: found]")
 @click.option("--chain", metavar="NAME", help="Another notifier chain than the OOM killer's; `all` for every chain.")
 @click.option(

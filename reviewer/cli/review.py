@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reviewer.cli.options import Options, options, split_inputs
+from reviewer.cli.options import BRANCH, Options, options, split_inputs
 from reviewer.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("inputs", metavar="[TREE] SERIES...", nargs=-1)
-@options(positional=False, findings=True)
+@options(positional=False, findings=True, rev=BRANCH)
 @click.option("--base", metavar="REV", help="What the series applies to.  [default: found]")
 @click.option("--staged", is_flag=True, help="Review what is staged in the index.")
 @click.option("--range", "span", metavar="A..B", help="Review these commits.")
