@@ -23,6 +23,9 @@ KEYWORDS = frozenset(_KEYWORDS.split())
 TOKEN = re.compile(rb"\w+|\+\+|--|->|&&|\|\||<<|>>|[^\w\s]")
 """As the compiler reads it, as far as a blank could make two tokens of one: ``p++ + q`` is not ``p + ++q``."""
 
+FILLS = re.compile(rb"[\w\])] (?:->|\.) (\w+) = (?!=)|\b(?:struct|union) (\w+)")
+"""An assignment to a member, or the mention of a struct: who fills tables is found by these."""
+
 STRING = re.compile(rb'"[^"]*"')
 """A string, of which nothing is analysed: a message in other words is no change."""
 
@@ -36,7 +39,8 @@ class Change:
     :ivar functions: names of functions that differ, are new or are gone.
     :ivar outside: words of changed code outside functions: declarations, types, tables, macros.
     :ivar inside: words that stand on one side only of a changed function. :ivar differing: on one side only of the file.
-    :ivar defining: names that it defines on one side only, or otherwise there. :ivar code: all words of changed code.
+    :ivar defining: names that it defines on one side only, or otherwise there. :ivar filling: members that
+        changed code assigns, and structs that it names.
     :ivar includes: what it includes differs. :ivar gone: it is on one side only.
     """
 
@@ -45,7 +49,7 @@ class Change:
     inside: frozenset[str] = frozenset()
     differing: frozenset[str] = frozenset()
     defining: frozenset[str] = frozenset()
-    code: frozenset[str] = frozenset()
+    filling: frozenset[str] = frozenset()
     includes: bool = False
     gone: bool = False
 
@@ -62,18 +66,19 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
     lost, come = was.rest - now.rest, now.rest - was.rest
     outside = words_of((lost + come).elements())
     inside: set[str] = set()
-    code = set(outside)
+    changed = [*lost, *come]
     for name in functions:
-        before, after = words_of(was.functions.get(name, ())), words_of(now.functions.get(name, ()))
-        inside |= before ^ after
-        code |= before | after
+        before, after = was.functions.get(name, Counter()), now.functions.get(name, Counter())
+        inside |= words_of(before) ^ words_of(after)
+        changed += [*before, *after]
+    filling = {os.fsdecode(m[1] or m[2]) for text in changed for m in FILLS.finditer(text)}
     defining = was.functions.keys() ^ now.functions.keys()
     for parts, texts in ((was, lost), (now, come)):
         for text in texts:
             defining |= parts.defines(text)
     return Change(
         frozenset(functions), frozenset(outside), frozenset(inside), frozenset(words_in(old) ^ words_in(new)),
-        frozenset(defining), frozenset(code),
+        frozenset(defining), frozenset(filling),
         (old.includes if old is not None else ()) != (new.includes if new is not None else ()),
         (old is None) != (new is None),
     )  # fmt: skip

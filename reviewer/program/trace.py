@@ -112,7 +112,7 @@ class Trace:
         return any(self._touched(path, change) for path, change in changes.items())
 
     def _touched(self, path: str, change: Change) -> bool:
-        if not self.defined.isdisjoint(change.defining) or not self.filled.isdisjoint(change.code):
+        if not self.defined.isdisjoint(change.defining) or not self.filled.isdisjoint(change.filling):
             return True
         folders = ["", *(path[:i] for i, letter in enumerate(path) if letter == "/"), path]
         if any((folder, word) in self.mentioned for folder in folders for word in change.differing):

@@ -110,7 +110,7 @@ SNIP = "[ ... ]"
 def _context_lines(contexts: Sequence[ContextChange], paint: Paint, verbose: bool) -> list[str]:
     """Functions under other locks; those that change in the same way are told together."""
     told = [c for c in contexts if verbose or c.relied_on or c.before.serialiser != c.after.serialiser]
-    rest = [c for c in contexts if c not in told]
+    rest = [c for c in contexts if c not in told and not c.minor]
     told += rest[: max(0, MAX_CONTEXTS - len(told))]
     groups: dict[tuple[str, ...], list[ContextChange]] = {}
     for c in told:
@@ -122,7 +122,7 @@ def _context_lines(contexts: Sequence[ContextChange], paint: Paint, verbose: boo
         lines += [f"  {safe(c.function)}: {under(c.before)} -> {under(c.after)}" for c in same[:1]]
         relied = dict.fromkeys((r.rule, r.object, r.file, r.line) for c in same for r in c.relied_on)
         lines += [f"  relied on it: {safe(object)} at {safe(file)}:{line} [{rule}]" for rule, object, file, line in relied]
-    left = len(contexts) - len(told)
+    left = sum(not c.minor for c in contexts if c not in told)
     if left > 0:
         lines += ["", f"{plural(left, 'more function')} under other locks, on which nothing relied (-v shows them)"]
     return lines
@@ -145,7 +145,7 @@ def verdict(result: ReviewResult, shown: Sequence[Reviewed], hidden: int, floor:
     ]
     notes = sum(r.finding.severity == "note" and r.status == "introduced" for r in shown)
     words += [f"{plural(notes, 'note')} introduced"] if notes else []
-    functions = len({(c.file, c.function) for c in result.contexts})
+    functions = len({(c.file, c.function) for c in result.contexts if not c.minor})
     words += [f"{plural(functions, 'function')} under other locks"] if functions else []
     below = f" ({hidden} more below --min-confidence {floor})" if hidden else ""
     incomplete = f"; incomplete, {plural(len(result.skipped), 'file')} skipped" if result.skipped else ""

@@ -26,7 +26,7 @@ from reviewer.program.upward import Upward
 from reviewer.review.delta import Delta
 from reviewer.review.lock_use import MAX_SENTENCES, lock_use
 from reviewer.review.lock_use import sentences as lock_sentences
-from reviewer.review.result import ContextChange, FunctionContext, HeldLock, ReliedOn
+from reviewer.review.result import SOME_PATHS, ContextChange, FunctionContext, HeldLock, ReliedOn
 
 MAX_FUNCTIONS = 24
 """Functions of one patch, callbacks aside, whose contexts are compared."""
@@ -310,8 +310,9 @@ def sentences(old: Picture, new: Picture) -> Iterator[str]:
         yield f"runs in {was.irq} -> {now.irq}"
     gone, come = moved((*was.must, *was.may), (*now.must, *now.may))
     known = {was.serialiser, now.serialiser, *(h.lock for h in (*was.must, *now.must))}
-    yield from (f"no longer ever under {lock}" for lock in gone if lock not in known)
-    yield from (f"may now run under {lock}" for lock in come if lock not in known)
+    now_some, no_more = SOME_PATHS
+    yield from (f"{no_more}{lock}" for lock in gone if lock not in known)
+    yield from (f"{now_some}{lock}" for lock in come if lock not in known)
 
 
 def no_longer(side: Side, path: str, name: str, wanted: Sequence[str]) -> list[str]:

@@ -80,6 +80,10 @@ class ReliedOn(msgspec.Struct, frozen=True):
     line: int
 
 
+SOME_PATHS = ("may now run under ", "no longer ever under ")
+"""How a sentence begins that is about locks held on some paths."""
+
+
 class ContextChange(msgspec.Struct, frozen=True, kw_only=True):
     """A function that runs under other locks after a patch than before it. ``patch``: its number."""
 
@@ -90,6 +94,11 @@ class ContextChange(msgspec.Struct, frozen=True, kw_only=True):
     after: FunctionContext
     changes: tuple[str, ...]
     relied_on: tuple[ReliedOn, ...] = ()
+
+    @property
+    def minor(self) -> bool:
+        """Whether only what is held on some paths differs: that tells who calls, and seldom what goes wrong."""
+        return all(said.startswith(SOME_PATHS) for said in self.changes)
 
 
 class ReviewResult(msgspec.Struct, frozen=True, kw_only=True):

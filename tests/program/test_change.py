@@ -92,7 +92,13 @@ def test_a_function_that_changes() -> None:
     assert found.functions == {"run"}
     assert found.inside == {"fast", "faster"} == found.differing
     assert not found.outside and not found.defining and not found.gone and not found.includes
-    assert {"fast", "faster", "p", "level"} <= found.code
+    assert found.filling == {"pump"}, "the struct that the function names"
+
+
+def test_who_fills_a_table() -> None:
+    old = "void f(struct pump *p)\n{\n\tg(p->ops == h);\n}\n"
+    assert change(old, old.replace("==", "=")).filling == {"pump", "ops"}
+    assert change(old, old.replace("h)", "i)")).filling == {"pump"}, "a comparison fills nothing"
 
 
 def test_code_outside_functions() -> None:

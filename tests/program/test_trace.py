@@ -66,7 +66,7 @@ TOUCHED = {
     "an include": (FILE, change(includes=True)),
     "a file that was read is gone": (FILE, change(gone=True)),
     "another definition, anywhere": ("net/new.c", change("pump_put", defining={"pump_put"})),
-    "a table filled, anywhere": ("net/new.c", change(code={"pump_ops"})),
+    "a table filled, anywhere": ("net/new.c", change(filling={"pump_ops"})),
     "a new mention, anywhere": ("net/new.c", change("other", differing={"register_pump"})),
     "a new mention in the folder": ("net/core/dev.c", change("other", differing={"pump_get"})),
 }

@@ -116,14 +116,22 @@ def test_contexts_that_change_alike_are_told_together() -> None:
 
 
 def test_contexts_on_which_nothing_relied_are_counted() -> None:
-    def minor(n: int) -> ContextChange:
-        none = FunctionContext()
-        return ContextChange(function=f"f{n}", file="a.c", patch=1, before=none, after=none, changes=(f"may now run under l{n}",))
-
-    many = tuple(minor(n) for n in range(11))
+    many = tuple(told(n, f"now always under l{n}") for n in range(11))
     assert "\n3 more functions under other locks, on which nothing relied (-v shows them)\n" in text(contexts=many)
     assert text(contexts=many).count("context: ") == 8
     assert text(contexts=many, verbose=True).count("context: ") == 11
+
+
+def told(n: int, said: str) -> ContextChange:
+    none = FunctionContext()
+    return ContextChange(function=f"f{n}", file="a.c", patch=1, before=none, after=none, changes=(said,))
+
+
+def test_what_is_held_on_some_paths_is_told_if_asked_for() -> None:
+    some = (told(1, "may now run under l"), told(2, "no longer ever under l"))
+    assert "context: " not in text(contexts=some) and "more function" not in text(contexts=some)
+    assert "under other locks" not in text(contexts=some)
+    assert text(contexts=some, verbose=True).count("context: ") == 2
 
 
 def test_the_verdict(make_finding: Make) -> None:
