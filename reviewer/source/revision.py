@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from reviewer.errors import InputError, MissingContent, ReviewerError
@@ -13,6 +14,21 @@ from reviewer.source.gitrun import Git, GitFailed
 
 _REGULAR_MODES = (b"100644", b"100755", b"100664")
 """Modes of regular files in git trees; 100664 is found in very old ones."""
+
+
+_LOOKS, _AT_ONCE = 6, 500
+"""How often files are looked up one by one before the whole tree is listed, and how many at a time."""
+
+
+def _regular(listing: bytes) -> dict[str, str]:
+    """Path to blob id of the regular files in what ``ls-tree -z`` prints."""
+    result: dict[str, str] = {}
+    for entry in listing.split(b"\0")[:-1]:
+        head, _, name = entry.partition(b"\t")
+        mode, _, rest = head.partition(b" ")
+        if mode in _REGULAR_MODES:
+            result[os.fsdecode(name)] = rest[5:].decode()
+    return result
 
 
 class RevisionTree(Tree):
@@ -25,6 +41,8 @@ class RevisionTree(Tree):
         self._git.forget_promises()
         self._cat = self._git.cat_file()
         self._blobs: dict[str, str] | None = None
+        self._few: dict[str, str | None] = {}
+        self._looks = 0
 
     def _resolve(self, rev: str) -> tuple[str, str]:
         """(commit or tree id, tree id)."""
@@ -47,7 +65,6 @@ class RevisionTree(Tree):
     def _entries(self) -> dict[str, str]:
         """Path to blob id of every regular file."""
         if self._blobs is None:
-            result: dict[str, str] = {}
             try:
                 listing = self._runner().run("ls-tree", "-r", "-z", "--full-tree", self._tree_id)
             except GitFailed as error:
@@ -55,25 +72,44 @@ class RevisionTree(Tree):
                     f"{self.path}: the folders of {self.rev} cannot be listed ({error})",
                     "the clone is partial or damaged; fetch it whole",
                 ) from error
-            for entry in listing.split(b"\0")[:-1]:
-                head, _, name = entry.partition(b"\t")
-                mode, _, rest = head.partition(b" ")
-                if mode in _REGULAR_MODES:
-                    result[os.fsdecode(name)] = rest[5:].decode()
-            self._blobs = result
+            self._blobs = _regular(listing)
         return self._blobs
+
+    def _blobs_of(self, paths: Sequence[str]) -> Mapping[str, str | None]:
+        """Blob ids of these files, by path. To list a whole kernel takes a quarter of a second: not for a few files."""
+        missing = [path for path in paths if path not in self._few]
+        self._looks += bool(missing)
+        odd = any(path.startswith(":") or "\0" in path or not path for path in missing)
+        if self._blobs is not None or self._looks > _LOOKS or len(missing) > _AT_ONCE or odd:
+            return self._entries()
+        if missing:
+            # Paths, not patterns: ls-tree knows none.
+            listing, _, code = self._runner().run_raw("ls-tree", "-z", "--full-tree", self._tree_id, "--", *missing)
+            if code != 0:
+                return self._entries()
+            self._few |= dict.fromkeys(missing) | _regular(listing)
+        return self._few
+
+    def has_c(self) -> bool:
+        if self._blobs is not None:
+            return super().has_c()
+        with self._runner().popen("ls-tree", "-r", "--name-only", self._tree_id, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            found = any(name.rstrip(b'"\n').endswith(b".c") for name in process.stdout)
+            process.kill()
+        return found or super().has_c()
 
     def _list(self, suffixes: tuple[str, ...]) -> Iterable[str]:
         return [path for path in self._entries() if path.endswith(suffixes)]
 
     def _exists(self, path: str) -> bool:
-        return path in self._entries()
+        return self._blobs_of([path]).get(path) is not None
 
     def blob(self, path: str) -> str:
-        try:
-            return self._entries()[path]
-        except KeyError:
-            raise MissingContent(f"{path}: no such file at {self.rev}") from None
+        blob = self._blobs_of([path]).get(path)
+        if blob is None:
+            raise MissingContent(f"{path}: no such file at {self.rev}")
+        return blob
 
     def read(self, path: str) -> bytes:
         content = self._cat.read(self.blob(path))
@@ -82,14 +118,14 @@ class RevisionTree(Tree):
         return content
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | MissingContent]]:
-        entries = self._entries()
         wanted = list(paths)
-        present = (entries[path] for path in wanted if path in entries)
+        entries = self._blobs_of(wanted)
+        present = (blob for path in wanted if (blob := entries.get(path)) is not None)
         # A reader of its own: the caller may stop half-way, or read other files in between.
         with self._runner().cat_file() as reader:
             contents = reader.read_many(present)
             for path in wanted:
-                if path not in entries:
+                if entries.get(path) is None:
                     yield path, MissingContent(f"{path}: no such file at {self.rev}")
                     continue
                 content = next(contents)[1]
