@@ -106,6 +106,7 @@ class Trees:
             else:
                 tree = RevisionTree(self.scratch.folder, name)
             tree.path = self.path
+            tree.near = next(iter(self._open.values()), None)
             self._stack.callback(tree.close)
             self._open[name] = tree
         return self._open[name]

@@ -32,7 +32,10 @@ def _regular(listing: bytes) -> dict[str, str]:
 
 
 class RevisionTree(Tree):
-    """A commit's tree, from objects only."""
+    """A commit's tree, from objects only.
+
+    :ivar near: another tree of the repository that differs in a few files, from whose list this one's is made; or None.
+    """
 
     def __init__(self, folder: Path, rev: str, objects: Path | None = None) -> None:
         super().__init__(folder)
@@ -41,6 +44,7 @@ class RevisionTree(Tree):
         self._git.forget_promises()
         self._cat = self._git.cat_file()
         self._blobs: dict[str, str] | None = None
+        self.near: RevisionTree | None = None
         self._few: dict[str, str | None] = {}
         self._looks = 0
 
@@ -64,6 +68,8 @@ class RevisionTree(Tree):
 
     def _entries(self) -> dict[str, str]:
         """Path to blob id of every regular file."""
+        if self._blobs is None and self.near is not None:
+            self._blobs = self._changed(self.near)
         if self._blobs is None:
             try:
                 listing = self._runner().run("ls-tree", "-r", "-z", "--full-tree", self._tree_id)
@@ -74,6 +80,22 @@ class RevisionTree(Tree):
                 ) from error
             self._blobs = _regular(listing)
         return self._blobs
+
+    def _changed(self, near: RevisionTree) -> dict[str, str] | None:
+        """The list of another tree with what differs in ours."""
+        command = ("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", near._tree_id, self._tree_id)
+        output, _, code = self._runner().run_raw(*command)
+        if code != 0:
+            return None
+        found = dict(near._entries())
+        fields = output.split(b"\0")
+        for head, name in zip(fields[:-1:2], fields[1::2], strict=True):
+            _, mode, _, blob, _ = head.split(b" ")
+            if mode in _REGULAR_MODES:
+                found[os.fsdecode(name)] = blob.decode()
+            else:
+                found.pop(os.fsdecode(name), None)
+        return found
 
     def _blobs_of(self, paths: Sequence[str]) -> Mapping[str, str | None]:
         """Blob ids of these files, by path. To list a whole kernel takes a quarter of a second: not for a few files."""

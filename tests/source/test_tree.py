@@ -360,3 +360,24 @@ def test_bad_input(
 def test_more_words_than_a_pipe_holds(work_tree: Path) -> None:
     words = [f"word_number_{n}" for n in range(4000)] + ["odd"]
     assert open_tree(str(work_tree)).grep_files(words) == ["drivers/odd name.c"]
+
+
+def test_a_list_made_from_a_near_tree_is_the_tree_s_own(tmp_path: Path, git: Callable[..., str]) -> None:
+    folder = tmp_path / "r"
+    for name, text in {"a.c": "int a;\n", "b/b.c": "int b;\n", "c.h": "int c;\n"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "one")
+    (folder / "a.c").write_text("int other;\n")
+    (folder / "b/b.c").unlink()
+    (folder / "b/b.c").symlink_to("../a.c")
+    (folder / "c.h").unlink()
+    (folder / "d.c").write_text("int d;\n")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "two")
+    alone, near = RevisionTree(folder, "HEAD"), RevisionTree(folder, "HEAD")
+    near.near = RevisionTree(folder, "HEAD~1")
+    assert list(near.paths()) == list(alone.paths()) == ["a.c", "d.c"]
+    assert [near.blob(path) for path in near.paths()] == [alone.blob(path) for path in alone.paths()]
