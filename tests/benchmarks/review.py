@@ -58,11 +58,12 @@ def applied(tree: Path, series: str) -> float:
         files = sorted(source.glob("*.patch")) if source.is_dir() else [source]
         for file in files:
             if not file.name.startswith("0000-"):
-                subprocess.run(["git", "-C", str(clone), "apply", "--cached", "-3", str(file.resolve())], check=False)
-                subprocess.run(["git", "-C", str(clone), "commit", "-q", "-m", "one"], check=False, stdout=subprocess.DEVNULL)
+                for command in (["apply", "--cached", "-3", str(file.resolve())], ["commit", "-q", "-m", "one"]):
+                    subprocess.run(["git", "-C", str(clone), *command], check=False, capture_output=True)
     seconds = time.monotonic() - start
+    head = subprocess.check_output(["git", "-C", str(tree), "rev-parse", "HEAD"], text=True).strip()
     with Scratch(tree) as scratch:
-        after = scratch.apply("HEAD", parsed)[-1].tree
+        after = scratch.apply(head, parsed)[-1].tree
         content = RevisionTree(tree, after, scratch.objects)
         paths = {c.path for p in parsed.patches for c in p.files if c.path.endswith((".c", ".h")) and content.exists(c.path)}
         texts = [content.read(path) for path in sorted(paths)]
