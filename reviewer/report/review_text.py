@@ -119,7 +119,7 @@ def _context_lines(contexts: Sequence[ContextChange], paint: Paint, verbose: boo
     for said, same in groups.items():
         names = ", ".join(f"{safe(c.function)} ({safe(c.file)})" for c in same)
         lines += ["", f"{paint('context:', 'cyan')} {names}", *(f"  {safe(one)}" for one in said)]
-        lines += [f"  {safe(c.function)}: {under(c.before)} -> {under(c.after)}" for c in same[:1]]
+        lines += [f"  {safe(c.function)}: {under(c.before)} -> {under(c.after)}" for c in same[:1] if c.before != c.after]
         relied = dict.fromkeys((r.rule, r.object, r.file, r.line) for c in same for r in c.relied_on)
         lines += [f"  relied on it: {safe(object)} at {safe(file)}:{line} [{rule}]" for rule, object, file, line in relied]
     left = sum(not c.minor for c in contexts if c not in told)

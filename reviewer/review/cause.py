@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
 from reviewer.program.change import KEYWORDS, WORD
 from reviewer.review.delta import Delta, FileDelta
-from reviewer.review.result import Cause, ContextChange
+from reviewer.review.result import Cause
 from reviewer.source.patch import Hunk
 
 
-def cause_of(finding: Finding, delta: Delta, contexts: tuple[ContextChange, ...] = ()) -> Cause | None:
+def cause_of(finding: Finding, delta: Delta) -> Cause | None:
     """The hunk around the finding's own line; else one that a step of its proof lies in; else one that changes a function on
     the proof's way, or something that the proof names. None if no hunk has to do with it.
-
-    :param contexts: what changed around functions: their callers' hunks explain a finding whose own way is untouched.
     """
     own = delta.files.get(finding.file)
     hunk = own.hunk_at(finding.line) if own is not None else None
@@ -36,9 +35,9 @@ def _indirect(finding: Finding, delta: Delta) -> Iterator[tuple[FileDelta, Hunk,
     for file in delta.files.values():
         for name in functions & file.functions:
             for hunk in file.hunks:
-                if name.encode() in hunk.section or any(_names(line, {name}) for line in hunk.lines):
+                if os.fsencode(name) in hunk.section or any(_names(line, {name}) for line in hunk.lines):
                     yield file, hunk, f"it changes {name}"
-    words = {w.decode() for s in finding.proof for w in WORD.findall(s.text.encode())} | set(finding.involves)
+    words = {w.decode() for s in finding.proof for w in WORD.findall(os.fsencode(s.text))} | set(finding.involves)
     words -= KEYWORDS
     held = {h.removesuffix(" (shared)").rpartition(":")[2].rpartition(".")[2] for s in finding.proof for h in s.held}
     for wanted in (held, words):

@@ -28,8 +28,8 @@ from reviewer.review.lock_use import MAX_SENTENCES, lock_use
 from reviewer.review.lock_use import sentences as lock_sentences
 from reviewer.review.result import SOME_PATHS, ContextChange, FunctionContext, HeldLock, ReliedOn
 
-MAX_FUNCTIONS = 24
-"""Functions of one patch, callbacks aside, whose contexts are compared."""
+MAX_FUNCTIONS, MAX_CHANGED = 8, 24
+"""Functions of one patch, callbacks aside, whose contexts are compared; changed ones whose own use of locks is."""
 
 CALLERS = 16
 """Functions above each of these whose callers are looked for."""
@@ -115,18 +115,16 @@ def changes(before: Side, after: Side, delta: Delta, patch: int) -> list[Context
 def own_locks(before: Side, after: Side, delta: Delta, patch: int) -> Iterator[ContextChange]:
     """Changed functions that do something else with locks than before: a lock's scope, a call that moves in or out, a lock
     that is taken in another way."""
-    for path, name in sorted(delta.functions)[:MAX_FUNCTIONS]:
+    for path, name in sorted(delta.functions)[:MAX_CHANGED]:
         old, new = before.function(delta.renamed.get(path, path), name), after.function(path, name)
         if old is None or new is None:
             continue
         was, now = (lock_use(side.search.summaries, func) for side, func in ((before, old), (after, new)))
         said = tuple(islice(lock_sentences(was, now), MAX_SENTENCES))
-        pair = both(before, after, delta, path, name) if said else None
-        if pair is not None:
-            yield ContextChange(
-                function=name, file=path, patch=patch, before=pair[0].context, after=pair[1].context,
-                changes=(*sentences(*pair), *said),
-            )  # fmt: skip
+        if said:
+            # Who calls it is another question, and on a whole kernel an expensive one.
+            unasked = FunctionContext(callers_known="partial")
+            yield ContextChange(function=name, file=path, patch=patch, before=unasked, after=unasked, changes=said)
 
 
 def candidates(before: Side, after: Side, delta: Delta) -> Iterator[tuple[str, str]]:
