@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
@@ -52,8 +52,6 @@ class Memo:
         self._dialect = dialect
         self._rests_on = rests_on
         self._new: list[tuple[str, bytes, bytes]] = []
-        self._moves: dict[str, Moves] = {}
-        self._sides: dict[str, tuple[bytes, bytes]] = {}
 
     def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
         """The answer to a question, with what it rests on; None if it has to be worked out."""
@@ -63,18 +61,18 @@ class Memo:
         own = self._load(f"{self.tree.identity()}/{digest}", type_)
         if own is not None:
             return own
-        base = self._bases.nearest
-        if base is None or len(base.changed) > MAX_CHANGED:
-            return None
-        key = f"{base.identity}/{digest}"
-        packed = self._store.memo_get(TRACES, key)
-        if packed is None or self._changes is None:
-            return None
-        try:
-            trace = Trace.unpack(packed)
-        except ValueError:
-            return None
-        return None if trace.touched(self._changes) else self._load(key, type_, trace)
+        for other in self._others:
+            packed = self._store.memo_get(TRACES, f"{other.identity}/{digest}")
+            if packed is None or other.changes is None:
+                continue
+            try:
+                trace = Trace.unpack(packed)
+            except ValueError:
+                continue
+            known = None if trace.touched(other.changes) else self._load(f"{other.identity}/{digest}", type_, other, trace)
+            if known is not None:
+                return known
+        return None
 
     def put(self, question: str, answer: object, trace: Trace, skipped: Iterable[str]) -> None:
         """Keep an answer about this tree, once :meth:`flush` is called.
@@ -100,8 +98,10 @@ class Memo:
     def _digest(self, question: str) -> str:
         return hashlib.sha256(json.dumps([*self._rests_on, question]).encode("ascii")).hexdigest()
 
-    def _load(self, key: str, type_: type[T], trace: Trace | None = None) -> tuple[T, Trace] | None:
-        """:param trace: of an answer about another tree, whose lines may have moved."""
+    def _load(
+        self, key: str, type_: type[T], other: Other | None = None, trace: Trace | None = None
+    ) -> tuple[T, Trace] | None:
+        """:param other: the tree that the answer is about, whose lines may have moved. :param trace: of that answer."""
         value = self._store.memo_get(KIND, key)
         if value is None:
             return None
@@ -110,47 +110,69 @@ class Memo:
             if any(can_be_read(self.tree, path) for path in kept["closed"]):
                 return None
             answer = kept["answer"]
-            if trace is None:
+            if other is None or trace is None:
                 packed = self._store.memo_get(TRACES, key)
                 return (msgspec.convert(answer, type_), Trace.unpack(packed)) if packed is not None else None
-            return msgspec.convert(self._moved(answer), type_), trace
+            return msgspec.convert(other.moved(answer), type_), trace
         except (ValueError, KeyError, msgspec.ValidationError, Gone):
             return None
 
-    # --- the tree of the answer and this one ------------------------------------------------------
+    @cached_property
+    def _others(self) -> list[Other]:
+        """Trees near this one of which the store may have answers: the one before it in a series, and the nearest stored one."""
+        found: dict[str, Other] = {}
+        for identity, changed in self._near():
+            if len(changed) <= MAX_CHANGED and identity not in found:
+                found[identity] = Other(self.tree, self._dialect, identity, changed)
+        return list(found.values())
+
+    def _near(self) -> Iterator[tuple[str, frozenset[str]]]:
+        if self.tree.near is not None and self.tree.near.identity() != self.tree.identity():
+            identity = self.tree.near.identity()
+            changed = self.tree.changed_since(identity, b"")
+            if changed is not None:
+                yield identity, changed
+        base = Bases(self.tree, self._store).nearest
+        if base is not None:
+            yield base.identity, base.changed
+
+
+class Other:
+    """Another tree, and how this one differs from it. ``changed``: the files that do, or are on one side only."""
+
+    def __init__(self, tree: Tree, dialect: Dialect, identity: str, changed: frozenset[str]) -> None:
+        self.tree = tree
+        self.identity = identity
+        self._dialect = dialect
+        self._changed = sorted(changed)
+        self._sides: dict[str, tuple[bytes, bytes]] = {}
+        self._moves: dict[str, Moves] = {}
 
     @cached_property
-    def _bases(self) -> Bases:
-        return Bases(self.tree, self._store)
-
-    @cached_property
-    def _changes(self) -> Mapping[str, Change] | None:
+    def changes(self) -> Mapping[str, Change] | None:
         """How each file differs, by path; None if the other tree's files cannot be had any more."""
-        base = self._bases.nearest
-        assert base is not None
-        paths = sorted(base.changed)
-        before = self.tree.read_at(base.identity, paths)
+        before = self.tree.read_at(self.identity, self._changed)
         if before is None:
             return None
-        now = {path: got for path, got in self.tree.read_many(base.present) if isinstance(got, bytes)}
+        now = {path: got for path, got in self.tree.read_many(self._changed) if isinstance(got, bytes)}
         found = {}
-        for path in paths:
+        for path in self._changed:
             old, new = before.get(path), now.get(path)
             self._sides[path] = old or b"", new or b""
             found[path] = change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))
         return found
 
-    def _moved(self, value: Any) -> Any:
+    def moved(self, value: Any) -> Any:
         """An answer with its lines where they stand now.
 
         :raises Gone: one of them is not there as it was
         """
         if isinstance(value, list):
-            return [self._moved(one) for one in value]
+            return [self.moved(one) for one in value]
         if not isinstance(value, dict):
             return value
         file, line = value.get("file"), value.get("line")
-        made = {key: self._moved(one) for key, one in value.items()}
+        made = {key: self.moved(one) for key, one in value.items()}
         if isinstance(file, str) and isinstance(line, int) and file in self._sides:
             if value.get("fix"):
                 raise Gone

@@ -106,7 +106,7 @@ class Trees:
             else:
                 tree = RevisionTree(self.scratch.folder, name)
             tree.path = self.path
-            tree.near = next(iter(self._open.values()), None)
+            tree.near = next(reversed(self._open.values()), None)  # the tree before it in a series
             self._stack.callback(tree.close)
             self._open[name] = tree
         return self._open[name]
@@ -114,6 +114,7 @@ class Trees:
     def steps(self, base: str, after: Sequence[tuple[PatchRef | None, str]]) -> Iterator[Step]:
         """One for each (patch, tree after it), the first from ``base`` on."""
         before = base
+        _ = self[base]  # opened first: each tree is near the one that was opened before it
         for patch, tree in after:
             yield Step(patch, self[tree], changes(self.scratch, before, tree))
             before = tree

@@ -25,9 +25,11 @@ class Tree(ABC):
     :ivar skipped: (path, reason) of files that a search could not read, each once.
     :ivar asked: paths of other suffixes than :data:`SUFFIXES` that somebody asked for, there or not: a source may
         include any file.
+    :ivar near: another tree of the repository that differs in a few files, such as the one before a patch; or None.
     """
 
     rev: str | None = None
+    near: Tree | None = None
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder)

@@ -32,10 +32,7 @@ def _regular(listing: bytes) -> dict[str, str]:
 
 
 class RevisionTree(Tree):
-    """A commit's tree, from objects only.
-
-    :ivar near: another tree of the repository that differs in a few files, from whose list this one's is made; or None.
-    """
+    """A commit's tree, from objects only; its list is made from that of the tree near it, if there is one."""
 
     def __init__(self, folder: Path, rev: str, objects: Path | None = None) -> None:
         super().__init__(folder)
@@ -44,7 +41,6 @@ class RevisionTree(Tree):
         self._git.forget_promises()
         self._cat = self._git.cat_file()
         self._blobs: dict[str, str] | None = None
-        self.near: RevisionTree | None = None
         self._few: dict[str, str | None] = {}
         self._looks = 0
 
@@ -68,7 +64,7 @@ class RevisionTree(Tree):
 
     def _entries(self) -> dict[str, str]:
         """Path to blob id of every regular file."""
-        if self._blobs is None and self.near is not None:
+        if self._blobs is None and isinstance(self.near, RevisionTree):
             self._blobs = self._changed(self.near)
         if self._blobs is None:
             try:
