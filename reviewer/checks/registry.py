@@ -116,6 +116,11 @@ class Check:
     below: Dependencies | None = None
     late: Late | None = None
 
+    @property
+    def below_name(self) -> str:
+        """Of the function that finds what callbacks depend on: rules that are alike share one. "" without any."""
+        return f"{self.below.__module__}.{self.below.__name__}" if self.below is not None else ""
+
 
 _CHECKS: dict[str, Check] = {}
 

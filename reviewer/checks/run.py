@@ -83,7 +83,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     ]  # fmt: skip
     if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
-    below = {f"{c.below.__module__}.{c.below.__name__}": c.below for c in wanted if c.below is not None}
+    below = {c.below_name: c.below for c in wanted if c.below is not None}
     job = Job(fresh, files, tree, store, wanted, below, request.everything)
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
     tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
@@ -133,10 +133,9 @@ def put_together(wanted: Sequence[Check], results: Sequence[Done]) -> list[Findi
     entries = [e for one in results for e in one.entries]
     for check in wanted:
         if check.late is not None and check.below is not None:
-            name = f"{check.below.__module__}.{check.below.__name__}"
             by_callback: dict[tuple[str, str], list[Dependency]] = {}
             for by, head, key, dependency in (d for one in results for d in one.dependencies):
-                if by == name:
+                if by == check.below_name:
                     by_callback.setdefault((head, key), []).append(dependency)
             found += check.late([(e, by_callback.get((e.head, e.key), [])) for e in entries])
     return found

@@ -98,16 +98,13 @@ def _has_patch(data: bytes) -> bool:
 
 def _found(options: Options, data: bytes, base: str | None, chain: str | None) -> tuple[Found, Skipped]:
     """What the patch brings, filtered as the options say, and what could not be read."""
-    from reviewer.cli.review import reviewed
+    from reviewer.checks.finding import at_least
+    from reviewer.cli.review import asked_for, reviewed
     from reviewer.deliver.reply import mailed
-    from reviewer.report import select
     from reviewer.review.prepare import Question
 
     question = Question(inputs=("-",), base=base, branch=options.rev, stdin=io.BytesIO(data))
     with reviewed(options, question, chain) as (opened, _, result):
         chosen = opened.options
-        known = select.read_baseline(chosen.baseline) if chosen.baseline else frozenset()
-        worth = mailed(result.findings)
-        kept = select.confident(select.unknown(select.on_paths((r.finding for r in worth), chosen.path), known), chosen.floor)
-        shown = {id(finding) for finding in kept}
-        return [r for r in worth if id(r.finding) in shown], result.skipped
+        kept = asked_for(chosen, mailed(result.findings))
+        return [r for r in kept if at_least(r.finding.confidence, chosen.floor)], result.skipped

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewer.cli.options import Options, options
-from reviewer.cli.review import index_of_hook, reviewed, write
+from reviewer.cli.review import asked_for, index_of_hook, reviewed, write
 from reviewer.errors import ReviewerError
 
 if TYPE_CHECKING:
@@ -150,13 +150,10 @@ def hooked(options: Options, tree: str) -> Options:
 
 def fresh(opened: Session, result: ReviewResult) -> list[Reviewed]:
     """What is introduced, still there at the end, on the user's paths and not in the user's baseline."""
-    from reviewer.report import select
     from reviewer.review.run import introduced
 
-    options = opened.options
-    known = select.read_baseline(options.baseline) if options.baseline else frozenset()
-    kept = {id(f) for f in select.unknown(select.on_paths(introduced(result, False), options.path), known)}
-    return [r for r in result.findings if id(r.finding) in kept]
+    new = {id(finding) for finding in introduced(result, False)}
+    return asked_for(opened.options, [r for r in result.findings if id(r.finding) in new])
 
 
 def committed_before(options: Options, question: Question, folder: str, chain: str | None) -> list[Finding]:

@@ -37,13 +37,13 @@ def reply(options: Options, inputs: tuple[str, ...], base: str | None, chain: st
     SERIES is an mbox, mails, a folder of them, or - for standard input. The answers are an mbox (mboxrd) of one mail for
     each patch that brings a hazard, or of one to the cover letter. Nothing is written where there is nothing to say.
     """
+    from reviewer.checks.finding import at_least
     from reviewer.cli.exits import exit_code
     from reviewer.cli.output import say
     from reviewer.cli.output import write as write_out
-    from reviewer.cli.review import reviewed
+    from reviewer.cli.review import asked_for, reviewed
     from reviewer.deliver.message import encode, mboxrd
     from reviewer.deliver.reply import Voice, mailed, replies
-    from reviewer.report import select
     from reviewer.review.prepare import Question
     from reviewer.source.tree import is_repository
 
@@ -59,19 +59,16 @@ def reply(options: Options, inputs: tuple[str, ...], base: str | None, chain: st
         if not options.quiet:
             for message in (*result.messages, *without_thread(given.series)):
                 say(f"reviewer: {message}")
-        known = select.read_baseline(options.baseline) if options.baseline else frozenset()
-        worth = mailed(result.findings)
-        kept = select.unknown(select.on_paths((r.finding for r in worth), options.path), known)
-        shown = {id(f) for f in select.confident(kept, options.floor)}
+        kept = asked_for(options, mailed(result.findings))
         in_git = is_repository(Path(options.tree))
         voice = Voice(
             sender=person, now=now(), rules=digest(opened, chain), arguments=arguments(opened, chain),
             base=given.commit if in_git else "", guessed=not given.sure,
         )  # fmt: skip
-        mails = replies(given.series, result, [r for r in worth if id(r.finding) in shown], voice)
+        mails = replies(given.series, result, [r for r in kept if at_least(r.finding.confidence, options.floor)], voice)
         if mails or stale(options.output):
             write_out(options, mboxrd(map(encode, mails)))
-        return exit_code(kept, result.skipped, options.fail_floor)
+        return exit_code((r.finding for r in kept), result.skipped, options.fail_floor)
 
 
 def own_address(text: str) -> Author:

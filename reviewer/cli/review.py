@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from reviewer.errors import InputError
 if TYPE_CHECKING:
     from reviewer.cli.session import Session
     from reviewer.review.prepare import Prepared, Question
-    from reviewer.review.result import ReviewResult
+    from reviewer.review.result import Reviewed, ReviewResult
 
 
 @click.command()
@@ -38,7 +38,6 @@ def review(
     SERIES is an mbox, patch files, a folder of them, or - for standard input.
     """
     from reviewer.cli.exits import exit_code
-    from reviewer.report import select
     from reviewer.review.prepare import Question
     from reviewer.review.run import introduced
 
@@ -53,9 +52,18 @@ def review(
     )  # fmt: skip
     with reviewed(options, question, chain) as (opened, _, result):
         write(opened, result, chain)
-        counted = select.on_paths(introduced(result, each), opened.options.path)
-        known = select.read_baseline(opened.options.baseline) if opened.options.baseline else frozenset()
-        return exit_code(select.unknown(counted, known), result.skipped, opened.options.fail_floor)
+        wanted = {id(r.finding) for r in asked_for(opened.options, result.findings)}
+        counted = [finding for finding in introduced(result, each) if id(finding) in wanted]
+        return exit_code(counted, result.skipped, opened.options.fail_floor)
+
+
+def asked_for(options: Options, findings: Sequence[Reviewed]) -> list[Reviewed]:
+    """Those on the user's paths and not in the user's baseline."""
+    from reviewer.report import select
+
+    known = select.read_baseline(options.baseline) if options.baseline else frozenset()
+    kept = {id(f) for f in select.unknown(select.on_paths((r.finding for r in findings), options.path), known)}
+    return [r for r in findings if id(r.finding) in kept]
 
 
 def index_of_hook() -> Path | None:
@@ -95,9 +103,7 @@ def write(opened: Session, result: ReviewResult, chain: str | None = None) -> No
     from reviewer.report import json_v1, review_text, select
 
     options = opened.options
-    known = select.read_baseline(options.baseline) if options.baseline else frozenset()
-    kept = {id(f) for f in select.unknown(select.on_paths((r.finding for r in result.findings), options.path), known)}
-    relevant = [r for r in result.findings if id(r.finding) in kept and (options.verbose or r.status != "unchanged")]
+    relevant = [r for r in asked_for(options, result.findings) if options.verbose or r.status != "unchanged"]
     shown = [r for r in relevant if select.confident([r.finding], options.floor)]
     if not options.quiet:
         for message in result.messages:
