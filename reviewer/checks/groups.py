@@ -2,8 +2,9 @@
 
 A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
-(``rest``). Each has a program and an analysis of its own, whether it shares a process with others or not: what it says depends
-on nothing that another has asked before, and on what it does is known (its trace).
+(``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
+of its own, whether it shares a process with others or not: what it says depends on nothing that another has asked before, and
+on what it does is known (its trace).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from reviewer.checks.callers import entries
 from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
 from reviewer.checks.registry import Check, Dependencies
+from reviewer.checks.sweep import batches, of_folder
 from reviewer.program.chains import NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Func, Program, Record
@@ -37,7 +39,7 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-Kind = Literal["below", "alone", "rest"]
+Kind = Literal["below", "alone", "rest", "general"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One question about a part."""
+    """One question about a part; of the general rules, about ``files``."""
 
     kind: Kind
     part: Part
+    files: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,6 +65,8 @@ class Task:
         What a task is given is part of the question, since no trace of its own tells how that was found: who calls the chains,
         and who is on them. Only ``rest`` asks who calls them.
         """
+        if self.kind == "general":
+            return "\n".join((self.kind, *self.files))
         chains = self.part.chains
         users = sorted(f"{c.head} {u.callback.path} {u.callback.name}" for c in chains for u in c.users)
         asked = chains if self.kind == "rest" else ()
@@ -134,6 +139,13 @@ def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
     ] or [Part((chains[0],), True)]
 
 
+def general_tasks(files: Sequence[str], checks: Sequence[Check]) -> list[Task]:
+    """The tasks of the general rules over these files."""
+    if not any(c.general is not None for c in checks):
+        return []
+    return [Task("general", Part((), False), batch) for batch in batches(files)]
+
+
 def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence[Check]) -> list[Task]:
     """The tasks of these parts, the longer ones first.
 
@@ -196,7 +208,9 @@ def done(job: Job, task: Task) -> Done:
     analysis = Analysis(program, everything=job.everything, chains_too=task.part.first)
     analysis.selected = list(task.part.chains)
     result = Done()
-    if task.kind == "below":
+    if task.kind == "general":
+        result.findings = of_folder(analysis, task.files, job.checks)
+    elif task.kind == "below":
         for name, find in job.below.items():
             for chain in task.part.chains:
                 found = find(analysis, chain, callbacks_of(chain))

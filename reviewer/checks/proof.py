@@ -10,6 +10,7 @@ from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Step, StepKind
 from reviewer.parse import facts
 from reviewer.parse.facts import Call
+from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reach import Leaf
@@ -42,6 +43,21 @@ def leaf_steps(analysis: Analysis, leaf: Leaf, held: Sequence[Hold] = ()) -> lis
         steps.append(step(analysis, "call", above.func, node.call.at, (*held, *node.held)))
     steps.append(step(analysis, leaf.kind, leaf.node.func, leaf.at, (*held, *leaf.node.held, *leaf.held)))
     return steps
+
+
+def effect_steps(analysis: Analysis, func: Func, hold: Hold | None, effect: Effect) -> tuple[Step, ...]:
+    """From where ``func`` takes a lock down to what a call of it does, with the locks held at every step."""
+    held: tuple[Hold, ...] = (hold,) if hold is not None else ()
+    steps = [step(analysis, "acquire", func, hold.at, held)] if hold is not None and not hold.where else []
+    steps += [step(analysis, "call", caller, call.at, held) for caller, call in effect.way]
+    kind: StepKind = effect.kind
+    steps.append(step(analysis, kind, effect.func, effect.at, joined_holds(held, effect.held)))
+    return tuple(steps)
+
+
+def joined_holds(outer: Iterable[Hold], inner: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Both, each class and mode once."""
+    return tuple({(h.name, h.mode, h.lock): h for h in (*outer, *inner)}.values())
 
 
 def first_call(leaf: Leaf) -> int:

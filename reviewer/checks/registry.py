@@ -21,10 +21,13 @@ from reviewer.errors import RuleError
 if TYPE_CHECKING:
     from reviewer.checks.analysis import Analysis
     from reviewer.checks.entry import Dependency, Reached
+    from reviewer.checks.focus import Focus
     from reviewer.program.chains import NotifierChain
     from reviewer.program.link import Func
 
 Run = Callable[["Analysis"], Iterable[Finding]]
+
+General = Callable[["Focus"], Iterable[Finding]]
 
 Late = Callable[[Sequence["Reached"]], Iterable[Finding]]
 
@@ -106,7 +109,8 @@ class Check:
 
     ``run``: its findings, of an analysis. A rule about what callbacks depend on has two halves instead: ``below``, which
     asks nothing of a chain's callers, and ``late``, which puts that and the callers together. ``chains``: it asks for
-    chains, so without any there is nothing to do. ``callers``: it asks who calls them.
+    chains, so without any there is nothing to do. ``callers``: it asks who calls them. ``general``: a rule of the general family,
+    which asks about some functions whatever they belong to, and nothing of the chains.
     """
 
     id: str
@@ -115,6 +119,7 @@ class Check:
     callers: bool = True
     below: Dependencies | None = None
     late: Late | None = None
+    general: General | None = None
 
     @property
     def below_name(self) -> str:
@@ -134,6 +139,16 @@ def check(id: str, callers: bool = True) -> Callable[[Run], Run]:
     def register(run: Run) -> Run:
         _CHECKS[id] = Check(id, run, callers=callers)
         return run
+
+    return register
+
+
+def general(id: str) -> Callable[[General], General]:
+    """Marks the function that answers for rule ``id`` of the general family."""
+
+    def register(find: General) -> General:
+        _CHECKS[id] = Check(id, chains=False, callers=False, general=find)
+        return find
 
     return register
 

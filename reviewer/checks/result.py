@@ -17,6 +17,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar chain: a notifier chain's name, ``all`` for every chain, or None for the OOM killer and its chain.
     :ivar everything: every rule over the whole tree; wins over ``chain``.
+    :ivar paths: with ``everything``: only what has to do with files that these patterns name.
     :ivar rules: ids of the rules to run; empty means those that are on by default.
     :ivar rules_dirs: folders with the user's own rules and API models, later ones over earlier ones.
     :ivar config: path of a kernel ``.config`` that picks ``#if`` arms, or None to keep all arms.
@@ -25,6 +26,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     chain: str | None = None
     everything: bool = False
+    paths: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     rules_dirs: tuple[str, ...] = ()
     config: str | None = None

@@ -13,8 +13,9 @@ import msgspec
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.entry import Dependency
 from reviewer.checks.finding import Finding, with_fingerprints
-from reviewer.checks.groups import Done, Job, Kept, Task, kept, parts_of, run, taken_up, tasks_of
+from reviewer.checks.groups import Done, Job, Kept, Task, general_tasks, kept, parts_of, run, taken_up, tasks_of
 from reviewer.checks.memo import Memo, rests_on
+from reviewer.checks.paths import path_pattern
 from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
 from reviewer.checks.skipped import skipped
@@ -62,7 +63,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     """
     start = time.monotonic()
     memo = Memo(tree, store, load_dialect(), rests_on(models, request))
-    question = json.dumps(["scan", request.chain, request.everything, request.rules])
+    question = json.dumps(["scan", request.chain, request.everything, request.rules, request.paths])
     known = memo.get(question, ScanResult)
     if known is not None:
         stats = msgspec.structs.replace(known[0].stats, seconds=round(time.monotonic() - start, 3), cached=known[0].stats.files)
@@ -75,11 +76,13 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     analysis = Analysis(program, everything=request.everything)
     messages: list[str] = []
     progress("chains", 0, 0)
-    selected = select(analysis, request, messages)
+    chosen = files_of(tree, request) if request.everything else ()
+    selected = select(analysis, request, messages, chosen)
     trace = program.trace()
     wanted = [
         c for c in checks([Path(folder) for folder in request.rules_dirs])
         if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
+        and (c.general is None or request.everything)
     ]  # fmt: skip
     if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
@@ -87,6 +90,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     job = Job(fresh, files, tree, store, wanted, below, request.everything)
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
     tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
+    tasks += general_tasks(chosen, wanted)
     results: list[Done] = []
     for one in done_or_known(job, tasks, memo, request.jobs):
         results.append(one)
@@ -116,7 +120,8 @@ def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, jobs: int) -> Ite
     asked = {
         "below": sorted(job.below),
         "rest": [c.id for c in job.checks if c.callers],
-        "alone": [c.id for c in job.checks if not c.callers],
+        "alone": [c.id for c in job.checks if not c.callers and c.general is None],
+        "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
     known = [memo.get(name, Kept) for name in names]
@@ -141,10 +146,24 @@ def put_together(wanted: Sequence[Check], results: Sequence[Done]) -> list[Findi
     return found
 
 
-def select(analysis: Analysis, request: ScanRequest, messages: list[str]) -> list[NotifierChain]:
-    """The chains that the request is about, completed; an empty list with a message where there is none."""
+def files_of(tree: Tree, request: ScanRequest) -> tuple[str, ...]:
+    """The files that a scan with every rule is about."""
+    wanted = path_pattern(request.paths) if request.paths else None
+    return tuple(f for f in tree.paths() if wanted is None or wanted.match(f))
+
+
+def select(
+    analysis: Analysis, request: ScanRequest, messages: list[str], files: Sequence[str] = ()
+) -> list[NotifierChain]:
+    """The chains that the request is about, completed; an empty list with a message where there is none.
+
+    :param files: of a request for every rule, the files that it is about.
+    """
     program = analysis.program
-    if request.chain == "all" or request.everything:
+    if request.everything and request.paths:
+        named = dict.fromkeys(analysis.chains.named_in(files))
+        chains = [c for name in named for c in analysis.chains.heads(name)]
+    elif request.chain == "all" or request.everything:
         chains = analysis.chains.heads()
     elif request.chain is not None:
         chains = analysis.chains.heads(request.chain)

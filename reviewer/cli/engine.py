@@ -10,6 +10,7 @@ import importlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +96,14 @@ def review(
     """What the steps of a series bring and mend."""
     from reviewer.checks.memo import Memo, rests_on
     from reviewer.parse.dialect import load_dialect
-    from reviewer.review import run
+    from reviewer.review import around, run
 
     dialect, digests = load_dialect(), rests_on(models, request)
     tools = run.Tools(
         lambda tree: scan(tree, store, models, request, progress),
         lambda tree: open_program(tree, store, models, request, progress),
         lambda tree: Memo(tree, store, dialect, digests),
+        partial(around.around, request=request),
         dialect,
     )
     result = run.review(given.base, given.steps, tools)

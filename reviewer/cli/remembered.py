@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def key(tree: Tree, models: ApiModels, request: ScanRequest) -> str:
     """The name of the answer to ``request`` for ``tree``. The processes used do not count."""
-    parts = [tree.identity(), request.chain, request.everything, request.rules, *rests_on(models, request)]
+    parts = [tree.identity(), request.chain, request.everything, request.paths, request.rules, *rests_on(models, request)]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 

@@ -46,6 +46,7 @@ class Session:
         return ScanRequest(
             chain=chain,
             everything=everything,
+            paths=self.options.path if everything else (),
             rules=self.options.rules,
             rules_dirs=tuple(map(str, self.rules_dirs)),
             config=self.options.config,

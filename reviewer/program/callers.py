@@ -265,7 +265,7 @@ class CallerSearch:
             for e in block.events:
                 if isinstance(e, Call) and e.number not in reached:
                     args = tuple(frame.canonical(a, {}) for a in e.args)
-                    yield Seen(e, number, frame.callee(e.callee, {}), [args], [()])
+                    yield Seen(e, number, frame.callee(e.callee, {}), [args], [()], dropped=[()])
 
     # --- an argument ------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from reviewer.program.chaincalls import HEAD_TYPES, MAX_WRAPPERS, ChainCalls
 from reviewer.program.link import Func
 from reviewer.program.linkage import ASIDE
 from reviewer.program.locks import lock_class
-from reviewer.program.models import ChainCall, ChainRegister
+from reviewer.program.models import ChainCall, ChainRegister, Place
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
 
@@ -90,6 +90,32 @@ class Chains:
                 if wanted is None or wanted in (chain.short, chain.head):
                     found.setdefault(chain.head, chain)
         return list(found.values())
+
+    def named_in(self, files: Iterable[str]) -> Iterator[str]:
+        """Names of the chains on which functions of these files register, or which they call, straight or by a wrapper."""
+        places = {n: m.chain_register.chain for n, m in self.program.models.functions.items() if m.chain_register is not None}
+        places |= {n: m.chain_call.chain for n, m in self.program.models.functions.items() if m.chain_call is not None}
+        looked: set[str] = set()
+        for file in files:
+            text = self.program.text(file)
+            if b"notifier_block" not in text and not any(n.encode() in text for n in places):
+                continue
+            for func in self.program.functions_in(file):
+                wrappers = (w for name in func.calls if name not in places for w in self.program.resolve(name, file))
+                for one in (func, *wrappers):
+                    if one.key not in looked and any(c in places for c in one.calls):
+                        looked.add(one.key)
+                        yield from self._named_by(one, places)
+
+    def _named_by(self, func: Func, places: Mapping[str, Place]) -> Iterator[str]:
+        frame = self.program.frame(func)
+        for block in frame.body.blocks if frame.body is not None else ():
+            for e in block.events:
+                place = places.get(e.callee.id) if isinstance(e, Call) and isinstance(e.callee, Name) else None
+                if place is not None and isinstance(e, Call) and place.index < len(e.args):
+                    name = self.names_of(frame, frame.canonical(e.args[place.index], {}), place.address)
+                    if name:
+                        yield name
 
     def _defining(self, wanted: str) -> tuple[str, ...]:
         """Files that define a head at file scope by that name."""

@@ -211,6 +211,7 @@ class Seen:
     held: list[tuple[Hold, ...]] = field(default_factory=list)
     scopes: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     kinds: list[tuple[Expr, ...]] = field(default_factory=list)
+    dropped: list[tuple[Expr, ...]] = field(default_factory=list)
 
     def must(self) -> tuple[Hold, ...]:
         """Locks held in every world."""
@@ -267,8 +268,11 @@ def run(
     return Runner(frame, callees, observer or Observer()).run(bound or {}, held, truths or {})
 
 
-World = tuple[tuple[Expr, ...], tuple[Hold, ...], tuple[tuple[str, ...], ...], tuple[Expr, ...]]
-"""Canonical arguments of an event, the locks and scopes under which it was reached, what was known of tables."""
+World = tuple[
+    tuple[Expr, ...], tuple[Hold, ...], tuple[tuple[str, ...], ...], tuple[Expr, ...], tuple[Expr, ...]
+]
+"""Canonical arguments of an event, the locks and scopes under which it was reached, what was known of tables, and the locks
+of a caller that had been released."""
 
 
 class Runner:
@@ -327,11 +331,12 @@ class Runner:
                 event, callee = self.events[b, i]
                 seen = Seen(event, b, callee)
                 for world in worlds[b].values():
-                    for args, locks, scopes, kinds in world.get(i, ()):
+                    for args, locks, scopes, kinds, dropped in world.get(i, ()):
                         seen.args.append(args)
                         seen.held.append(locks)
                         seen.scopes.append(scopes)
                         seen.kinds.append(kinds)
+                        seen.dropped.append(dropped)
                 found.append(seen)
         ended = [e for b in sorted(endings, key=lambda b: order[b]) for es in endings[b].values() for e in es]
         return Flow(self.frame, found, ended, self.capped)
@@ -459,7 +464,7 @@ class Runner:
         if i not in self.now:
             self.events[b, i] = (event, callee)
             self.now[i] = []
-        self.now[i].append((args, state.locks, state.scopes, state.kinds))
+        self.now[i].append((args, state.locks, state.scopes, state.kinds, state.dropped))
 
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:

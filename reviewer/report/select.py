@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Sequence
-from fnmatch import translate
 from pathlib import Path
 
 from reviewer.checks.finding import CONFIDENCES, Confidence, Finding, Severity, at_least
+from reviewer.checks.paths import path_pattern
 from reviewer.errors import InputError
 
 Known = frozenset[tuple[str, bool]]
@@ -35,21 +34,6 @@ def unmatched(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
         for glob in globs
         if not any(map(path_pattern([glob]).match, known))
     ]
-
-
-def path_pattern(globs: Sequence[str]) -> re.Pattern[str]:
-    """One expression for all globs.
-
-    As in a git pathspec, ``*`` crosses ``/``, and the name of a folder stands for everything below it.
-    """
-    return re.compile("|".join(_one(glob) for glob in globs))
-
-
-def _one(glob: str) -> str:
-    glob = re.sub(r"^(\./)+", "", glob).rstrip("/")
-    # "**/" may stand for no folder at all, which fnmatch does not know.
-    parts = [translate(part)[len("(?s:") : -len(r")\Z")] for part in re.split(r"\*\*/", glob)]
-    return rf"(?s:{'(?:.*/)?'.join(parts)}(?:/.*)?)\Z"
 
 
 def confident(findings: Iterable[Finding], floor: Confidence) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from reviewer.checks.finding import Finding
+from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.memo import Memo
 from reviewer.checks.result import ScanResult, Stats
 from reviewer.parse.dialect import Dialect
@@ -41,12 +41,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a review asks of the layers below. ``scan``: the rules over a tree; ``program``: the linked program of one; ``memo``:
-    what is known of one."""
+    """What a review asks of the layers below. ``scan``: the rules about chains over a tree; ``program``: the linked program of
+    one; ``memo``: what is known of one; ``around``: the general rules, on what a patch touches."""
 
     scan: Callable[[Tree], ScanResult]
     program: Callable[[Tree], Program]
     memo: Callable[[Tree], Memo]
+    around: Callable[[Program, Program, Delta], tuple[list[Finding], list[Finding]]]
     dialect: Dialect
 
 
@@ -85,16 +86,22 @@ class State:
 
 @dataclass
 class Account:
-    """What is known of the series so far. ``live``: index of what it has brought and not yet mended."""
+    """What is known of the series so far. ``live``: index of what it has brought and not yet mended; ``last``: all findings
+    after the last step that was looked at."""
 
     reviewed: list[Reviewed] = field(default_factory=list)
     live: dict[Key, int] = field(default_factory=dict)
     contexts: list[ContextChange] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    last: tuple[Finding, ...] = ()
 
     def add(self, state: State, following: State, step: Step, change: Delta) -> None:
         """One step from a state to the following one."""
-        difference = compare(state.result.findings, following.result.findings, change.renamed)
+        sides = state.tools.around(state.side.program, following.side.program, change)
+        before, after = (
+            (*side.result.findings, *with_fingerprints(found)) for side, found in zip((state, following), sides, strict=True)
+        )
+        difference = compare(before, after, change.renamed)
         number = step.patch.number if step.patch is not None else 0
         contexts = context_change.changes(state.side, following.side, change, number)
         self.contexts += contexts
@@ -111,6 +118,7 @@ class Account:
             cause = cause_of(finding, change.backwards)
             if cause is not None:
                 self.reviewed.append(Reviewed(finding=finding, status="fixed", patch=step.patch, cause=cause))
+        self.last = after
 
 
 def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
@@ -138,7 +146,7 @@ def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
     after = state.result if looked else None
     unchanged = [
         Reviewed(finding=f, status="unchanged")
-        for f in (after.findings if after is not None else ()) if key(f) not in brought
+        for f in account.last if key(f) not in brought
     ]  # fmt: skip
     stats = after.stats if after is not None else Stats()
     return ReviewResult(

@@ -1,0 +1,223 @@
+"""What a call does, at any depth: what it takes, waits for, allocates, and whether it may sleep.
+
+Bottom-up and bounded (every call uses up some of the distance, so recursion ends): an effect is rooted at the parameters of the
+function that was asked, so one table serves all its callers; a mask that depends on an argument is decided where the argument
+is known. A modelled function is a leaf.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from reviewer.parse.facts import Call, Const, Expr
+from reviewer.program import values
+from reviewer.program.calls import Target
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import SLEEPING, Hold, lock_class
+from reviewer.program.models import Function as Model
+from reviewer.program.models import Waits
+from reviewer.program.summaries import Binding, Summaries, place
+
+DEPTH = 6
+"""How far below a function effects are looked for: a call within the folder, of a header or of a macro counts 1, one that
+leaves the folder 2."""
+
+MAX_EFFECTS = 48
+"""Effects of one function that are kept, the nearest first."""
+
+MAX_ARGUMENTS = 4
+"""Different arguments of one call that are told apart."""
+
+EffectKind = Literal["sleep", "alloc", "acquire", "wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that happens at or below a function.
+
+    ``what``: the lock, what is waited for, or the allocation's mask, in terms of the function that was asked. ``hold``: how a
+    lock is taken; ``wait``: of a wait. ``name``: the API function, called at ``at`` in ``func``. ``way``: the calls from the
+    function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks of
+    the callers of the function that was asked which are not held at this point any more. ``doubt``: 0 while every call on the way
+    can mean only this.
+    """
+
+    kind: EffectKind
+    name: str
+    what: Expr | None
+    func: Func
+    at: int
+    way: tuple[tuple[Func, Call], ...] = ()
+    hold: Hold | None = None
+    wait: Waits | None = None
+    held: tuple[Hold, ...] = ()
+    let_go: tuple[Expr, ...] = ()
+    doubt: int = 0
+
+    @property
+    def depth(self) -> int:
+        return len(self.way)
+
+    def key(self) -> tuple[object, ...]:
+        """Effects with equal keys mean the same to a caller."""
+        lock = (self.hold.name, self.hold.mode, self.hold.taken) if self.hold is not None else None
+        return self.kind, self.what, lock, self.wait.what if self.wait is not None else "", self.let_go
+
+
+class Effects:
+    """Tables of effects, memoised by function, constant arguments and depth."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
+        self._near: dict[tuple[str, int], bool] = {}
+
+    def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
+        """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
+        key = (func.key, binding, depth)
+        got = self._made.get(key)
+        if got is None:
+            if not self.may_matter(func, depth):
+                return ()
+            flow = self.summaries.flow(func, binding)
+            found: dict[tuple[object, ...], Effect] = {}
+            for seen in flow.seen if flow is not None else ():
+                for effect in self.at(func, seen, depth):
+                    old = found.get(effect.key())
+                    if old is None or (effect.doubt, effect.depth) < (old.doubt, old.depth):
+                        found[effect.key()] = effect
+            nearest = sorted(found.values(), key=lambda e: (e.doubt, e.depth))
+            got = self._made[key] = tuple(nearest[:MAX_EFFECTS])
+        return got
+
+    def at(self, func: Func, seen: Seen, depth: int = DEPTH) -> Iterator[Effect]:
+        """The effects of one call of ``func``, in terms of its parameters."""
+        call = seen.event
+        if not isinstance(call, Call):
+            return
+        frame = self.program.frame(func)
+        targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+        doubt = 0 if len(targets) < 2 else 1
+        held = seen.must()
+        gone = let_go(seen)
+        for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
+            for target in targets:
+                unsure = doubt if target.sure else 2
+                yield from self._target(func, call, target, args, held, gone, unsure, depth)
+
+    def _target(
+        self, func: Func, call: Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...],
+        gone: tuple[Expr, ...], doubt: int, depth: int,
+    ) -> Iterator[Effect]:  # fmt: skip
+        frame = self.program.frame(func)
+        if target.model is not None:
+            for effect in self._leaf(func, call, target.model, args):
+                yield replace(effect, held=held, let_go=gone, doubt=doubt)
+            for invokes in target.model.invokes:
+                if invokes.context == "task" and not invokes.last:
+                    for t, inner in self.summaries.invoked(frame, call, invokes, args):
+                        yield from self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth)
+            return
+        if target.func is None:
+            return
+        left = depth - cost(func, target.func)
+        if left < 0:
+            return
+        binding = self.summaries.bind(target.func, args, frame)
+        prefix = target.func.name
+        for effect in self.of(target.func, binding, left):
+            object_ = values.substitute(effect.what, args, prefix) if effect.what is not None else None
+            hold = effect.hold
+            if hold is not None and object_ is not None:
+                hold = replace(hold, lock=object_, name=hold.name or lock_class(frame, object_))
+            yield replace(
+                effect, what=object_, hold=hold, way=((func, call), *effect.way), held=(*held, *effect.held),
+                let_go=(*gone, *(values.substitute(d, args, prefix) for d in effect.let_go)),
+                doubt=max(effect.doubt, doubt),
+            )  # fmt: skip
+
+    def _leaf(self, func: Func, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Effect]:
+        frame = self.program.frame(func)
+
+        def effect(kind: EffectKind, object_: Expr | None) -> Effect:
+            return Effect(kind, model.name, object_, func, call.at)
+
+        for takes in (*model.takes, *model.inside):
+            lock = place(takes.lock, args)
+            if lock is not None:
+                hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
+                yield replace(effect("acquire", lock), hold=hold)
+        for wait in model.waits:
+            on = place(wait.on, args) if wait.on is not None else None
+            yield replace(effect("wait", on), wait=wait)
+        if model.allocates is not None:
+            yield effect("alloc", self.summaries.mask(model, args))
+        elif model.sleeps_if_gfp is not None and model.sleeps_if_gfp < len(args):
+            yield effect("alloc", args[model.sleeps_if_gfp])
+        elif model.sleeps_if_nonzero is not None and model.sleeps_if_nonzero < len(args):
+            if values.truth(args[model.sleeps_if_nonzero]):
+                yield effect("sleep", None)
+        elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
+            yield effect("sleep", None)
+
+    # --- by names alone ---------------------------------------------------------------------------
+
+    def may_matter(self, func: Func, depth: int) -> bool:
+        """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
+        known = self._near.get((func.key, depth))
+        if known is not None:
+            return known
+        found = self.summaries.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
+        self._near[func.key, depth] = found
+        return found
+
+    def _name_matters(self, func: Func, name: str, depth: int) -> bool:
+        for target in self.summaries.calls.named(name, func.path):
+            if target.model is not None:
+                if matters(target.model):
+                    return True
+            elif target.func is not None:
+                left = depth - cost(func, target.func)
+                if left >= 0 and self.may_matter(target.func, left):
+                    return True
+        return False
+
+
+def matters(model: Model) -> bool:
+    """Whether a modelled call has an effect of those that are looked for, or runs something that may."""
+    return bool(
+        model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
+        or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None
+    )  # fmt: skip
+
+
+def cost(caller: Func, callee: Func) -> int:
+    """What a call adds to the distance."""
+    if callee.path.endswith(".h") or callee.macro is not None:
+        return 1
+    return 1 if posixpath.dirname(caller.path) == posixpath.dirname(callee.path) else 2
+
+
+def let_go(seen: Seen) -> tuple[Expr, ...]:
+    """Locks of the callers that are not held at an event on some way to it."""
+    found: dict[Expr, None] = {}
+    for held, dropped in zip(seen.held, seen.dropped, strict=True):
+        for lock in dropped:
+            if all(h.lock != lock for h in held):
+                found[lock] = None
+    return tuple(found)
+
+
+def may_block(summaries: Summaries, effect: Effect) -> bool:
+    """Whether the effect puts its task to sleep: a wait, a lock that sleeps, direct reclaim."""
+    if effect.kind in ("sleep", "wait"):
+        return True
+    if effect.kind == "acquire":
+        return effect.hold is not None and effect.hold.kind in SLEEPING and effect.hold.taken != "trylock"
+    gfp = summaries.program.gfp
+    return isinstance(effect.what, Const) and gfp.reclaims(effect.what.value)

@@ -1,0 +1,37 @@
+"""The general rules around a patch: the files that it changes, and the callers of what it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reviewer.checks.analysis import Analysis
+from reviewer.checks.chosen import of_files
+from reviewer.checks.finding import Finding
+from reviewer.checks.focus import Focus
+from reviewer.checks.registry import Check, checks
+from reviewer.checks.result import ScanRequest
+from reviewer.checks.sweep import findings
+from reviewer.program.link import Program
+from reviewer.review.delta import Delta
+
+
+def around(
+    before: Program, after: Program, change: Delta, request: ScanRequest
+) -> tuple[list[Finding], list[Finding]]:
+    """What the general rules say of both sides of a change, without fingerprints."""
+    wanted: list[Check] = [
+        c for c in checks([Path(folder) for folder in request.rules_dirs])
+        if c.general is not None and (not request.rules or c.id in request.rules)
+    ]  # fmt: skip
+    if not wanted:
+        return [], []
+    old = focus_on(before, change, None)
+    new = focus_on(after, change, old)
+    return findings(old, wanted), findings(new, wanted)
+
+
+def focus_on(program: Program, change: Delta, before: Focus | None) -> Focus:
+    """The functions of the files that differ, and who calls those of them that differ."""
+    files = [p for p in dict.fromkeys(p for d in change.files.values() for p in (d.old_path, d.new_path)) if p]
+    there = [p for p in files if program.content.exists(p)]
+    return Focus(Analysis(program), of_files(program, there, lambda f: (f.path, f.name) in change.functions), before)
