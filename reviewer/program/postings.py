@@ -6,28 +6,33 @@ A look-up in a stored tree reads some kilobytes. A tree that differs from a stor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from zlib import crc32
 
 from reviewer.program.bases import KEPT, Base, Bases
-from reviewer.program.symbols import PAGES, Pages, lookup, page_of
 from reviewer.store.factstore import Store
+
+Pages = dict[int, bytes]
+"""Page number to its lines ``KEY NUL number,number,`` each after a line feed; numbers count the paths."""
 
 
 class Postings:
     """Key to the files that have it, for one tree.
 
     :param bases: stored trees near ours. :param kind: under which the store keeps the pages.
-    :param read: the search, as (paths, pages), of these files or (None) of all.
+    :param count: pages that keys are spread over. :param read: the search, as (paths, pages), of these files or (None) of all.
     """
 
     def __init__(
-        self, bases: Bases, store: Store, kind: str, read: Callable[[Sequence[str] | None], tuple[list[str], Pages]]
-    ) -> None:
+        self, bases: Bases, store: Store, kind: str, count: int,
+        read: Callable[[Sequence[str] | None], tuple[list[str], Pages]],
+    ) -> None:  # fmt: skip
         self.tree = bases.tree
         self._bases = bases
         self._base: Base | None = None
         self._changes: tuple[list[str], Pages] = ([], {})  # of a base, what the changed files have instead
         self._store = store
         self._kind = kind
+        self._count = count
         self._read = read
         self._paths: list[str] | None = None
         self._pages: Pages = {}
@@ -36,13 +41,26 @@ class Postings:
     def files(self, keys: Iterable[bytes]) -> tuple[str, ...]:
         """Files under any of ``keys``, sorted."""
         keys = list(keys)
-        numbers = {number for key in keys for number in lookup(self._page(page_of(key)), key)}
+        numbers = {number for key in keys for number in lookup(self._page(crc32(key) % self._count), key)}
         found = {self._all_paths()[number] for number in numbers} if numbers else set()
         if self._base is not None:
             paths, pages = self._changes
             found -= self._base.changed
-            found |= {paths[n] for key in keys for n in lookup(pages.get(page_of(key), b""), key)}
+            found |= {paths[n] for key in keys for n in lookup(pages.get(crc32(key) % self._count, b""), key)}
         return tuple(sorted(found))
+
+    def known(self) -> bool:
+        """Whether the store has the pages of this tree, or of one near it."""
+        if self._whole or self._base is not None or self._paths is not None:
+            return True
+        if self._store.memo_get(self._kind, f"{self.tree.identity()}/paths") is not None:
+            return True
+        return self._lean()
+
+    def build(self) -> None:
+        """Make sure that they are there."""
+        if not self.known():
+            self._build()
 
     def _page(self, number: int) -> bytes:
         page = self._pages.get(number)
@@ -92,5 +110,17 @@ class Postings:
         paths = "\0".join(self._paths).encode("utf-8", "surrogateescape")
         # All in one transaction: a reader sees a tree's pages and paths of one search, or none.
         self._store.put_many(self._kind, [*rows, (f"{identity}/paths", paths)])
-        self._store.forget(self._kind, KEPT * (PAGES + 1))
+        self._store.forget(self._kind, KEPT * (self._count + 1))
         self._bases.remember()
+
+
+def lookup(page: bytes, key: bytes) -> list[int]:
+    """Numbers of the paths under ``key``."""
+    numbers: list[int] = []
+    needle = b"\n" + key + b"\0"
+    start = page.find(needle)
+    while start >= 0:
+        end = page.index(b"\n", start + len(needle))
+        numbers += map(int, page[start + len(needle) : end - 1].split(b","))
+        start = page.find(needle, end)
+    return numbers

@@ -1,19 +1,22 @@
 """Which files a question needs: who defines a name, who fills a function table, who mentions a word.
 
 One search over the whole tree answers every "who defines" and "who fills" (see :mod:`reviewer.program.symbols`); it is
-kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless it
-is stored: ask for many names at once.
+kept in the store by the tree's identity. Each "who mentions" costs a search of the tree (1 to 2 s for a kernel) unless
+it is stored, or the index of words is (:mod:`reviewer.program.words`): ask for many names at once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.bases import Base, Bases
 from reviewer.program.postings import Postings
-from reviewer.program.symbols import PATTERN, read_symbols
+from reviewer.program.symbols import PAGES, PATTERN, read_symbols
+from reviewer.program.words import PAGES as WORD_PAGES
+from reviewer.program.words import read_words
 from reviewer.source.tree import SUFFIXES, Tree
 from reviewer.store import codec
 from reviewer.store.factstore import Store
@@ -36,7 +39,8 @@ class Definitions:
         known = dialect if dialect is not None else load_dialect()
         kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
         self._bases = Bases(tree, store)
-        self._symbols = Postings(self._bases, store, kind, lambda files: read_symbols(tree, known, jobs, files))
+        self._symbols = Postings(self._bases, store, kind, PAGES, lambda files: read_symbols(tree, known, jobs, files))
+        self._words = Postings(self._bases, store, _WORDS, WORD_PAGES, lambda files: read_words(tree, jobs, files))
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines
@@ -79,11 +83,33 @@ class Definitions:
         where = tuple(under)
         wanted = list(dict.fromkeys(names))
         missing = [name for name in wanted if (name, where) not in self._mentions]
+        if missing and self._words.known():
+            missing = self._indexed(missing, where)
         if not where:
             missing = self._stored_mentions(missing)
         for start in range(0, len(missing), _WORDS_AT_ONCE):
             self._search(missing[start : start + _WORDS_AT_ONCE], where)
         return {name: self._mentions[name, where] for name in wanted}
+
+    def build(self) -> None:
+        """Have the store hold the whole index: definitions, and who mentions which word."""
+        self._symbols.build()
+        self._words.build()
+
+    def _indexed(self, names: list[str], under: tuple[str, ...]) -> list[str]:
+        """Takes what the index of words knows; returns names that are no words."""
+        inside = tuple(f"{folder}/" for folder in under)
+        rest: list[str] = []
+        for name in names:
+            word = _bytes(name)
+            if not _IDENTIFIER.fullmatch(word):
+                rest.append(name)
+                continue
+            files = self._words.files([word])
+            if under:
+                files = tuple(f for f in files if f.startswith(inside) or f in under)
+            self._mentions[name, under] = files
+        return rest
 
     def _stored_mentions(self, names: list[str]) -> list[str]:
         """Takes what the store knows; returns the rest."""
@@ -123,6 +149,10 @@ class Definitions:
 
 
 _MENTIONS = "mentions"
+
+_WORDS = "words-1"
+
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*", re.ASCII)
 
 _PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from reviewer.parse.dialect import Dialect
+from reviewer.program.postings import Pages
 from reviewer.source.gitrun import GitFailed
 from reviewer.source.tree import Tree
 
@@ -66,15 +67,6 @@ PAGES = 1024
 """Pieces that names are spread over, some 30 kB each: one is read to look one name up."""
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
-
-Pages = dict[int, bytes]
-"""Page number to its lines ``KEY NUL number,number,`` each after a line feed; numbers count the paths."""
-
-
-def page_of(key: bytes) -> int:
-    """The page that holds ``key``."""
-    return crc32(key) % PAGES
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -250,14 +242,3 @@ def _declared(key: bytes, dialect: Dialect) -> Iterator[bytes]:
             yield word[-1]
     yield macro + b"("
 
-
-def lookup(page: bytes, key: bytes) -> list[int]:
-    """Numbers of the paths under ``key``."""
-    numbers: list[int] = []
-    needle = b"\n" + key + b"\0"
-    start = page.find(needle)
-    while start >= 0:
-        end = page.index(b"\n", start + len(needle))
-        numbers += map(int, page[start + len(needle) : end - 1].split(b","))
-        start = page.find(needle, end)
-    return numbers
