@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
@@ -185,17 +185,25 @@ class Calls:
         elif len(assigning) > MAX_ASSIGNING:
             known = {*initialising, *self._near(assigning, path)}
             assigning = tuple(f for f in assigning if f in known)
-        self.program.load((*initialising, *assigning))
+        files = tuple(dict.fromkeys((*initialising, *assigning)))
+        pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning))
+        found = self.program.kept_by_file("entries", f"{struct}.{field}", files, (struct, field), pieces)
+        for file, name in found:
+            for func in self._function(name, file):
+                yield file, func
+
+    def _named_in(
+        self, struct: str, field: str, initialising: frozenset[str], assigning: frozenset[str], files: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        """(file, name of a function) for the places in these files that put a function into ``struct T.field``."""
+        self.program.load(files)
         needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
-        assigns = {f for f in assigning if tag in self.program.text(f)}
-        for file in sorted({f for f in initialising if needle.search(self.program.text(f))} | assigns):
-            for name in self._initialised(file, struct, field):
-                for func in self._function(name, file):
-                    yield file, func
-            for name in self._assigned(file, struct, field):
-                for func in self._function(name, file):
-                    yield file, func
+        for file in files:
+            text = self.program.text(file)
+            if (file in initialising and needle.search(text)) or (file in assigning and tag in text):
+                yield from ((file, name) for name in self._initialised(file, struct, field))
+                yield from ((file, name) for name in self._assigned(file, struct, field))
 
     @staticmethod
     def _near(files: tuple[str, ...], path: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -55,6 +55,9 @@ class Names(Protocol):
     def files_mentioning(
         self, names: Iterable[str], under: Sequence[str] = ()
     ) -> dict[str, tuple[str, ...]]: ...
+    def kept_by_file(
+        self, kind: str, key: str, files: Sequence[str], find: Callable[[Sequence[str]], Iterable[tuple[str, str]]]
+    ) -> list[tuple[str, str]]: ...
 
 
 class Bodies(Protocol):
@@ -162,6 +165,7 @@ class Program:
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
+        self._rested: set[tuple[str, str]] = set()
         self._parser: tree_sitter.Parser | None = None
 
     # --- files ----------------------------------------------------------------------------------
@@ -190,11 +194,13 @@ class Program:
         heard = self.names
         included = ((path, INCLUDES) for path in self.units.looked_into())
         return Trace(
-            files=frozenset(self._files), functions=frozenset((*self._functions, *made, *included)),
+            files=frozenset((*self._files, *(path for path, _ in self._rested))),
+            functions=frozenset((*self._functions, *made, *included)),
             defined=frozenset(heard.defined),
             filled=frozenset(heard.filled), mentioned=frozenset(heard.mentioned),
-            outside=frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS),
-            inside=frozenset((path, word) for path, file in self._files.items() for word in file.inside),
+            outside=frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS)
+            | self._rested,
+            inside=frozenset((path, word) for path, file in self._files.items() for word in file.inside) | self._rested,
         )  # fmt: skip
 
     def take(self, record: Record) -> None:
@@ -450,6 +456,17 @@ class Program:
     @staticmethod
     def _within(files: tuple[str, ...], folder: str) -> tuple[str, ...]:
         return tuple(f for f in files if f.startswith(folder + "/")) if folder else files
+
+    def kept_by_file(
+        self, kind: str, key: str, files: Sequence[str], words: Sequence[str],
+        find: Callable[[Sequence[str]], Iterable[tuple[str, str]]],
+    ) -> list[tuple[str, str]]:  # fmt: skip
+        """What ``find`` says of ``files``, as (file, word) sorted by file; kept in the store, so that files need not be read.
+
+        :param words: what it looks for in a file: if these do not change there, nor does what it says of that file.
+        """
+        self._rested.update((file, word.partition("@")[0].split(" ", 1)[-1]) for file in files for word in words)
+        return self.names.kept_by_file(kind, key, files, find)
 
     def files_calling(self, funcs: Iterable[Func]) -> dict[str, tuple[str, ...]]:
         """For each function's name the files that may call it or take its address: those that have the word.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.bases import Base, Bases
@@ -38,6 +38,7 @@ class Definitions:
         self._store = store
         known = dialect if dialect is not None else load_dialect()
         kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
+        self._digest = known.digest
         self._bases = Bases(tree, store)
         self._symbols = Postings(self._bases, store, kind, PAGES, lambda files: read_symbols(tree, known, jobs, files))
         self._words = Postings(self._bases, store, _WORDS, WORD_PAGES, lambda files: read_words(tree, jobs, files))
@@ -111,6 +112,29 @@ class Definitions:
             self._mentions[name, under] = files
         return rest
 
+    # --- what was found file by file
+
+    def kept_by_file(
+        self, kind: str, key: str, files: Sequence[str], find: Callable[[Sequence[str]], Iterable[tuple[str, str]]]
+    ) -> list[tuple[str, str]]:
+        """What ``find`` says of these files, as (file, word), sorted by file: from the store, where only files that differ from
+        a stored tree's are asked anew."""
+        identity = self.tree.identity()
+        digest = hashlib.sha256("\0".join((key, *files)).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        kind = codec.kind(kind, self._digest)
+        stored = self._store.memo_get(kind, f"{identity}/{digest}")
+        if stored is not None:
+            return _pairs(stored)
+        base = self._bases.nearest
+        stored = self._store.memo_get(kind, f"{base.identity}/{digest}") if base is not None else None
+        if base is not None and stored is not None:
+            old = [pair for pair in _pairs(stored) if pair[0] not in base.changed]
+            return sorted([*old, *find([f for f in files if f in base.changed])], key=_file)
+        found = sorted(find(files), key=_file)
+        text = "\n".join(f"{file}\0{word}" for file, word in found)
+        self._store.memo_put(kind, f"{identity}/{digest}", text.encode("utf-8", "surrogateescape"))
+        return found
+
     def _stored_mentions(self, names: list[str]) -> list[str]:
         """Takes what the store knows; returns the rest."""
         identity = self.tree.identity()
@@ -159,3 +183,12 @@ _PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
 
 def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
+
+
+def _pairs(stored: bytes) -> list[tuple[str, str]]:
+    lines = (line.partition("\0") for line in stored.decode("utf-8", "surrogateescape").split("\n") if line)
+    return [(file, word) for file, _, word in lines]
+
+
+def _file(pair: tuple[str, str]) -> str:
+    return pair[0]

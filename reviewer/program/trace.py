@@ -7,7 +7,7 @@ none of these leaves the answer as it is, so that it need not be computed again 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,11 @@ class Heard:
         for folder in under or ("",):
             self.mentioned.update((folder, name) for name in wanted)
         return self._names.files_mentioning(wanted, under)
+
+    def kept_by_file(
+        self, kind: str, key: str, files: Sequence[str], find: Callable[[Sequence[str]], Iterable[tuple[str, str]]]
+    ) -> list[tuple[str, str]]:
+        return self._names.kept_by_file(kind, key, files, find)
 
 
 Pairs = frozenset[tuple[str, str]]
