@@ -20,13 +20,16 @@ from reviewer.program.upward import Above, Upward
 class Focus:
     """One question to the general rules.
 
-    ``functions``: those in question; a finding has its place in one of them. ``before``: of a review, the focus on the tree
+    ``functions``: those in question; a finding has its place in one of them, as a rule. ``beside``: all functions of the files in
+    question. A rule that looks for a partner (who waits for a function that has changed, who frees what it uses) finds it among
+    these, after a cheap look at the names that they call. ``before``: of a review, the focus on the tree
     before the patch: what is inferred statistically is inferred there, else one edit would bring findings in functions that it
     leaves alone.
     """
 
     analysis: Analysis
     functions: Sequence[Func]
+    beside: Sequence[Func] = ()
     before: Focus | None = None
 
     def __post_init__(self) -> None:

@@ -30,7 +30,8 @@ def batches(files: Iterable[str]) -> list[tuple[str, ...]]:
 
 def of_folder(analysis: Analysis, files: Sequence[str], checks: Iterable[Check]) -> list[Finding]:
     """What the general rules say of these files and of their callers."""
-    return findings(Focus(analysis, of_files(analysis.program, files)), checks)
+    functions = of_files(analysis.program, files)
+    return findings(Focus(analysis, functions, functions), checks)
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:

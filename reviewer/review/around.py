@@ -1,11 +1,11 @@
-"""The general rules around a patch: the files that it changes, and the callers of what it changes."""
+"""The general rules around a patch: the functions that it touches, and their callers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from reviewer.checks.analysis import Analysis
-from reviewer.checks.chosen import of_files
+from reviewer.checks.chosen import touched
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check, checks
@@ -31,7 +31,8 @@ def around(
 
 
 def focus_on(program: Program, change: Delta, before: Focus | None) -> Focus:
-    """The functions of the files that differ, and who calls those of them that differ."""
-    files = [p for p in dict.fromkeys(p for d in change.files.values() for p in (d.old_path, d.new_path)) if p]
-    there = [p for p in files if program.content.exists(p)]
-    return Focus(Analysis(program), of_files(program, there, lambda f: (f.path, f.name) in change.functions), before)
+    """What a change touches in one of its two programs; all of the files that differ stand beside it."""
+    changes = {p: d.change for d in change.files.values() for p in (d.old_path, d.new_path) if p is not None}
+    there = [p for p in changes if program.content.exists(p)]
+    beside = [func for path in there for func in program.functions_in(path)]
+    return Focus(Analysis(program), touched(program, changes), beside, before)
