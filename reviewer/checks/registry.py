@@ -87,7 +87,7 @@ class Forbid(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule as its YAML tells it. ``severity`` is that of a finding that nothing prevents; ``mend`` how to fix it;
     ``confidence`` what its confidence rests on. A rule that is only data has ``like`` (the id of one of ours), with
-    ``only``, or ``forbid``; one of ours has neither."""
+    ``only``, or ``forbid``; one of ours has neither. ``answers``: categories of known bugs that it is to find (``bench``)."""
 
     id: str
     title: str
@@ -101,6 +101,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     like: str = ""
     only: Only = Only()
     forbid: Forbid | None = None
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class RuleSchema(Part):
     """Every text is for people: what happens, why it matters, how to mend it, where the contract is written down.
 
     ``like``, with ``only``, makes the rule an instance of one of ours, whose texts and severity it has where it gives none
-    itself; ``forbid`` is a pattern of its own.
+    itself; ``forbid`` is a pattern of its own. ``answers``: categories of ``reviewer bench`` whose bugs it is to find.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)+$")
@@ -108,6 +108,7 @@ class RuleSchema(Part):
     mend: str | None = Field(None, min_length=10)
     source: str | None = Field(None, min_length=10)
     confidence: str | None = Field(None, min_length=10)
+    answers: list[Annotated[str, Field(pattern="^[A-Z]$")]] = []
     like: str | None = None
     only: OnlySchema | None = None
     forbid: ForbidSchema | None = None

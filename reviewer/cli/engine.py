@@ -90,6 +90,18 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     return result
 
 
+def index(tree: Tree, store: Store, jobs: int, progress: Progress) -> None:
+    """Has the store hold what the files of a tree define and mention.
+
+    :raises StoreError: it could not be written to.
+    """
+    from reviewer.program.scope import Definitions
+
+    Definitions(tree, store, None, jobs).build(progress)
+    if store.trouble:
+        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+
+
 def review(
     given: Prepared, store: Store, models: ApiModels, request: ScanRequest, progress: Progress
 ) -> ReviewResult:

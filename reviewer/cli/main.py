@@ -15,12 +15,14 @@ from pathlib import Path
 import click
 
 from reviewer import __version__
+from reviewer.cli.bench import bench
 from reviewer.cli.check import check
 from reviewer.cli.context import context
 from reviewer.cli.doctor import doctor
 from reviewer.cli.explain import explain
 from reviewer.cli.graph import graph
 from reviewer.cli.hook import hook
+from reviewer.cli.index import index
 from reviewer.cli.options import default_store
 from reviewer.cli.output import close_stdout, say
 from reviewer.cli.relies_on import relies_on
@@ -43,7 +45,7 @@ def cli() -> None:
     """
 
 
-for verb in (scan, review, reply, check, context, relies_on, graph, explain, rules, doctor, store, hook):
+for verb in (scan, review, reply, check, context, relies_on, graph, explain, rules, index, doctor, store, bench, hook):
     cli.add_command(verb)
 
 

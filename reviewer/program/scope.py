@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.bases import Base, Bases
-from reviewer.program.postings import Postings
+from reviewer.program.postings import Pages, Postings
 from reviewer.program.symbols import PAGES, PATTERN, read_symbols
 from reviewer.program.words import PAGES as WORD_PAGES
 from reviewer.program.words import read_words
 from reviewer.source.tree import SUFFIXES, Tree
 from reviewer.store import codec
 from reviewer.store.factstore import Store
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is (0: not known)."""
 
 _KEPT_MENTIONS = 20_000
 
@@ -41,7 +44,9 @@ class Definitions:
         self._digest = known.digest
         self._bases = Bases(tree, store)
         self._symbols = Postings(self._bases, store, kind, PAGES, lambda files: read_symbols(tree, known, jobs, files))
-        self._words = Postings(self._bases, store, _WORDS, WORD_PAGES, lambda files: read_words(tree, jobs, files))
+        self._words = Postings(self._bases, store, _WORDS, WORD_PAGES, self._read_words)
+        self._jobs = jobs
+        self._progress: Progress | None = None
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     # --- who defines
@@ -92,10 +97,17 @@ class Definitions:
             self._search(missing[start : start + _WORDS_AT_ONCE], where)
         return {name: self._mentions[name, where] for name in wanted}
 
-    def build(self) -> None:
+    def build(self, progress: Progress) -> None:
         """Have the store hold the whole index: definitions, and who mentions which word."""
+        progress("definitions", 0, 0)
         self._symbols.build()
+        self._progress = progress
         self._words.build()
+
+    def _read_words(self, files: Sequence[str] | None) -> tuple[list[str], Pages]:
+        progress = self._progress
+        report = (lambda done, total: progress("words of files", done, total)) if progress is not None else None
+        return read_words(self.tree, self._jobs, files, report)
 
     def _indexed(self, names: list[str], under: tuple[str, ...]) -> list[str]:
         """Takes what the index of words knows; returns names that are no words."""
