@@ -14,7 +14,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.models import Obligation
 from reviewer.program.reach import Reach
 from reviewer.program.shared import Shared
-from reviewer.program.summaries import Summaries
+from reviewer.program.summaries import Near, Summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,14 @@ class Analysis:
     """One scan's view of a program. ``everything``: not only chains are in question. ``chains_too``: the files of the chains
     and of their callers are looked into, not only those of the callbacks."""
 
-    def __init__(self, program: Program, everything: bool = False, chains_too: bool = True) -> None:
+    def __init__(
+        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None
+    ) -> None:
+        """:param near: summaries of another tree that need not be made again."""
         self.program = program
         self.chains_too = chains_too
         self.everything = everything
-        self.summaries = Summaries(program)
+        self.summaries = Summaries(program, near)
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)

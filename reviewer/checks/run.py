@@ -39,6 +39,18 @@ def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanReque
     return maker(tree, store, models, request)(Files(tree, load_dialect()))
 
 
+def near_program(
+    tree: Tree, store: Store, models: ApiModels, request: ScanRequest, near: Program | None, changed: frozenset[str]
+) -> Program:
+    """The linked program of a tree that is another's but for the paths ``changed``; both share what they have in memory."""
+    if near is None:
+        return maker(tree, store, models, request)(Files(tree, load_dialect()))
+    files = Files(tree, load_dialect(), near.files, changed)
+    fresh = maker(tree, store, models, request)(files)
+    fresh.bodies, fresh.near = near.bodies, near
+    return fresh
+
+
 def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> Callable[[Files], Program]:
     """Makes programs of a tree, which share the index of names and the files that have been read."""
     import sys

@@ -90,14 +90,17 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     return result
 
 
-def index(tree: Tree, store: Store, jobs: int, progress: Progress) -> None:
-    """Has the store hold what the files of a tree define and mention.
+def index(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress) -> None:
+    """Has the store hold what the files of a tree define and mention, and the bodies of functions that matter to a rule.
 
     :raises StoreError: it could not be written to.
     """
+    from reviewer.parse.dialect import load_dialect
+    from reviewer.program.fill import fill_tree
     from reviewer.program.scope import Definitions
 
     Definitions(tree, store, None, jobs).build(progress)
+    fill_tree(tree, store, models, load_dialect(), jobs, progress)
     if store.trouble:
         raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
 
@@ -106,6 +109,7 @@ def review(
     given: Prepared, store: Store, models: ApiModels, request: ScanRequest, progress: Progress
 ) -> ReviewResult:
     """What the steps of a series bring and mend."""
+    from reviewer.checks import run as library
     from reviewer.checks.memo import Memo, rests_on
     from reviewer.parse.dialect import load_dialect
     from reviewer.review import around, run
@@ -113,7 +117,7 @@ def review(
     dialect, digests = load_dialect(), rests_on(models, request)
     tools = run.Tools(
         lambda tree: scan(tree, store, models, request, progress),
-        lambda tree: open_program(tree, store, models, request, progress),
+        lambda tree, near, changed: library.near_program(tree, store, models, request, near, changed),
         lambda tree: Memo(tree, store, dialect, digests),
         partial(around.around, request=request),
         dialect,

@@ -20,7 +20,7 @@ def index(options: Options) -> int:
 
     start = time.monotonic()
     with session(options) as opened:
-        engine.index(opened.tree, opened.store, opened.options.processes, opened.progress)
+        engine.index(opened.tree, opened.store, opened.models(), opened.options.processes, opened.progress)
         seconds = time.monotonic() - start
         files, skipped = len(opened.tree.paths()), opened.tree.skipped
         if options.format == "json":

@@ -15,6 +15,7 @@ from functools import cached_property
 import msgspec
 
 from reviewer.parse import facts
+from reviewer.parse.code import words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
@@ -52,6 +53,7 @@ class Pieces:
         self._outlines: dict[int, facts.FileFacts] = {}
         self._signatures: dict[int, facts.Function] = {}
         self._macros: dict[str, tuple[facts.Macro, ...]] = {}
+        self._words: dict[int, frozenset[str]] = {}
 
     @cached_property
     def skim(self) -> Skim:
@@ -124,6 +126,14 @@ class Pieces:
             piece.name, facts.CType("?"), (), piece.start, piece.end, line, line, b"static" in words, b"inline" in words,
             condition, annotations, calls, (), True,
         )  # fmt: skip
+
+    def words(self, piece: Piece) -> frozenset[str]:
+        """All words of the piece's code."""
+        got = self._words.get(piece.start)
+        if got is None:
+            found = words_of(self.skim.code[piece.start : piece.end])
+            got = self._words[piece.start] = frozenset(w.decode("utf-8", "replace") for w in found)
+        return got
 
     def calls(self, piece: Piece) -> tuple[str, ...]:
         """Distinct names that are followed by an argument list in the body, sorted."""

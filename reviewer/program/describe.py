@@ -71,9 +71,8 @@ class Description:
         return tuple(self.climb.cut)
 
 
-def upward(program: Program) -> Upward:
-    """The search for callers, over fresh summaries."""
-    summaries = Summaries(program)
+def upward(summaries: Summaries) -> Upward:
+    """The search for callers."""
     return Upward(CallerSearch(Contexts(summaries, Chains(summaries))))
 
 
@@ -83,7 +82,7 @@ def describe(program: Program, name: str) -> tuple[Description, ...]:
     :param name: a function's name; ``file:name`` for one of several.
     :raises InputError: the tree does not define it.
     """
-    search = upward(program)
+    search = upward(Summaries(program))
     return tuple(description(search, func) for func in definitions(program, name))
 
 

@@ -25,7 +25,12 @@ class Files:
     :ivar skipped: files that could not be read, with the reason.
     """
 
-    def __init__(self, content: Content, dialect: Dialect) -> None:
+    def __init__(
+        self, content: Content, dialect: Dialect, near: Files | None = None, changed: frozenset[str] = frozenset()
+    ) -> None:
+        """:param near: files of another tree that is the same but for the paths ``changed``."""
+        self._near = near
+        self._changed = changed
         self.content = content
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
@@ -42,7 +47,7 @@ class Files:
 
     def read(self, paths: Iterable[str]) -> None:
         """Read files together: cheaper than one by one."""
-        missing = [p for p in dict.fromkeys(paths) if p and p not in self._pieces]
+        missing = [p for p in dict.fromkeys(paths) if p and p not in self._pieces and self._shared(p) is None]
         if len(missing) < 2:
             return
         for path, got in self.content.read_many(missing):
@@ -50,7 +55,7 @@ class Files:
 
     def get(self, path: str) -> Pieces:
         """A file, read on demand; empty, and listed in ``skipped``, if it cannot be read."""
-        got = self._pieces.get(path)
+        got = self._pieces.get(path) or self._shared(path)
         if got is None:
             text: bytes | MissingContent
             try:
@@ -58,6 +63,15 @@ class Files:
             except MissingContent as e:
                 text = e
             got = self._pieces[path] = self._made(path, text)
+        return got
+
+    def _shared(self, path: str) -> Pieces | None:
+        """The file, if the tree near this one has it in memory."""
+        if self._near is None or path in self._changed or path in self._near.skipped:
+            return None
+        got = self._near._pieces.get(path) or self._near._shared(path)
+        if got is not None:
+            self._pieces[path] = got
         return got
 
     def _made(self, path: str, got: bytes | MissingContent) -> Pieces:

@@ -6,7 +6,6 @@ leads to; a body is made when a path through the program needs it.
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import tree_sitter
 
-from reviewer.parse import cfg, facts
+from reviewer.parse import facts
+from reviewer.parse.bodies import body_key, made
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import parser
-from reviewer.parse.normalise import normalise
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 from reviewer.program.change import KEYWORDS
@@ -136,6 +135,7 @@ class Program:
 
     :ivar skipped: files that could not be read or parsed, with the reason.
     :ivar parsed: files of which a function was not in the store.
+    :ivar near: the program of another tree from which answers were taken over.
     """
 
     def __init__(
@@ -165,6 +165,7 @@ class Program:
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
+        self.near: Program | None = None
         self._rested: set[tuple[str, str]] = set()
         self._parser: tree_sitter.Parser | None = None
 
@@ -193,7 +194,7 @@ class Program:
         made = ((path, rest.rpartition("@")[0]) for path, _, rest in (key.partition("#") for key in self._bodies))
         heard = self.names
         included = ((path, INCLUDES) for path in self.units.looked_into())
-        return Trace(
+        own = Trace(
             files=frozenset((*self._files, *(path for path, _ in self._rested))),
             functions=frozenset((*self._functions, *made, *included)),
             defined=frozenset(heard.defined),
@@ -202,6 +203,7 @@ class Program:
             | self._rested,
             inside=frozenset((path, word) for path, file in self._files.items() for word in file.inside) | self._rested,
         )  # fmt: skip
+        return own | self.near.trace() if self.near is not None else own
 
     def take(self, record: Record) -> None:
         """Add what another process has read of the same program."""
@@ -276,19 +278,16 @@ class Program:
             original = f"long {func.name}({params}) {{ {keyword}{text} ; }}\n".encode()
         if not original:
             return None
-        key = hashlib.blake2b(original, digest_size=16).hexdigest()
+        key = body_key(original)
         kept = self.bodies.get(key)
         if kept is not None:
             return kept
         if self._parser is None:
             self._parser = parser()
-        root = self._parser.parse(normalise(original, self.dialect)).root_node
-        node = find_definition(root)
-        if node is None:
-            return None
-        got = cfg.body(node, original, self.dialect.variables)
-        self.bodies.put(key, got)
-        self.parsed.add(func.path)
+        got = made(original, self.dialect, self._parser)
+        if got is not None:
+            self.bodies.put(key, got)
+            self.parsed.add(func.path)
         return got
 
     # --- linkage --------------------------------------------------------------------------------
@@ -671,18 +670,6 @@ STATEMENT = re.compile(r"\s*(?:(?:do|if|for|while|switch|goto|return|static|stru
 
 OBJECT = re.compile(r"[\s(&]*([A-Za-z_]\w*)[\s)]*")
 """A macro body that names one object or its address."""
-
-
-def find_definition(root: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The function definition in the parse of a slice, inside an ERROR or ``#if`` node if need be."""
-    todo = [root]
-    while todo:
-        node = todo.pop(0)
-        if node.type == "function_definition":
-            return node
-        if node.type in ("translation_unit", "ERROR") or node.type.startswith("preproc"):
-            todo.extend(node.named_children)
-    return None
 
 
 def may_be_stub(func: Func) -> bool:

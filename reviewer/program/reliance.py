@@ -25,6 +25,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.objects import object_name, short
 from reviewer.program.points import Point, point
 from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Shared, runs_once
+from reviewer.program.summaries import Summaries
 from reviewer.program.takers import Taken, Takers, takers
 from reviewer.program.upward import Climb, Upward
 
@@ -79,7 +80,7 @@ def relies_on(program: Program, lock: str) -> Reliance:
 
     :raises InputError: the tree has no such lock.
     """
-    return Search(upward(program)).relies_on(lock)
+    return Search(upward(Summaries(program))).relies_on(lock)
 
 
 class Search:

@@ -33,6 +33,8 @@ LEVELS = 2
 INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 """A call through a field or a pointer."""
 
+WORD = re.compile(r"[A-Za-z_]\w*")
+
 THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
@@ -53,6 +55,18 @@ class Summary:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The summaries of another tree, and what tells it from ours.
+
+    :ivar files: paths of files that differ. :ivar words: names of functions that differ, and words of other code that does.
+    """
+
+    summaries: Summaries
+    files: frozenset[str]
+    words: frozenset[str]
+
+
 @dataclass(slots=True)
 class Statistics:
     summaries: int = 0
@@ -68,8 +82,11 @@ class Summaries:
     number of levels below it that it may ask; that keeps the answer independent of the order of questions.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, near: Near | None = None) -> None:
+        """:param near: what these need not make again."""
         self.program = program
+        self._near = near
+        self._same: dict[tuple[str, int], bool] = {}
         self.calls = Calls(program)
         self._made: dict[tuple[str, Binding, int], Summary] = {}
         self._open: set[tuple[str, Binding, int]] = set()
@@ -93,6 +110,11 @@ class Summaries:
         if key in self._open:
             self.statistics.recursions += 1
             return Summary(func, binding, complete=False)
+        if self._near is not None and self.is_same(func, level):
+            got = self._taken_over(func, binding, level)
+            if got is not None:
+                self._made[key] = got
+                return got
         self._open.add(key)
         before, self._level = self._level, level
         try:
@@ -103,6 +125,40 @@ class Summaries:
         self._made[key] = made
         self.statistics.summaries += 1
         return made
+
+    def is_same(self, func: Func, level: int) -> bool:
+        """Whether the tree near ours has this function word for word, and those that it asks, as deep as a summary looks."""
+        assert self._near is not None
+        got = self._same.get((func.key, level))
+        if got is None:
+            got = self._same[func.key, level] = self._is_same(func, level, self._near)
+        return got
+
+    def _is_same(self, func: Func, level: int, near: Near) -> bool:
+        if func.path in near.files or not near.words.isdisjoint(words_of(func)):
+            return False
+        if level == 0:
+            return True
+        for name in func.calls:
+            if name not in self.program.models.functions:
+                if not all(self.is_same(callee, level - 1) for callee in self.program.resolve(name, func.path)):
+                    return False
+        return True
+
+    def _taken_over(self, func: Func, binding: Binding, level: int) -> Summary | None:
+        """The summary of the tree near ours, in terms of our program."""
+        assert self._near is not None
+        near = self._near.summaries
+        if func.macro is not None:
+            return None
+        twin = next((f for f in near.program.functions(func.path, func.name) if f.key == func.key), None)
+        if twin is None:
+            return None
+        known = near.of(twin, binding, level)
+        flow = known.flow
+        if flow is not None:
+            flow = replace(flow, frame=self.program.frame(func))
+        return Summary(func, binding, known.outcomes, flow, known.complete)
 
     def _needed(self, func: Func, level: int) -> int:
         """The levels below that can make a difference: none, if nothing thin is called."""
@@ -591,3 +647,11 @@ def accesses(model: Model, args: tuple[Expr, ...]) -> Iterator[tuple[Accesses, E
             yield a, found
 
 
+
+
+def words_of(func: Func) -> frozenset[str]:
+    """All words of a function's text."""
+    if func.macro is not None:
+        return frozenset(WORD.findall(func.macro.body))
+    assert func.source is not None
+    return func.source[0].words(func.source[1])

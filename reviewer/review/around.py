@@ -11,12 +11,11 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.sweep import findings
-from reviewer.program.link import Program
 from reviewer.review.delta import Delta
 
 
 def around(
-    before: Program, after: Program, change: Delta, request: ScanRequest
+    before: Analysis, after: Analysis, change: Delta, request: ScanRequest
 ) -> tuple[list[Finding], list[Finding]]:
     """What the general rules say of both sides of a change, without fingerprints."""
     wanted: list[Check] = [
@@ -30,9 +29,10 @@ def around(
     return findings(old, wanted), findings(new, wanted)
 
 
-def focus_on(program: Program, change: Delta, before: Focus | None) -> Focus:
+def focus_on(analysis: Analysis, change: Delta, before: Focus | None) -> Focus:
     """What a change touches in one of its two programs; all of the files that differ stand beside it."""
+    program = analysis.program
     changes = {p: d.change for d in change.files.values() for p in (d.old_path, d.new_path) if p is not None}
     there = [p for p in changes if program.content.exists(p)]
     beside = [func for path in there for func in program.functions_in(path)]
-    return Focus(Analysis(program), touched(program, changes), beside, before)
+    return Focus(analysis, touched(program, changes), beside, before)

@@ -13,6 +13,7 @@ from itertools import islice
 
 import msgspec
 
+from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding
 from reviewer.checks.memo import Memo
 from reviewer.checks.result import Chain
@@ -62,7 +63,7 @@ class Side:
     :ivar findings: what a scan says of it. :ivar memo: what is known of its tree, and of trees near it.
     """
 
-    program: Program
+    analysis: Analysis
     chains: Sequence[Chain]
     findings: Sequence[Finding]
     memo: Memo
@@ -70,9 +71,13 @@ class Side:
     def __post_init__(self) -> None:
         self._made: dict[tuple[str, str], Picture | None] = {}
 
+    @property
+    def program(self) -> Program:
+        return self.analysis.program
+
     @cached_property
     def search(self) -> Upward:
-        return upward(self.program)
+        return upward(self.analysis.summaries)
 
     def picture(self, path: str, name: str) -> Picture | None:
         """The callers of a function; None if the file does not define it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from reviewer.parse.pieces import Pieces
-from reviewer.program.change import Change, change_of
+from reviewer.program.change import KEYWORDS, Change, change_of
 from reviewer.source.patch import FileChange, Hunk
 from reviewer.source.tree import SUFFIXES
 
@@ -60,6 +60,18 @@ class Delta:
     def functions(self) -> frozenset[tuple[str, str]]:
         """(path, name) of changed functions, by the paths of both sides."""
         return frozenset((p, name) for d in self.files.values() for p in (d.old_path, d.new_path) if p for name in d.functions)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Paths of files that differ, on both sides."""
+        return frozenset(p for d in self.files.values() for p in (d.old_path, d.new_path) if p)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Words by which other code can notice: functions that differ, what is declared otherwise, members that are filled."""
+        changes = [d.change for d in self.files.values()]
+        found = (w for c in changes for words in (c.functions, c.outside, c.defining, c.filling) for w in words)
+        return frozenset(found) - KEYWORDS
 
     @cached_property
     def renamed(self) -> Mapping[str, str]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from reviewer.checks.analysis import Analysis
 from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.memo import Memo
 from reviewer.checks.result import ScanResult, Stats
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
 from reviewer.program.link import Program
+from reviewer.program.summaries import Near
 from reviewer.review import context_change
 from reviewer.review.cause import cause_of
 from reviewer.review.context_change import Side
@@ -42,21 +44,26 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a review asks of the layers below. ``scan``: the rules about chains over a tree; ``program``: the linked program of
-    one; ``memo``: what is known of one; ``around``: the general rules, on what a patch touches."""
+    one, given that of a tree that differs in some paths; ``memo``: what is known of one; ``around``: the general rules, on what
+    a patch touches."""
 
     scan: Callable[[Tree], ScanResult]
-    program: Callable[[Tree], Program]
+    program: Callable[[Tree, Program | None, frozenset[str]], Program]
     memo: Callable[[Tree], Memo]
-    around: Callable[[Program, Program, Delta], tuple[list[Finding], list[Finding]]]
+    around: Callable[[Analysis, Analysis, Delta], tuple[list[Finding], list[Finding]]]
     dialect: Dialect
 
 
 @dataclass
 class State:
-    """One tree of the series, looked into when that is needed."""
+    """One tree of the series, looked into when that is needed.
+
+    ``before``: the one before it, and how they differ: what both have in common is looked at once.
+    """
 
     tree: Tree
     tools: Tools
+    before: tuple[State, Delta] | None = None
     _result: ScanResult | None = None
     _side: Side | None = None
 
@@ -70,8 +77,16 @@ class State:
     def side(self) -> Side:
         if self._side is None:
             memo = self.tools.memo(self.tree)
-            self._side = Side(self.tools.program(self.tree), self.result.chains, self.result.findings, memo)
+            self._side = Side(self._analysis(), self.result.chains, self.result.findings, memo)
         return self._side
+
+    def _analysis(self) -> Analysis:
+        if self.before is None:
+            return Analysis(self.tools.program(self.tree, None, frozenset()))
+        state, change = self.before
+        near = state.side.analysis
+        program = self.tools.program(self.tree, near.program, change.paths)
+        return Analysis(program, near=Near(near.summaries, change.paths, change.words))
 
     def close(self) -> None:
         """Keep what was found out."""
@@ -81,7 +96,7 @@ class State:
 
     def unlike(self, tree: Tree) -> State:
         """The state of a tree that differs from this one in nothing that code says."""
-        return State(tree, self.tools, self._result)
+        return State(tree, self.tools, self.before, self._result, self._side)
 
 
 @dataclass
@@ -97,7 +112,7 @@ class Account:
 
     def add(self, state: State, following: State, step: Step, change: Delta) -> None:
         """One step from a state to the following one."""
-        sides = state.tools.around(state.side.program, following.side.program, change)
+        sides = state.tools.around(state.side.analysis, following.side.analysis, change)
         before, after = (
             (*side.result.findings, *with_fingerprints(found)) for side, found in zip((state, following), sides, strict=True)
         )
@@ -134,7 +149,7 @@ def review(base: Tree, steps: Sequence[Step], tools: Tools) -> ReviewResult:
         if change.silent:
             state = state.unlike(step.tree)
             continue
-        following = State(step.tree, tools)
+        following = State(step.tree, tools, (state, change))
         account.add(state, following, step, change)
         for path, reason in (*state.result.skipped, *following.result.skipped):
             account.skipped.setdefault(path, reason)

@@ -12,15 +12,26 @@ BATCH = 2_000
 
 
 class StoredBodies:
-    """Looks a body up in the store, and keeps new ones until :meth:`flush`."""
+    """Looks a body up in the store, and keeps new ones until :meth:`flush`; programs of several trees may share one."""
 
     def __init__(self, store: Store, dialect: Dialect) -> None:
         self.store = store
         self.kind = codec.kind("body", dialect_digest(dialect))
         self._new: dict[str, Body] = {}
+        self._read: dict[str, Body] = {}
 
     def get(self, key: str) -> Body | None:
         """The body, or None if there is none yet or the stored one cannot be read."""
+        known = self._new.get(key) or self._read.get(key)
+        if known is None:
+            known = self._stored(key)
+            if known is not None:
+                if len(self._read) >= BATCH:
+                    self._read.clear()
+                self._read[key] = known
+        return known
+
+    def _stored(self, key: str) -> Body | None:
         data = self.store.memo_get(self.kind, key)
         if data is None:
             return None
