@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reviewer.review.prepare import Prepared
     from reviewer.review.result import ReviewResult
     from reviewer.source.tree import Tree
-    from reviewer.store.factstore import Store
+    from reviewer.store.factstore import FactStore, Store
 
 
 def open_tree(path: str, rev: str | None) -> Tree:
@@ -59,6 +59,31 @@ def collect(store: Store, max_bytes: int | None) -> int:
     if store.trouble:
         raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
     return freed
+
+
+def export(store: Store, path: Path) -> int:
+    """Writes the store as one file; gives its size in bytes.
+
+    :raises StoreError: there is no store, or the file cannot be written.
+    """
+    _real(store).export(path)
+    return path.stat().st_size
+
+
+def take_in(store: Store, path: Path) -> int:
+    """Adds what an exported file has; gives the number of values that were new.
+
+    :raises StoreError: there is no store, or it is no such file.
+    """
+    return _real(store).take_in(path)
+
+
+def _real(store: Store) -> FactStore:
+    from reviewer.store.factstore import FactStore
+
+    if not isinstance(store, FactStore):
+        raise StoreError("--no-store: there is no store", "leave it out")
+    return store
 
 
 def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:

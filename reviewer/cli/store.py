@@ -1,8 +1,9 @@
-"""``reviewer store``: look at the fact store and trim it."""
+"""``reviewer store``: look at the fact store, trim it, move it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -11,7 +12,7 @@ from reviewer.cli.options import Options, options
 
 @click.group()
 def store() -> None:
-    """Look at the fact store, or trim it."""
+    """Look at the fact store, trim it, or move it to another machine."""
 
 
 @store.command()
@@ -53,4 +54,42 @@ def gc(options: Options, max_mb: int | None) -> int:
         write(options, json_v1.encode({**json_v1.tool(), "freed_bytes": freed}))
     else:
         write(options, f"{freed / 1e6:.1f} MB freed\n")
+    return 0
+
+
+@store.command("export")
+@click.argument("file", metavar="FILE")
+@options(tree=False, analysis=False)
+def export_(options: Options, file: str) -> int:
+    """Write the whole store to FILE, for `store import` elsewhere."""
+    from reviewer.cli import engine
+    from reviewer.cli.output import write
+    from reviewer.cli.session import opened_store
+    from reviewer.report import json_v1
+
+    with opened_store(replace(options, quiet=True)) as opened:
+        size = engine.export(opened, Path(file))
+    if options.format == "json":
+        write(options, json_v1.encode({**json_v1.tool(), "file": file, "bytes": size}))
+    else:
+        write(options, f"{size / 1e6:.1f} MB written\n")
+    return 0
+
+
+@store.command("import")
+@click.argument("file", metavar="FILE")
+@options(tree=False, analysis=False)
+def import_(options: Options, file: str) -> int:
+    """Add what FILE has, written by `store export`, to the store."""
+    from reviewer.cli import engine
+    from reviewer.cli.output import write
+    from reviewer.cli.session import opened_store
+    from reviewer.report import json_v1
+
+    with opened_store(replace(options, quiet=True)) as opened:
+        added = engine.take_in(opened, Path(file))
+    if options.format == "json":
+        write(options, json_v1.encode({**json_v1.tool(), "file": file, "added": added}))
+    else:
+        write(options, f"{added} facts added\n")
     return 0

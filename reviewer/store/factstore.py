@@ -253,6 +253,54 @@ class FactStore:
             self._trouble(error)
         return freed + max(0, before - _size(self.path))
 
+    def export(self, path: Path) -> None:
+        """Write everything as one file, whole or not at all, while others may use the store.
+
+        :raises StoreError: there is no store to be read, or the file cannot be written
+        """
+        if self._db is None:
+            raise StoreError(f"the fact store {self.trouble or 'is not there'}", "name one with --store")
+        part = path.with_name(f"{path.name}.part")
+        _remove(part)
+        try:
+            self._db.execute("VACUUM INTO ?", (str(part),))
+            part.replace(path)
+        except (sqlite3.Error, OSError) as error:
+            _remove(part)
+            raise StoreError(f"{path}: cannot be written ({error})", "give a file in a folder with room for it") from error
+
+    def take_in(self, path: Path) -> int:
+        """Add what an exported file has and we have not, all or nothing.
+
+        :return: values added :raises StoreError: it is no such file, or the store cannot be written to
+        """
+        mend = "give a file that `reviewer store export` of this release wrote"
+        try:
+            with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as other:
+                (version,) = other.execute("PRAGMA user_version").fetchone()
+                if version != SCHEMA or other.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    raise StoreError(f"{path}: not an exported fact store of this release", mend)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: not an exported fact store ({error})", mend) from error
+        added = 0
+        if self._db is not None and self._writable():
+            self._db.execute("ATTACH ? AS other", (f"{path.absolute().as_uri()}?mode=ro",))
+            try:
+                with self._transaction() as db:
+                    if db is not None:
+                        db.execute("INSERT OR IGNORE INTO kind (name) SELECT name FROM other.kind")
+                        added = db.execute(
+                            "INSERT OR IGNORE INTO fact (kind, key, day, value) SELECT mine.id, f.key, f.day, f.value"
+                            " FROM other.fact f JOIN other.kind theirs ON theirs.id = f.kind"
+                            " JOIN main.kind mine ON mine.name = theirs.name ORDER BY f.id"
+                        ).rowcount
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("DETACH other")
+        if self.trouble or not self._writable():
+            raise StoreError(f"the fact store {self.trouble or 'is read-only'}", "try again when that is mended")
+        return added
+
     def _drop_versions(self, db: sqlite3.Connection, version: str) -> None:
         for number, name in db.execute("SELECT id, name FROM kind").fetchall():
             made_by = name.partition("@")[2]
@@ -290,7 +338,7 @@ class FactStore:
         self._give_up("cannot be opened")
 
     def _opened(self, lock_seconds: float) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=lock_seconds, isolation_level=None)
+        db = sqlite3.connect(self.path.absolute().as_uri(), timeout=lock_seconds, isolation_level=None, uri=True)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0:
