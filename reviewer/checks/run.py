@@ -34,6 +34,11 @@ RECURSION = 20_000
 """Frames of Python for summaries of calls below calls; the default of 1,000 is too few for 60 levels."""
 
 
+MAX_KEPT = 40
+"""Tasks of the general rules in one scan up to which the store keeps each answer by itself: those of a whole tree would push
+everything else out of it."""
+
+
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
     """The linked program of a tree; nothing is read before it is asked for."""
     return maker(tree, store, models, request)(Files(tree, load_dialect()))
@@ -136,11 +141,14 @@ def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, jobs: int) -> Ite
         "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
-    known = [memo.get(name, Kept) for name in names]
+    few = sum(task.kind == "general" for task in tasks) <= MAX_KEPT
+    kept_too = [few or task.kind != "general" for task in tasks]
+    known = [memo.get(name, Kept) if keep else None for name, keep in zip(names, kept_too, strict=True)]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs)
-    for name, got in zip(names, known, strict=True):
+    for name, got, keep in zip(names, known, kept_too, strict=True):
         one = taken_up(*got) if got is not None else next(fresh)
-        memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
+        if keep:
+            memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
         yield one
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import multiprocessing
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 from reviewer.errors import MissingContent
 from reviewer.parse.bodies import body_key, made
+from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect, dialect_digest
 from reviewer.parse.extract import parser
 from reviewer.parse.pieces import Pieces
@@ -29,8 +29,6 @@ from reviewer.store.factstore import Store
 
 BATCH = 60
 """Files that a process takes on at a time; what was made of them is written at once."""
-
-CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
 
 GUARDS = (b"guard", b"scoped_guard", b"scoped_cond_guard")
 """Declarations that take a lock until the end of their scope (include/linux/cleanup.h)."""
@@ -166,13 +164,13 @@ def made_of(work: Work, paths: Sequence[str]) -> Batch:
             continue
         result.marks.append(mark)
         # A file without any such word needs no look at its layout.
-        if work.hot.isdisjoint(CALLED.findall(text)):
+        if work.hot.isdisjoint(words_of(text)):
             continue
         file = Pieces(text, work.dialect)
         for piece in file.all_functions():
-            if work.hot.isdisjoint(CALLED.findall(file.text, piece.start, piece.end)):
-                continue
             original = file.text[piece.start : piece.end]
+            if work.hot.isdisjoint(words_of(original)):
+                continue
             body = made(original, work.dialect, grammar)
             if body is not None:
                 result.bodies.append((body_key(original), codec.encode(body)))

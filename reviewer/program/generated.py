@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from reviewer.parse import facts
+from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.expand import TooMuch, expand
 from reviewer.parse.extract import Outliner
@@ -48,6 +49,22 @@ class Making:
 
     def enumerator(self, name: str) -> int | None:
         return None
+
+
+def given(file: Pieces) -> frozenset[str]:
+    """Words that macro uses at file scope are given."""
+    found: set[bytes] = set()
+    for piece in file.skim.pieces:
+        if not piece.name and piece.end - piece.start <= MAX_USE:
+            use = USE.fullmatch(file.skim.code, piece.start, piece.end)
+            if use is not None:
+                found.update(words_of(file.skim.code[use.end(2) : piece.end]))
+    return frozenset(word.decode("ascii", "replace") for word in found)
+
+
+def may_make(words: frozenset[str], name: str) -> bool:
+    """Whether a macro that is given ``words`` may make a variable ``name``: it is one of them, or pasted from one."""
+    return any(word in name for word in words)
 
 
 def variables(program: Macros, path: str) -> dict[str, facts.Variable]:

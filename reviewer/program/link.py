@@ -24,7 +24,7 @@ from reviewer.parse.skim import Piece
 from reviewer.program.change import KEYWORDS
 from reviewer.program.constants import Constants, FileMacros
 from reviewer.program.files import Content, Files
-from reviewer.program.generated import variables
+from reviewer.program.generated import given, may_make, variables
 from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
@@ -161,6 +161,7 @@ class Program:
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._made: dict[str, dict[str, facts.Variable]] = {}
+        self._given: dict[str, frozenset[str]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
@@ -216,7 +217,8 @@ class Program:
         """Let go of what has been read, though not of what is known of it; it is read again when it is asked for."""
         self.take(self.record())
         for kept in (
-            self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._own,
+            self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._given,
+            self._own,
             self._macros, self._frames, self._line_cache,
         ):  # fmt: skip
             kept.clear()
@@ -548,7 +550,10 @@ class Program:
     def _generated(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """A variable that a macro use in the unit makes."""
         for file in self.unit(path):
-            found = self.generated(file).get(name)
+            words = self._given.get(file)
+            if words is None:
+                words = self._given[file] = given(self.file(file))
+            found = self.generated(file).get(name) if may_make(words, name) else None
             if found is not None:
                 return file, found
         return None
