@@ -132,7 +132,7 @@ BAD = [
     ("id: pump-asks", "id: pump-other", 1, "the id is 'pump-other'; name the file pump-other.yaml"),
     ("severity: error", "severity: fatal", 3, "'severity' cannot be 'fatal'; use 'error' or 'warning'"),
     ("mend: Do not ask it there.\n", "", 1, "'mend' is missing; add 'mend:'"),
-    ("mend:", "mned:", 6, "unknown key 'mned'; remove it or use one of: confidence, family, forbid, "),
+    ("mend:", "mned:", 6, "unknown key 'mned'; remove it or use one of: answers, confidence, family, forbid, "),
     ("source:", "like: callback-needs-reclaim\nsource:", 1, "both 'like' and 'forbid'; make two rules of it"),
     ("{chain: pump_list}", "{chian: pump_list}", 9, "unknown key 'chian'; remove it or use one of: chain, files, function"),
     ("{chain: pump_list}", "{}", 9, "'below': no start; give one of: chain, function, table, registered"),
