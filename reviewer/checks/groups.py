@@ -143,7 +143,12 @@ def general_tasks(files: Sequence[str], checks: Sequence[Check]) -> list[Task]:
     """The tasks of the general rules over these files."""
     if not any(c.general is not None for c in checks):
         return []
-    return [Task("general", Part((), False), batch) for batch in batches(files)]
+    return [general_task(batch) for batch in batches(files)]
+
+
+def general_task(files: tuple[str, ...]) -> Task:
+    """The question to the general rules about a batch of files."""
+    return Task("general", Part((), False), files)
 
 
 def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence[Check]) -> list[Task]:
@@ -161,8 +166,16 @@ def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence
     ]  # fmt: skip
 
 
-def run(job: Job, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
-    """What each task found, in their order, by that many processes."""
+def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None = None) -> Iterator[Done]:
+    """What each task found, in their order, by that many processes.
+
+    :param elsewhere: takes the tasks of the general rules off them; these come last.
+    """
+    if elsewhere is not None:
+        own = [task for task in tasks if task.kind != "general"]
+        yield from run(job, own, jobs)
+        yield from elsewhere([task.files for task in tasks[len(own) :]])
+        return
     if jobs < 2 or len(tasks) < 2:
         for task in tasks:
             yield done(job, task)
@@ -179,6 +192,10 @@ def run(job: Job, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
     finally:
         _inherited = None
         gc.unfreeze()
+
+
+Elsewhere = Callable[[Sequence[tuple[str, ...]]], Iterator[Done]]
+"""What the general rules say of batches of files, in their order, worked out on other machines."""
 
 
 _inherited: tuple[Job, Sequence[Task]] | None = None

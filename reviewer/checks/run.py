@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,34 @@ import msgspec
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.entry import Dependency
 from reviewer.checks.finding import Finding, with_fingerprints
-from reviewer.checks.groups import Done, Job, Kept, Task, general_tasks, kept, parts_of, run, taken_up, tasks_of
+from reviewer.checks.groups import (
+    Done,
+    Elsewhere,
+    Job,
+    Kept,
+    Task,
+    done,
+    general_task,
+    general_tasks,
+    kept,
+    parts_of,
+    run,
+    taken_up,
+    tasks_of,
+)  # fmt: skip
 from reviewer.checks.memo import Memo, rests_on
 from reviewer.checks.paths import path_pattern
 from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import Chain, Progress, ScanRequest, ScanResult, Site, Stats, User
 from reviewer.checks.skipped import skipped
+from reviewer.cluster import Cluster
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Program
 from reviewer.program.models import ApiModels
+from reviewer.source.tree import Place, place_of
 
 if TYPE_CHECKING:
     from reviewer.source.tree import Tree
@@ -73,8 +90,31 @@ def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> 
     return fresh
 
 
-def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
+def elsewhere(place: Place, models: ApiModels, request: ScanRequest, files: tuple[str, ...]) -> Done:
+    """What the general rules say of a batch of files, on another machine, which has no store."""
+    from reviewer.store.factstore import NullStore
+
+    tree, store = place.opened(), NullStore()
+    wanted = [c for c in wanted_checks(request) if c.general is not None]
+    job = Job(maker(tree, store, models, request), Files(tree, load_dialect()), tree, store, wanted, {}, True)
+    return done(job, general_task(files))
+
+
+def wanted_checks(request: ScanRequest) -> list[Check]:
+    """The checks that a request names, or those that are on by default."""
+    return [
+        c for c in checks([Path(folder) for folder in request.rules_dirs])
+        if (c.id in request.rules if request.rules else c.chains or request.everything)
+        and (c.general is None or request.everything)
+    ]  # fmt: skip
+
+
+def scan(
+    tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress, cluster: Cluster | None = None
+) -> ScanResult:
     """Answer ``request`` for ``tree``.
+
+    :param cluster: other machines that work on the general rules; they need the tree under the same path.
 
     :raises InputError: ``request.chain`` names no chain of the tree.
     """
@@ -96,11 +136,7 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     chosen = files_of(tree, request) if request.everything else ()
     selected = select(analysis, request, messages, chosen)
     trace = program.trace()
-    wanted = [
-        c for c in checks([Path(folder) for folder in request.rules_dirs])
-        if (c.id in request.rules if request.rules else c.chains or request.everything) and (selected or not c.chains)
-        and (c.general is None or request.everything)
-    ]  # fmt: skip
+    wanted = [c for c in wanted_checks(request) if selected or not c.chains]
     if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
     below = {c.below_name: c.below for c in wanted if c.below is not None}
@@ -109,7 +145,9 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
     tasks += general_tasks(chosen, wanted)
     results: list[Done] = []
-    for one in done_or_known(job, tasks, memo, request.jobs):
+    others = cluster.map if cluster is not None else None
+    remote = partial(others, partial(elsewhere, place_of(tree), models, request)) if others is not None else None
+    for one in done_or_known(job, tasks, memo, request.jobs, remote):
         results.append(one)
         progress("callbacks", len(results), len(tasks))
         trace |= one.trace
@@ -132,7 +170,9 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
     return result
 
 
-def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, jobs: int) -> Iterator[Done]:
+def done_or_known(
+    job: Job, tasks: Sequence[Task], memo: Memo, jobs: int, remote: Elsewhere | None = None
+) -> Iterator[Done]:
     """What each task comes to, in their order; those are done of which the store has no answer that still holds."""
     asked = {
         "below": sorted(job.below),
@@ -144,7 +184,7 @@ def done_or_known(job: Job, tasks: Sequence[Task], memo: Memo, jobs: int) -> Ite
     few = sum(task.kind == "general" for task in tasks) <= MAX_KEPT
     kept_too = [few or task.kind != "general" for task in tasks]
     known = [memo.get(name, Kept) if keep else None for name, keep in zip(names, kept_too, strict=True)]
-    fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs)
+    fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
     for name, got, keep in zip(names, known, kept_too, strict=True):
         one = taken_up(*got) if got is not None else next(fresh)
         if keep:

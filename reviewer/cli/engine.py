@@ -23,6 +23,7 @@ from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 
 if TYPE_CHECKING:
+    from reviewer.cluster import Cluster
     from reviewer.program.link import Program
     from reviewer.program.models import ApiModels
     from reviewer.review.prepare import Prepared
@@ -93,7 +94,9 @@ def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
     return api.load_models(extra, cache)
 
 
-def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> ScanResult:
+def scan(
+    tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress, executor: str | None = None
+) -> ScanResult:
     """Runs the rules, or repeats what they said of the very same tree and question.
 
     :raises InputError: the request names a chain or a rule that is not there.
@@ -110,12 +113,30 @@ def scan(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, prog
         return msgspec.structs.replace(known, tree_path=tree.path, rev=tree.rev, stats=stats)
     from reviewer.checks import run
 
-    result = run.scan(tree, store, models, request, progress)
+    with cluster(executor) as others:
+        result = run.scan(tree, store, models, request, progress, others)
     remembered.save(store, key, tree, result)
     return result
 
 
-def index(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress) -> None:
+@contextmanager
+def cluster(executor: str | None) -> Iterator[Cluster | None]:
+    """The machines that an executor names; None for none.
+
+    :raises InputError: nobody answers there.
+    """
+    if executor is None:
+        yield None
+        return
+    from reviewer.cluster import Cluster
+
+    with Cluster(executor) as others:
+        yield others
+
+
+def index(
+    tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None
+) -> None:
     """Has the store hold what the files of a tree define and mention, and the bodies of functions that matter to a rule.
 
     :raises StoreError: it could not be written to.
@@ -125,7 +146,8 @@ def index(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Prog
     from reviewer.program.scope import Definitions
 
     Definitions(tree, store, None, jobs).build(progress)
-    fill_tree(tree, store, models, load_dialect(), jobs, progress)
+    with cluster(executor) as others:
+        fill_tree(tree, store, models, load_dialect(), jobs, progress, others)
     if store.trouble:
         raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from reviewer.cli.options import Options, options
+from reviewer.cli.options import Options, executor, options
 
 
 @click.command()
 @options(formats=("text", "json"))
-def index(options: Options) -> int:
+@executor
+def index(options: Options, executor: str | None) -> int:
     """Fill the fact store with what TREE defines and mentions, so that later questions need not search it."""
     import time
 
@@ -20,7 +21,7 @@ def index(options: Options) -> int:
 
     start = time.monotonic()
     with session(options) as opened:
-        engine.index(opened.tree, opened.store, opened.models(), opened.options.processes, opened.progress)
+        engine.index(opened.tree, opened.store, opened.models(), opened.options.processes, opened.progress, executor)
         seconds = time.monotonic() - start
         files, skipped = len(opened.tree.paths()), opened.tree.skipped
         if options.format == "json":

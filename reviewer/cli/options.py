@@ -212,6 +212,12 @@ def options(
     return decorate
 
 
+executor: Decorator = click.option(
+    "--executor", metavar="dask://HOST:PORT", help="Spread the work over the workers of this scheduler."
+)
+"""Of the verbs that look at a whole tree."""
+
+
 def split_inputs(options: Options, inputs: Sequence[str]) -> tuple[Options, tuple[str, ...]]:
     """Of ``[TREE] SERIES...`` the tree, unless ``-C`` has named it, and the rest."""
     from reviewer.source.tree import looks_like_tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from reviewer.cli.options import Options, options
+from reviewer.cli.options import Options, executor, options
 from reviewer.errors import InputError
 
 
@@ -12,7 +12,8 @@ from reviewer.errors import InputError
 @options(findings=True)
 @click.option("--chain", metavar="NAME", help="A notifier chain and its users; `all` for every chain.")
 @click.option("--all", "everything", is_flag=True, help="Every rule over the whole tree.")
-def scan(options: Options, chain: str | None, everything: bool) -> int:
+@executor
+def scan(options: Options, chain: str | None, everything: bool, executor: str | None) -> int:
     """Find hazards in TREE.
 
     Without --chain or --all: the OOM killer and the users of its notifier chain.
@@ -35,7 +36,7 @@ def scan(options: Options, chain: str | None, everything: bool) -> int:
         if chosen.verbose:
             say(f"tree {opened.tree.path} at {opened.tree.rev or 'the files on disk'}")
             say(f"store {store_path(chosen) or 'off'}, {request.jobs} processes")
-        result = engine.scan(opened.tree, opened.store, opened.models(), request, opened.progress)
+        result = engine.scan(opened.tree, opened.store, opened.models(), request, opened.progress, executor)
         unmatched = select.unmatched(opened.tree.paths(), chosen.path)
         saved.save(opened.store, result)
     relevant = select.unknown(select.on_paths(result.findings, chosen.path), known)

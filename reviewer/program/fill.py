@@ -13,19 +13,21 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from reviewer.cluster import Cluster
 from reviewer.errors import MissingContent
 from reviewer.parse.bodies import body_key, made
 from reviewer.parse.code import words_of
-from reviewer.parse.dialect import Dialect, dialect_digest
+from reviewer.parse.dialect import Dialect, dialect_digest, load_dialect
 from reviewer.parse.extract import parser
 from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
-from reviewer.source.tree import Tree
+from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
-from reviewer.store.factstore import Store
+from reviewer.store.factstore import NullStore, Store
 
 BATCH = 60
 """Files that a process takes on at a time; what was made of them is written at once."""
@@ -60,7 +62,7 @@ class Batch:
 
 
 def fill_tree(
-    tree: Tree, store: Store, models: ApiModels, dialect: Dialect, jobs: int, progress: Progress
+    tree: Tree, store: Store, models: ApiModels, dialect: Dialect, jobs: int, progress: Progress, cluster: Cluster | None = None
 ) -> None:
     """The same for a whole tree: only what tells it from a tree that is done already is looked at."""
     hot = hot_names(models)
@@ -69,7 +71,7 @@ def fill_tree(
         return
     base = Bases(tree, store).nearest
     known = base is not None and store.memo_get(mark, base.identity) is not None
-    fill(tree, base.present if base is not None and known else tree.paths(), store, hot, dialect, jobs, progress)
+    fill(tree, base.present if base is not None and known else tree.paths(), store, hot, dialect, jobs, progress, cluster)
     store.put_many(mark, [(tree.identity(), b"")])
 
 
@@ -84,8 +86,9 @@ def _kind_of_marks(hot: frozenset[bytes], dialect: Dialect) -> str:
 
 
 def fill(
-    tree: Tree, paths: Sequence[str], store: Store, hot: frozenset[bytes], dialect: Dialect, jobs: int, progress: Progress
-) -> None:
+    tree: Tree, paths: Sequence[str], store: Store, hot: frozenset[bytes], dialect: Dialect, jobs: int, progress: Progress,
+    cluster: Cluster | None = None,
+) -> None:  # fmt: skip
     """Have the store hold the bodies that matter of these files. Files that it has seen before cost no more than to be read.
 
     Each batch is written as it is done: what is interrupted goes on from there.
@@ -94,7 +97,8 @@ def fill(
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
     work = Work(tree, store, dialect, hot, _kind_of_marks(hot, dialect), batches)
     started, files, size = time.monotonic(), 0, 0
-    for number, batch in enumerate(done(work, jobs)):
+    made_by = done(work, jobs) if cluster is None else cluster.map(partial(elsewhere, place_of(tree), hot), batches)
+    for number, batch in enumerate(made_by):
         store.put_many(kind, batch.bodies)
         store.put_many(work.done, [(mark, b"") for mark in batch.marks])
         for path, reason in batch.skipped:
@@ -145,6 +149,11 @@ def _start() -> None:
 def _one(number: int) -> Batch:
     assert _inherited is not None
     return made_of(_inherited, _inherited.batches[number])
+
+
+def elsewhere(place: Place, hot: frozenset[bytes], paths: Sequence[str]) -> Batch:
+    """A batch on another machine, which has no store."""
+    return made_of(Work(place.opened(), NullStore(), load_dialect(), hot, "", ()), paths)
 
 
 def made_of(work: Work, paths: Sequence[str]) -> Batch:

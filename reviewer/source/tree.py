@@ -6,6 +6,8 @@ Symbolic links and submodules are never followed. In a plain directory everythin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from reviewer.errors import InputError
@@ -14,7 +16,8 @@ from reviewer.source.disk import DirectoryTree, WorkTree, blob_id
 from reviewer.source.revision import RevisionTree
 
 __all__ = [
-    "SUFFIXES", "DirectoryTree", "RevisionTree", "Tree", "WorkTree", "blob_id", "is_repository", "looks_like_tree", "open_tree",
+    "SUFFIXES", "DirectoryTree", "Place", "RevisionTree", "Tree", "WorkTree", "blob_id", "is_repository", "looks_like_tree",
+    "open_tree", "place_of",
 ]  # fmt: skip
 
 
@@ -45,6 +48,28 @@ def open_tree(path: str, rev: str | None = None, objects: Path | None = None) ->
         where = f"{path} at {rev}" if rev else path
         raise InputError(f"{where}: no .c file in it", "give the top folder of a kernel source tree")
     return tree
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tree can be opened again, by another process or on another machine that sees the same files."""
+
+    path: str
+    rev: str | None
+
+    def opened(self) -> Tree:
+        """The tree; each process opens it once."""
+        return _opened(self)
+
+
+@cache
+def _opened(place: Place) -> Tree:
+    return open_tree(place.path, place.rev)
+
+
+def place_of(tree: Tree) -> Place:
+    """The place of a tree that is no patched one."""
+    return Place(str(Path(tree.path).resolve()), tree.rev)
 
 
 def is_repository(folder: Path) -> bool:
