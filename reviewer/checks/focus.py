@@ -9,6 +9,7 @@ from functools import cached_property
 from reviewer.checks.analysis import Analysis
 from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
+from reviewer.program.entries import Entries
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
@@ -50,6 +51,11 @@ class Focus:
     def setups(self) -> Setups:
         """What work items, timers and tasklets run."""
         return self.analysis.shared.setups
+
+    @cached_property
+    def entries(self) -> Entries:
+        """What starts a function by itself, and in which context."""
+        return Entries(self.callers)
 
     def flow(self, func: Func) -> Flow | None:
         """The events of a function with what is held at each."""
