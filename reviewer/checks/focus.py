@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.checks.analysis import Analysis
+from reviewer.program.awaited import Waited
 from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
 from reviewer.program.entries import Entries
@@ -56,6 +57,11 @@ class Focus:
     def entries(self) -> Entries:
         """What starts a function by itself, and in which context."""
         return Entries(self.callers)
+
+    @cached_property
+    def waited(self) -> Waited:
+        """Who is waited for."""
+        return Waited(self.setups)
 
     def flow(self, func: Func) -> Flow | None:
         """The events of a function with what is held at each."""

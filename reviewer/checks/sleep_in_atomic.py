@@ -79,11 +79,9 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
 
 
 def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
-    """Whether an argument of a call is a function by its name."""
-    if not isinstance(seen.event, Call):
-        return False
-    return any(
-        isinstance(a, Name) and a.id[:1] not in "$%:" and focus.program.resolve(a.id, func.path)
+    """Whether an argument of a call is a function of this file by its name."""
+    return isinstance(seen.event, Call) and any(
+        isinstance(a, Name) and a.id[:1] not in "$%:" and focus.program.functions(func.path, a.id)
         for args in seen.args[:1] for a in args
     )  # fmt: skip
 

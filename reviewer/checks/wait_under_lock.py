@@ -1,0 +1,191 @@
+"""wait-under-lock: waiting for a function that cannot end, for it needs a lock that the waiter holds, or is the waiter itself.
+
+Awaited are work items, timers, interrupt handlers, tasklets, threads, work queues and completions; what they take is looked for at
+any depth. A wait that gives up is no deadlock, nor is a lock that they only try for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from reviewer.checks.finding import Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Call
+from reviewer.program.awaited import Awaited
+from reviewer.program.effects import Effect, may_block
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.upward import ATOMIC
+
+RULE = "wait-under-lock"
+
+SPUN = frozenset({"timer", "tasklet"})
+"""Waits for something that runs in softirq on this very CPU (kernel-doc of timer_delete_sync in kernel/time/timer.c)."""
+
+TASKS = frozenset({"work", "workqueue", "thread"})
+"""Waits for a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why the awaited one cannot end: ``what`` it needs, and the steps that show it."""
+
+    doubt: int
+    what: str
+    sentence: str
+    proof: tuple[Step, ...]
+
+
+@general(RULE)
+def wait_under_lock(focus: Focus) -> Iterator[Finding]:
+    for flow in focus.flows():
+        func = flow.frame.func
+        if not waits_somewhere(focus, func):
+            continue
+        for seen in flow.seen:
+            if isinstance(seen.event, Call):
+                yield from in_call(focus, func, seen)
+
+
+def waits_somewhere(focus: Focus, func: Func) -> bool:
+    return any(e.wait is not None for e in focus.effects.of(func))
+
+
+def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
+    """The strongest finding of one call."""
+    best: tuple[Blocked, Effect, Hold | None] | None = None
+    for effect in focus.effects.at(func, seen):
+        if effect.wait is None or effect.wait.gives_up:
+            continue
+        for blocked, hold in reasons(focus, func, seen, effect):
+            if best is None or (blocked.doubt, effect.depth) < (best[0].doubt, best[1].depth):
+                best = (blocked, effect, hold)
+    if best is None:
+        return
+    blocked, effect, hold = best
+    owner, at, above = func, seen.event.at, ()
+    file, line, column, function = place(owner, at)
+    yield Finding(
+        rule=RULE, severity="error", confidence=confidence_of(blocked.doubt), file=file, line=line, column=column,
+        function=function, message=blocked.sentence, involves=(blocked.what,),
+        proof=(*above, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof),
+        event=focus.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
+    """Why the wait of one effect does not end."""
+    assert effect.wait is not None
+    must = seen.must()
+    holds = [h for h in seen.may() if h.lock not in effect.let_go]
+    locks = [h for h in holds if h.name and h.kind not in ALONE]
+    if effect.wait.what == "completion":
+        for hold in locks:
+            for blocked in completer_needs(focus, func, effect, hold):
+                yield with_doubt(blocked, effect.doubt + (hold not in must)), hold
+        return
+    atomic = next((h for h in must if h.kind in ATOMIC and h.lock not in effect.let_go), None)
+    for awaited in focus.waited.of(func, effect):
+        for hold in locks:
+            for blocked in needs(focus, awaited, [hold], effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt + (hold not in must)), hold
+        if atomic is not None and effect.wait.what in TASKS:
+            for blocked in sleeps(focus, awaited, atomic, effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
+        if awaited.func.key == func.key:
+            yield Blocked(effect.doubt + awaited.doubt, own(func), itself(func, awaited, effect), ()), None
+        elif not effect.depth:
+            for blocked in waits_back(focus, awaited, effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt), None
+    yield from from_interrupt(focus, func, effect)
+
+
+def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
+    return Blocked(blocked.doubt + doubt, blocked.what, blocked.sentence, blocked.proof)
+
+
+def own(func: Func) -> str:
+    return f"{func.path}:{func.name}" if func.static else func.name
+
+
+def itself(func: Func, awaited: Awaited, effect: Effect) -> str:
+    return f"{effect.name}() waits for {func.name}(), in which it is called ({awaited.how})"
+
+
+def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
+    """The awaited function takes one of these locks."""
+    for taken in focus.effects.of(awaited.func):
+        if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
+            continue
+        name = class_of(focus, awaited.func, taken.hold)
+        for hold in holds:
+            if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+                sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
+                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def class_of(focus: Focus, func: Func, hold: Hold) -> str:
+    return hold.name or lock_class(focus.program.frame(func), hold.lock)
+
+
+def sleeps(focus: Focus, awaited: Awaited, hold: Hold, effect: Effect) -> Iterator[Blocked]:
+    """The awaited task sleeps for a lock whose owner may wait for the waiter's reader section or CPU."""
+    for taken in focus.effects.of(awaited.func):
+        if taken.kind == "acquire" and may_block(focus.summaries, taken) and taken.hold is not None:
+            name = class_of(focus, awaited.func, taken.hold)
+            if name:
+                sentence = (
+                    f"{effect.name}() waits for {awaited.func.name}(), which sleeps for {name}, "
+                    f"with {hold.name or hold.kind} held"
+                )
+                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Blocked]:
+    """The awaited function waits for another that comes to the same wait."""
+    for wait in focus.effects.of(awaited.func):
+        if wait.wait is None or wait.wait.gives_up or wait.wait.what not in TASKS | SPUN:
+            continue
+        for other in focus.waited.of(awaited.func, wait):
+            for back in focus.effects.of(other.func):
+                if (back.func.key, back.at) == (effect.func.key, effect.at):
+                    sentence = (
+                        f"{effect.name}() waits for {awaited.func.name}(), which waits for {other.func.name}(), "
+                        f"which comes to this wait"
+                    )
+                    proof = (
+                        *effect_steps(focus.analysis, awaited.func, None, wait),
+                        *effect_steps(focus.analysis, other.func, None, back),
+                    )
+                    doubt = max(wait.doubt, back.doubt) + other.doubt
+                    yield Blocked(doubt, own(other.func), sentence, proof)
+
+
+def from_interrupt(focus: Focus, func: Func, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
+    """A hard interrupt waits for a softirq that it may have interrupted."""
+    assert effect.wait is not None
+    if effect.wait.what not in SPUN or effect.name.startswith("hr"):
+        return
+    for entry in focus.entries.of(func):
+        if entry.context == "hardirq":
+            sentence = f"{effect.name}() in {func.name}(), which runs in interrupt ({entry.how}) and may have interrupted the callback"
+            yield Blocked(effect.doubt + entry.doubt, own(func), sentence, (entry_step(focus.analysis, entry),)), None
+
+
+def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Iterator[Blocked]:
+    """Whoever completes holds the same lock at that moment."""
+    for signal in focus.waited.signals(func, effect):
+        if signal.func.key == func.key:
+            continue
+        for held in signal.seen.must():
+            if held.name == hold.name and not (held.mode == hold.mode == "shared") and held.taken != "trylock":
+                sentence = f"{effect.name}() waits for {signal.func.name}(), which takes {hold.name}, while {hold.name} is held"
+                proof = (
+                    step(focus.analysis, "acquire", signal.func, held.at, (held,)),
+                    step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,)),
+                )
+                yield Blocked(0, hold.name, sentence, proof)
