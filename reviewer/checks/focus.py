@@ -11,6 +11,7 @@ from reviewer.program.awaited import Waited
 from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
 from reviewer.program.entries import Entries
+from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
@@ -57,6 +58,11 @@ class Focus:
     def entries(self) -> Entries:
         """What starts a function by itself, and in which context."""
         return Entries(self.callers)
+
+    @cached_property
+    def holders(self) -> Holders:
+        """Who holds a lock around a function."""
+        return Holders(self.callers)
 
     @cached_property
     def waited(self) -> Waited:

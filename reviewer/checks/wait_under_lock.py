@@ -7,15 +7,16 @@ any depth. A wait that gives up is no deadlock, nor is a lock that they only try
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
 from reviewer.program.effects import Effect, may_block
+from reviewer.program.entries import OUTSIDE
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, Hold, lock_class
@@ -44,15 +45,17 @@ class Blocked:
 def wait_under_lock(focus: Focus) -> Iterator[Finding]:
     for flow in focus.flows():
         func = flow.frame.func
-        if not waits_somewhere(focus, func):
+        if not focus.effects.waits(func):
             continue
+        started = bool(focus.entries.of(func))
         for seen in flow.seen:
-            if isinstance(seen.event, Call):
+            if isinstance(seen.event, Call) and (started or seen.may() or waits_itself(focus, seen.event)):
                 yield from in_call(focus, func, seen)
 
 
-def waits_somewhere(focus: Focus, func: Func) -> bool:
-    return any(e.wait is not None for e in focus.effects.of(func))
+def waits_itself(focus: Focus, call: Call) -> bool:
+    model = focus.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+    return model is not None and bool(model.waits)
 
 
 def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
@@ -64,17 +67,40 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
         for blocked, hold in reasons(focus, func, seen, effect):
             if best is None or (blocked.doubt, effect.depth) < (best[0].doubt, best[1].depth):
                 best = (blocked, effect, hold)
-    if best is None:
-        return
-    blocked, effect, hold = best
-    owner, at, above = func, seen.event.at, ()
-    file, line, column, function = place(owner, at)
-    yield Finding(
+        if best is None and not effect.depth:
+            yield from around(focus, func, effect)
+    if best is not None:
+        blocked, effect, hold = best
+        proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
+        yield finding(focus, func, seen.event.at, blocked, proof)
+
+
+def finding(focus: Focus, func: Func, at: int, blocked: Blocked, proof: tuple[Step, ...]) -> Finding:
+    file, line, column, function = place(func, at)
+    return Finding(
         rule=RULE, severity="error", confidence=confidence_of(blocked.doubt), file=file, line=line, column=column,
-        function=function, message=blocked.sentence, involves=(blocked.what,),
-        proof=(*above, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof),
+        function=function, message=blocked.sentence, involves=(blocked.what,), proof=proof,
         event=focus.program.line_text(file, line),
     )  # fmt: skip
+
+
+def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
+    """Callers elsewhere that hold what the awaited function takes; those in focus have findings of their own."""
+    inside = {f.key for f in focus.functions}
+    for awaited in focus.waited.of(func, effect):
+        taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
+        for holder in focus.holders.of(func, frozenset(taken - {""})):
+            owner = holder.way[0].caller
+            if owner.key in inside:
+                continue
+            for blocked in needs(focus, awaited, [holder.hold], effect):
+                hold = holder.hold
+                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
+                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                proof = (*steps, *effect_steps(focus.analysis, func, replace(hold, where=OUTSIDE), effect), *blocked.proof)
+                found = with_doubt(blocked, effect.doubt + awaited.doubt)
+                yield finding(focus, owner, holder.way[0].call.at, found, proof)
+                return
 
 
 def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
@@ -105,7 +131,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
-    return Blocked(blocked.doubt + doubt, blocked.what, blocked.sentence, blocked.proof)
+    return replace(blocked, doubt=blocked.doubt + doubt)
 
 
 def own(func: Func) -> str:
@@ -135,14 +161,14 @@ def class_of(focus: Focus, func: Func, hold: Hold) -> str:
 def sleeps(focus: Focus, awaited: Awaited, hold: Hold, effect: Effect) -> Iterator[Blocked]:
     """The awaited task sleeps for a lock whose owner may wait for the waiter's reader section or CPU."""
     for taken in focus.effects.of(awaited.func):
-        if taken.kind == "acquire" and may_block(focus.summaries, taken) and taken.hold is not None:
-            name = class_of(focus, awaited.func, taken.hold)
-            if name:
-                sentence = (
-                    f"{effect.name}() waits for {awaited.func.name}(), which sleeps for {name}, "
-                    f"with {hold.name or hold.kind} held"
-                )
-                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+        if not may_block(focus.summaries, taken) or taken.kind == "alloc":
+            continue
+        name = class_of(focus, awaited.func, taken.hold) if taken.hold is not None else ""
+        held = hold.name or hold.kind
+        why = f"sleeps for {name}" if name else f"may sleep (in {taken.name}())"
+        sentence = f"{effect.name}() waits for {awaited.func.name}(), which {why}, while {held} is held"
+        proof = effect_steps(focus.analysis, awaited.func, None, taken)
+        yield Blocked(taken.doubt + (not name), name or held, sentence, proof)
 
 
 def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Blocked]:

@@ -81,6 +81,7 @@ class Effects:
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._near: dict[tuple[str, int], bool] = {}
+        self._waiting: dict[tuple[str, int], bool] = {}
         self._tasks: dict[str, frozenset[int]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
@@ -192,6 +193,25 @@ class Effects:
         found = self.summaries.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
         self._near[func.key, depth] = found
         return found
+
+    def waits(self, func: Func, depth: int = DEPTH) -> bool:
+        """Whether a wait can stand within ``depth`` below the function, by names alone: calls through tables do not count."""
+        known = self._waiting.get((func.key, depth))
+        if known is None:
+            self._waiting[func.key, depth] = False  # a recursion adds nothing
+            known = self._waiting[func.key, depth] = any(self._name_waits(func, n, depth) for n in func.calls)
+        return known
+
+    def _name_waits(self, func: Func, name: str, depth: int) -> bool:
+        for target in self.summaries.calls.named(name, func.path):
+            if target.model is not None:
+                if target.model.waits:
+                    return True
+            elif target.func is not None:
+                left = depth - cost(func, target.func)
+                if left >= 0 and self.waits(target.func, left):
+                    return True
+        return False
 
     def _name_matters(self, func: Func, name: str, depth: int) -> bool:
         for target in self.summaries.calls.named(name, func.path):
