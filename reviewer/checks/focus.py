@@ -15,6 +15,8 @@ from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
+from reviewer.program.lockusers import LockUsers
+from reviewer.program.modes import Modes
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -63,6 +65,16 @@ class Focus:
     def holders(self) -> Holders:
         """Who holds a lock around a function."""
         return Holders(self.callers)
+
+    @cached_property
+    def modes(self) -> Modes:
+        """In which contexts a function runs."""
+        return Modes(self.entries, self.holders)
+
+    @cached_property
+    def lock_users(self) -> LockUsers:
+        """Where a spinning lock is taken."""
+        return LockUsers(self.summaries)
 
     @cached_property
     def waited(self) -> Waited:

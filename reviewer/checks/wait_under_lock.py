@@ -159,16 +159,16 @@ def class_of(focus: Focus, func: Func, hold: Hold) -> str:
 
 
 def sleeps(focus: Focus, awaited: Awaited, hold: Hold, effect: Effect) -> Iterator[Blocked]:
-    """The awaited task sleeps for a lock whose owner may wait for the waiter's reader section or CPU."""
-    for taken in focus.effects.of(awaited.func):
-        if not may_block(focus.summaries, taken) or taken.kind == "alloc":
-            continue
-        name = class_of(focus, awaited.func, taken.hold) if taken.hold is not None else ""
-        held = hold.name or hold.kind
-        why = f"sleeps for {name}" if name else f"may sleep (in {taken.name}())"
-        sentence = f"{effect.name}() waits for {awaited.func.name}(), which {why}, while {held} is held"
-        proof = effect_steps(focus.analysis, awaited.func, None, taken)
-        yield Blocked(taken.doubt + (not name), name or held, sentence, proof)
+    """The awaited one is a task, so the waiter sleeps; worse if that task sleeps for a lock whose owner may wait for the waiter."""
+    held = hold.name or hold.kind
+    blocking = [e for e in focus.effects.of(awaited.func) if e.kind != "alloc" and may_block(focus.summaries, e)]
+    named = [(e, class_of(focus, awaited.func, e.hold)) for e in blocking if e.hold is not None]
+    for taken, name in named:
+        if name:
+            sentence = f"{effect.name}() waits for {awaited.func.name}(), which sleeps for {name}, while {held} is held"
+            yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+    sentence = f"{effect.name}() waits for {awaited.func.name}(), a task ({awaited.how}), while {held} is held"
+    yield Blocked(1, held, sentence, ())
 
 
 def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Blocked]:

@@ -177,7 +177,7 @@ class GfpScope(Part):
 class Waits(Part):
     what: Literal[
         "event", "completion", "work", "workqueue", "timer", "irq", "thread", "grace_period", "refcount",
-        "device", "tasklet", "callbacks",
+        "device", "tasklet", "callbacks", "napi",
     ]  # fmt: skip
     on: PlaceText | None = None
     condition: ArgIndex | None = None

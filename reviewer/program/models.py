@@ -92,7 +92,7 @@ class Waits(Model, frozen=True):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
+    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
     is dropped while it sleeps and held again afterwards (``wait_event_lock_irq``): sleeping under it is
     no fault.
     """
