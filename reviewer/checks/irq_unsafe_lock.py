@@ -39,7 +39,9 @@ CALLED = {"irq": "interrupts", "bh": "softirqs"}
 @general(RULE)
 def irq_unsafe_lock(focus: Focus) -> Iterator[Finding]:
     for flow in focus.flows():
-        yield from enabled_again(focus, flow)
+        again = list(enabled_again(focus, flow))
+        yield from again
+        yield from again or enabled_for_callers(focus, flow.frame.func)
         yield from taken_with_interrupts_on(focus, flow.frame.func)
 
 
@@ -72,6 +74,31 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             yield finding(focus, func, seen.event.at, doubt, message, name, effect_steps(focus.analysis, func, hold, effect))
 
 
+def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
+    """A lock taken by the variant that turns interrupts on, in a function that is called with interrupts off."""
+    inside = {f.key for f in focus.functions}
+    for take in focus.lock_users.takes(func)[:1]:
+        if take.hold.irq != "off":
+            continue
+        name = take.hold.name
+        for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save")):
+            owner, hold = holder.way[0].caller, holder.hold
+            if owner.key not in inside:
+                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
+                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                steps.append(step(focus.analysis, "acquire", func, take.at, (hold, take.hold)))
+                message = f"{func.name}() turns interrupts on again while {hold.name or hold.kind} is held with interrupts off"
+                yield finding(focus, owner, holder.way[0].call.at, 0, message, hold.name or hold.kind, tuple(steps))
+                return
+        for mode in focus.modes.of(func):
+            if mode.entry is not None and mode.masks == "irq" and mode.context != "task":
+                steps = [entry_step(focus.analysis, mode.entry), *way(focus, mode)]
+                steps.append(step(focus.analysis, "acquire", func, take.at, (take.hold,)))
+                message = f"{func.name}() turns interrupts on again after {name}, where they may be off ({mode.entry.how})"
+                yield finding(focus, func, take.at, 1 + mode.entry.doubt, message, name, tuple(steps))
+                return
+
+
 def called_in(effect: Effect) -> str:
     called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
     return f"{called}()" if called == effect.name else f"{called}() (by {effect.name}())"
@@ -83,11 +110,16 @@ def called_in(effect: Effect) -> str:
 def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
     done: set[str] = set()
     for take in focus.lock_users.takes(func):
-        if take.masks != "irq" and take.hold.name not in done and not once(func):
+        if take.hold.name in done or once(func):
+            continue
+        found = None
+        if take.masks != "irq":
             found = by_evidence(focus, take) or by_majority(focus, take)
-            if found is not None:
-                done.add(take.hold.name)
-                yield found
+        if take.hold.irq != "save":
+            found = found or weakened(focus, take)
+        if found is not None:
+            done.add(take.hold.name)
+            yield found
 
 
 def once(func: Func) -> bool:
@@ -178,6 +210,31 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
     shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
     proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *shown)
+    return finding(focus, take.func, take.at, 1, message, name, proof)
+
+
+def weakened(focus: Focus, take: Take) -> Finding | None:
+    """A patch stops turning interrupts off, or saving what they were, in a function that not only tasks are known to call."""
+    if focus.before is None:
+        return None
+    same = [t for f in focus.before.program.functions(take.func.path, take.func.name) for t in focus.before.lock_users.takes(f)]
+    old = [t for t in same if t.hold.name == take.hold.name]
+    if not old or len(old) > len([t for t in focus.lock_users.takes(take.func) if t.hold.name == take.hold.name]):
+        return None
+    saved = all(t.hold.irq == "save" for t in old)
+    less = STRENGTH[take.masks] < min(STRENGTH[t.masks] for t in old)
+    if not less and not (saved and take.hold.irq == "off"):
+        return None
+    unsure = [m for m in focus.modes.of(take.func) if m.entry is None or m.context != "task"]
+    needed = min((t.masks for t in old), key=lambda m: STRENGTH[m])
+    if not any(m.context == "task" and m.entry is None for m in unsure) and all(
+        m.context == "task" or STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[needed] for m in unsure
+    ):
+        return None
+    name = take.hold.name
+    what = f"{CALLED[needed]} are not turned off any more" if less else "interrupts are turned on again"
+    message = f"{what} around {name}, and not all ways into {take.func.name}() are known to allow it"
+    proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *(way(focus, unsure[0]) if unsure else ()))
     return finding(focus, take.func, take.at, 1, message, name, proof)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from reviewer.parse.facts import Call
@@ -10,7 +10,7 @@ from reviewer.program.callers import CallerSearch, is_function
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, reachable, subsystem
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import Hold
 
 LEVELS = 4
 """Levels of callers."""
@@ -40,16 +40,20 @@ class Holders:
 
     def of(self, func: Func, classes: Collection[str]) -> Iterator[Holder]:
         """The callers that hold one of these lock classes on every path to their call, the nearest first."""
+        return self.where(func, lambda h: h.name in classes)
+
+    def where(self, func: Func, wanted: Callable[[Hold], bool]) -> Iterator[Holder]:
+        """The same for holds that are asked about one by one."""
         level: list[tuple[Func, tuple[CallSite, ...]]] = [(func, ())]
         met = {func.key}
         for _ in range(LEVELS):
             above: list[tuple[Func, tuple[CallSite, ...]]] = []
             for callee, way in level:
                 for site in self.sites(callee):
-                    found = next((h for h in site.must if h.name in classes), None)
+                    found = next((h for h in site.must if wanted(h)), None)
                     if found is not None:
                         yield Holder(found, (site, *way))
-                    elif site.caller.key not in met and len(met) < MAX_FUNCTIONS and not self._drops(site.caller, classes):
+                    elif site.caller.key not in met and len(met) < MAX_FUNCTIONS and not self._drops(site.caller):
                         met.add(site.caller.key)
                         above.append((site.caller, (site, *way)))
             level = above
@@ -63,11 +67,11 @@ class Holders:
 
     def _files(self, func: Func) -> list[str]:
         unit = list(self.program.unit(func.path))
-        if func.static:
+        if func.static and not func.path.endswith(".h"):
             return unit
         folder = subsystem(func.path)
         named = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ()) if folder else ()
-        near = [f for f in named if f.endswith(".c") and f not in unit and reachable(func.path, f)]
+        near = [f for f in named if f not in unit and reachable(func.path, f)]
         return [*unit, *by_distance(near, func.path)[:MAX_FILES]]
 
     def _search(self, func: Func) -> Iterator[CallSite]:
@@ -83,7 +87,6 @@ class Holders:
                     if isinstance(event, Call) and is_function(seen.callee or event.callee, func):
                         yield CallSite(caller, event, seen.must(), seen.may())
 
-    def _drops(self, func: Func, classes: Collection[str]) -> bool:
-        """Whether a function lets one of these locks of its callers go, for a while or for good."""
-        frame = self.program.frame(func)
-        return any(lock_class(frame, d) in classes for o in self.summaries.of(func).outcomes for d in o.drops)
+    def _drops(self, func: Func) -> bool:
+        """Whether a function lets a lock of its callers go, for a while or for good."""
+        return any(o.drops for o in self.summaries.of(func).outcomes)
