@@ -252,7 +252,10 @@ def let_go(seen: Seen) -> tuple[Expr, ...]:
 
 def may_block(summaries: Summaries, effect: Effect) -> bool:
     """Whether the effect puts its task to sleep: a wait, a lock that sleeps, direct reclaim."""
-    if effect.kind in ("sleep", "wait"):
+    if effect.kind == "wait":
+        model = summaries.program.model(effect.name)  # that of a timer spins
+        return model is not None and model.may_sleep
+    if effect.kind == "sleep":
         return True
     if effect.kind == "acquire":
         return effect.hold is not None and effect.hold.kind in SLEEPING and effect.hold.taken != "trylock"
