@@ -27,7 +27,7 @@ RULE = "irq-unsafe-lock"
 OTHERS = 3
 """Places where a lock is taken with interrupts off before one that does not stands out."""
 
-MAX_TAKES = 12
+MAX_TAKES = 6
 """Places of one lock of which the contexts are looked up."""
 
 NEEDED = {"hardirq": "irq", "softirq": "bh"}
@@ -114,7 +114,9 @@ def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
             continue
         found = None
         if take.masks != "irq":
-            found = by_evidence(focus, take) or by_majority(focus, take)
+            mixed, started = focus.lock_users.look(take.hold.name, func.path)
+            found = by_evidence(focus, take) if started else None
+            found = found or (by_majority(focus, take) if mixed else None)
         if take.hold.irq != "save":
             found = found or weakened(focus, take)
         if found is not None:

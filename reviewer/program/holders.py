@@ -12,13 +12,13 @@ from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, reachable, subsystem
 from reviewer.program.locks import Hold
 
-LEVELS = 4
+LEVELS = 3
 """Levels of callers."""
 
-MAX_FUNCTIONS = 40
+MAX_FUNCTIONS = 24
 """Functions of one search whose callers are looked for."""
 
-MAX_FILES = 12
+MAX_FILES = 6
 """Files of its subsystem that name a function, the nearest first."""
 
 

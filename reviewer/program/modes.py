@@ -16,10 +16,10 @@ from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.models import Irq
 
-LEVELS = 5
+LEVELS = 4
 """Levels of callers."""
 
-MAX_FUNCTIONS = 40
+MAX_FUNCTIONS = 24
 """Functions of one search whose callers are looked for."""
 
 STRENGTH = {"": 0, "bh": 1, "irq": 2}
