@@ -24,6 +24,9 @@ from reviewer.program.upward import ATOMIC
 
 RULE = "wait-under-lock"
 
+DEPTH = 4
+"""How far below a function a wait is looked for: further down it is the business of an API of its own."""
+
 SPUN = frozenset({"timer", "tasklet"})
 """Waits for something that runs in softirq on this very CPU (kernel-doc of timer_delete_sync in kernel/time/timer.c)."""
 
@@ -45,23 +48,30 @@ class Blocked:
 def wait_under_lock(focus: Focus) -> Iterator[Finding]:
     for flow in focus.flows():
         func = flow.frame.func
-        if not focus.effects.waits(func):
+        if not focus.effects.waits(func, DEPTH):
             continue
         started = bool(focus.entries.of(func))
         for seen in flow.seen:
-            if isinstance(seen.event, Call) and (started or seen.may() or waits_itself(focus, seen.event)):
+            if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, started or bool(seen.may())):
                 yield from in_call(focus, func, seen)
 
 
-def waits_itself(focus: Focus, call: Call) -> bool:
-    model = focus.program.model(call.callee.id) if isinstance(call.callee, Name) else None
-    return model is not None and bool(model.waits)
+def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
+    """Whether the call waits, or, if that is of interest, what it calls by name does."""
+    if not isinstance(call.callee, Name):
+        return False
+    for target in focus.summaries.calls.named(call.callee.id, func.path):
+        if target.model is not None and target.model.waits:
+            return True
+        if below and target.func is not None and focus.effects.waits(target.func, DEPTH - 1):
+            return True
+    return False
 
 
 def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
     """The strongest finding of one call."""
     best: tuple[Blocked, Effect, Hold | None] | None = None
-    for effect in focus.effects.at(func, seen):
+    for effect in focus.effects.at(func, seen, DEPTH):
         if effect.wait is None or effect.wait.gives_up:
             continue
         for blocked, hold in reasons(focus, func, seen, effect):
