@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.checks.analysis import Analysis
+from reviewer.program.awaited import Waited
 from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
+from reviewer.program.entries import Entries
+from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
+from reviewer.program.lockusers import LockUsers
+from reviewer.program.modes import Modes
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -53,6 +58,31 @@ class Focus:
     def setups(self) -> Setups:
         """What work items, timers and tasklets run."""
         return self.analysis.shared.setups
+
+    @cached_property
+    def entries(self) -> Entries:
+        """What starts a function by itself, and in which context."""
+        return Entries(self.callers)
+
+    @cached_property
+    def holders(self) -> Holders:
+        """Who holds a lock around a function."""
+        return Holders(self.callers)
+
+    @cached_property
+    def modes(self) -> Modes:
+        """In which contexts a function runs."""
+        return Modes(self.entries, self.holders)
+
+    @cached_property
+    def lock_users(self) -> LockUsers:
+        """Where a spinning lock is taken."""
+        return LockUsers(self.summaries)
+
+    @cached_property
+    def waited(self) -> Waited:
+        """Who is waited for."""
+        return Waited(self.setups)
 
     def flow(self, func: Func) -> Flow | None:
         """The events of a function with what is held at each."""

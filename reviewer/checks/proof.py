@@ -11,6 +11,7 @@ from reviewer.checks.finding import Confidence, Step, StepKind
 from reviewer.parse import facts
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
+from reviewer.program.entries import OUTSIDE, Entry
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reach import Leaf
@@ -45,10 +46,23 @@ def leaf_steps(analysis: Analysis, leaf: Leaf, held: Sequence[Hold] = ()) -> lis
     return steps
 
 
+def entry_step(analysis: Analysis, entry: Entry) -> Step:
+    """Where a function is registered, or called through its table."""
+    held = (entry.hold.name,) if entry.hold is not None and entry.hold.name else ()
+    text = analysis.program.line_text(entry.path, entry.line)
+    return Step("register", entry.path, entry.line, entry.function, text, held)
+
+
+def through_steps(analysis: Analysis, hold: Hold | None) -> list[Step]:
+    """Where a lock wrapper takes the lock that its caller then holds, if one does."""
+    return []
+
+
 def effect_steps(analysis: Analysis, func: Func, hold: Hold | None, effect: Effect) -> tuple[Step, ...]:
-    """From where ``func`` takes a lock down to what a call of it does, with the locks held at every step."""
+    """From where ``func`` takes a lock, itself or by a wrapper, down to what a call of it does, with the locks held at every
+    step."""
     held: tuple[Hold, ...] = (hold,) if hold is not None else ()
-    steps = [step(analysis, "acquire", func, hold.at, held)] if hold is not None and not hold.where else []
+    steps = [step(analysis, "acquire", func, hold.at, held)] if hold is not None and hold.where != OUTSIDE else []
     steps += [step(analysis, "call", caller, call.at, held) for caller, call in effect.way]
     kind: StepKind = effect.kind
     steps.append(step(analysis, kind, effect.func, effect.at, joined_holds(held, effect.held)))

@@ -1,59 +1,143 @@
-"""sleep-in-atomic: a call that may sleep is reached with a spinlock held, or with preemption or interrupts off.
+"""sleep-in-atomic: a call that may sleep is reached with a spinlock held, or with preemption or interrupts off, or in a function
+that is started where nothing may sleep (an interrupt, a timer, an operation that is called atomically).
 
-A lock that the callee lets go while it sleeps is not held then. Low confidence: a way through a table of which only some
-entries sleep.
+A lock that the callee lets go while it sleeps is not held then; where a function asks whether it may sleep, its answer counts.
+Low confidence: a way through a table of which only some entries sleep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from reviewer.checks.finding import Confidence, Finding
+from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import effect_steps, place
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, through_steps
 from reviewer.checks.registry import general
+from reviewer.parse.facts import Call, Name
 from reviewer.program.effects import Effect, may_block
+from reviewer.program.entries import Entry
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
+from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.locks import Hold, lock_class
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A call that may sleep, with what forbids it. ``because``: how the sentence ends; ``object``: what the finding is about."""
+
+    doubt: int
+    effect: Effect
+    because: str
+    object: str
+    hold: Hold | None = None
+    entry: Entry | None = None
+
+    def rank(self) -> tuple[int, int, int]:
+        return self.doubt, self.hold is None, self.effect.depth
 
 
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for flow in focus.flows():
         func = flow.frame.func
-        for seen in flow.seen:
-            holds = [h for h in seen.may() if h.kind in ATOMIC]
-            if holds:
-                yield from sleeping_call(focus, func, seen, holds)
+        if focus.effects.may_matter(func):
+            found = False
+            for seen in flow.seen:
+                best = min(sleeps_under_lock(focus, flow, seen), key=Sleep.rank, default=None)
+                if best is not None:
+                    found = True
+                    yield finding(focus, func, seen, best)
+            if not found:
+                yield from in_context(focus, flow)
 
 
-def sleeping_call(focus: Focus, func: Func, seen: Seen, holds: list[Hold]) -> Iterator[Finding]:
-    """The strongest finding of one call under these holds."""
-    best: tuple[int, int, Effect, Hold] | None = None
-    must = seen.must()
-    for effect in focus.effects.at(func, seen):
-        if not may_block(focus.summaries, effect):
-            continue
-        for hold in holds:
-            if hold.lock in effect.let_go:
-                continue
-            doubt = effect.doubt + (hold not in must)
-            if best is None or (doubt, effect.depth) < best[:2]:
-                best = (doubt, effect.depth, effect, hold)
-    if best is None:
+def sleeps_under_lock(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Sleep]:
+    """What may sleep in one call under the locks of its function, or in a callback of it that must not."""
+    func = flow.frame.func
+    holds = [h for h in seen.may() if h.kind in ATOMIC]
+    if not holds and not passes_function(focus, func, seen):
         return
-    doubt, _, effect, hold = best
+    must = seen.must()
+    for effect in blocking(focus, func, seen):
+        for hold in holds:
+            if hold.lock not in effect.let_go:
+                name = hold.name or hold.kind
+                yield Sleep(effect.doubt + (hold not in must), effect, f"while {name} is held", name, hold)
+        if effect.under and not passed_above(focus, effect):
+            yield Sleep(effect.doubt, effect, f"in a callback of {effect.under}(), which runs where it must not", effect.under)
+
+
+def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
+    """The effects of a call that put its task to sleep."""
+    for effect in focus.effects.at(func, seen):
+        if not effect.asked and may_block(focus.summaries, effect):
+            yield effect
+
+
+def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
+    """Whether an argument of a call is a function of this file by its name."""
+    return isinstance(seen.event, Call) and any(
+        isinstance(a, Name) and a.id[:1] not in "$%:" and focus.program.functions(func.path, a.id)
+        for args in seen.args[:1] for a in args
+    )  # fmt: skip
+
+
+def passed_above(focus: Focus, effect: Effect) -> bool:
+    """Whether a function on the way passes the callback by itself, so that the finding is its own."""
+    for callee, _ in effect.way[1:]:
+        for own in focus.effects.of(callee):
+            if own.under and (own.func.key, own.at) == (effect.func.key, effect.at):
+                return True
+    return False
+
+
+def in_context(focus: Focus, flow: Flow) -> Iterator[Finding]:
+    """Calls that may sleep in a function that is started where it must not."""
+    func = flow.frame.func
+    entry = focus.entries.strictest(func) or focus.entries.learned(func)
+    if entry is None:
+        return
+    for seen in flow.seen:
+        effect = nearest(focus, func, seen) if isinstance(seen.event, Call) else None
+        if effect is None or (entry.hold is not None and lets_go(flow, effect, entry.hold)):
+            continue
+        name = entry.hold.name if entry.hold is not None else entry.how
+        because = f"in {func.name}(), which {described(entry)}"
+        yield finding(focus, func, seen, Sleep(effect.doubt + entry.doubt, effect, because, name, None, entry))
+
+
+def nearest(focus: Focus, func: Func, seen: Seen) -> Effect | None:
+    return min(blocking(focus, func, seen), key=lambda e: (e.doubt, e.depth), default=None)
+
+
+def lets_go(flow: Flow, effect: Effect, hold: Hold) -> bool:
+    """Whether the caller's lock is not held any more where the effect is."""
+    return any(lock_class(flow.frame, lock) == hold.name or lock == hold.lock for lock in effect.let_go)
+
+
+def described(entry: Entry) -> str:
+    if entry.hold is not None and entry.hold.name:
+        return f"is called with {entry.hold.name} held"
+    where = {"atomic": "where it must not sleep", "softirq": "in softirq", "hardirq": "in interrupt", "nmi": "in NMI"}
+    return f"runs {where[entry.context]} ({entry.how})"
+
+
+def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Finding:
+    effect = sleep.effect
     file, line, column, function = place(func, seen.event.at)
-    confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
     called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
     what = f"{called}() may sleep" if called == effect.name else f"{called}() may sleep (in {effect.name}())"
-    yield Finding(
-        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
-        message=f"{what} while {hold.name or hold.kind} is held",
-        involves=(hold.name or hold.kind,), proof=effect_steps(focus.analysis, func, hold, effect),
+    proof: Sequence[Step]
+    if sleep.entry is not None:
+        proof = (entry_step(focus.analysis, sleep.entry), *effect_steps(focus.analysis, func, sleep.entry.hold, effect))
+    else:
+        proof = (*through_steps(focus.analysis, sleep.hold), *effect_steps(focus.analysis, func, sleep.hold, effect))
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence_of(sleep.doubt), file=file, line=line, column=column,
+        function=function, message=f"{what} {sleep.because}", involves=(sleep.object,), proof=tuple(proof),
         event=focus.program.line_text(file, line),
     )  # fmt: skip

@@ -25,6 +25,7 @@ class Compiler:
         self._patterns: dict[str, Function] = {}
         self._scopes: dict[str, models.Scope] = {}
         self._obligations: dict[str, models.Obligation] = {}
+        self._operations: dict[str, models.Operation] = {}
         self._tables: dict[str, dict[str, Any]] = {
             name: {} for name in ("bus_types", "guards", "unguards", "cleanups", "constants")
         }
@@ -62,6 +63,7 @@ class Compiler:
             functions=functions,
             scopes=self._scopes,
             obligations=tuple(self._obligations.values()),
+            operations=self._operations,
             patterns=tuple(sorted(self._patterns.items(), key=lambda item: (-len(item[0]), item[0]))),
             digest=digest,
             **self._tables,
@@ -114,6 +116,10 @@ class Compiler:
                 owes=entry.owes,
                 source=entry.source,
             )
+        elif isinstance(entry, schema.OperationsEntry):
+            for record in entry.records():
+                once("operations", record.table, loc)
+                self._operations[record.table] = record
         else:
             for table, values in entry.fields().items():
                 for name, value in values.items() if table in self._tables else ():

@@ -1,7 +1,7 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
+model), ``scope``, ``obligation``, ``operations``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from reviewer.program import models
-from reviewer.program.models import Irq, Kind, Mode, Place, Taken
+from reviewer.program.models import Irq, Kind, Masks, Mode, Place, Taken
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
@@ -177,7 +177,7 @@ class GfpScope(Part):
 class Waits(Part):
     what: Literal[
         "event", "completion", "work", "workqueue", "timer", "irq", "thread", "grace_period", "refcount",
-        "device", "tasklet", "callbacks",
+        "device", "tasklet", "callbacks", "napi",
     ]  # fmt: skip
     on: PlaceText | None = None
     condition: ArgIndex | None = None
@@ -210,6 +210,8 @@ class Registers(Part):
     context: Irq = "task"
     starts: bool = False
     in_reclaim: bool = False
+    masks: Masks = ""
+    sure: bool = True
 
 
 class Accesses(Part):
@@ -245,6 +247,7 @@ class ChainHead(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
+    "tells",
 )  # fmt: skip
 
 
@@ -275,6 +278,7 @@ class Entry(Part):
     frees: ArgIndex | None = None
     fresh: bool = False
     per_cpu: bool = False
+    tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
     alias: str = ""
     source: Source
@@ -331,6 +335,7 @@ class Entry(Part):
             frees=self.frees,
             fresh=self.fresh,
             per_cpu=self.per_cpu,
+            tells=self.tells,
             identity=self.identity,
             alias=self.alias,
             source=self.source,
@@ -377,6 +382,26 @@ class ObligationEntry(Part):
     source: Source
 
 
+class OperationsEntry(Part):
+    """``operations: struct T`` with the fields that are called in the same context."""
+
+    operations: Annotated[str, StringConstraints(pattern=r"^(struct|union) \w+$")]
+    fields_: list[str] = Field(min_length=1, alias="fields")
+    context: Irq
+    masks: Masks = ""
+    holds: str = ""
+    unless: str = ""
+    sure: bool = True
+    source: Source
+
+    def records(self) -> Iterator[models.Operation]:
+        for field in self.fields_:
+            yield models.Operation(
+                table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=self.holds,
+                unless=self.unless, sure=self.sure, source=self.source,
+            )  # fmt: skip
+
+
 class BusTypesEntry(Part):
     bus_types: dict[str, str]
     source: Source
@@ -403,6 +428,7 @@ ENTRIES: dict[str, type[Part]] = {
     "pattern": PatternEntry,
     "scope": ScopeEntry,
     "obligation": ObligationEntry,
+    "operations": OperationsEntry,
     "bus_types": BusTypesEntry,
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,

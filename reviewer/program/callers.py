@@ -426,7 +426,8 @@ class CallerSearch:
         tag, _, home = struct.partition("@")
         word = tag.split(" ", 1)[1]
         named = self.program.names.files_mentioning([word, slot])
-        files = [f for f in named.get(slot, ()) if f in set(named.get(word, ()))] if not home else [home]
+        holding = frozenset(named.get(word, ()))
+        files = [f for f in named.get(slot, ()) if f in holding] if not home else [home]
         files = by_distance([f for f in files if reachable(path, f)], path)
         cut = ""
         if len(files) > MAX_FILES:

@@ -21,6 +21,7 @@ from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.summaries import Binding, Summaries, place
+from reviewer.program.telling import asks, in_task_only
 
 DEPTH = 6
 """How far below a function effects are looked for: a call within the folder, of a header or of a macro counts 1, one that
@@ -43,7 +44,8 @@ class Effect:
     lock is taken; ``wait``: of a wait. ``name``: the API function, called at ``at`` in ``func``. ``way``: the calls from the
     function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks of
     the callers of the function that was asked which are not held at this point any more. ``doubt``: 0 while every call on the way
-    can mean only this.
+    can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none; ``asked``: some
+    function on the way has made sure that it runs in a task.
     """
 
     kind: EffectKind
@@ -57,6 +59,8 @@ class Effect:
     held: tuple[Hold, ...] = ()
     let_go: tuple[Expr, ...] = ()
     doubt: int = 0
+    under: str = ""
+    asked: bool = False
 
     @property
     def depth(self) -> int:
@@ -64,8 +68,9 @@ class Effect:
 
     def key(self) -> tuple[object, ...]:
         """Effects with equal keys mean the same to a caller."""
-        lock = (self.hold.name, self.hold.mode, self.hold.taken) if self.hold is not None else None
-        return self.kind, self.what, lock, self.wait.what if self.wait is not None else "", self.let_go
+        lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
+        wait = self.wait.what if self.wait is not None else ""
+        return self.kind, self.what, lock, wait, self.let_go, self.under, self.asked
 
 
 class Effects:
@@ -76,6 +81,8 @@ class Effects:
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._near: dict[tuple[str, int], bool] = {}
+        self._waiting: dict[tuple[str, int], bool] = {}
+        self._tasks: dict[str, frozenset[int]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
         """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
@@ -105,10 +112,19 @@ class Effects:
         doubt = 0 if len(targets) < 2 else 1
         held = seen.must()
         gone = let_go(seen)
+        asked = seen.block in self._in_task_only(func)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
             for target in targets:
                 unsure = doubt if target.sure else 2
-                yield from self._target(func, call, target, args, held, gone, unsure, depth)
+                for effect in self._target(func, call, target, args, held, gone, unsure, depth):
+                    yield replace(effect, asked=True) if asked and not effect.asked else effect
+
+    def _in_task_only(self, func: Func) -> frozenset[int]:
+        got = self._tasks.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func) if asks(self.program, func) else None
+            got = self._tasks[func.key] = in_task_only(self.program, flow) if flow is not None else frozenset()
+        return got
 
     def _target(
         self, func: Func, call: Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...],
@@ -119,9 +135,11 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, doubt=doubt)
             for invokes in target.model.invokes:
-                if invokes.context == "task" and not invokes.last:
+                if invokes.context in ("task", "atomic") and not invokes.last:
+                    under = target.model.name if invokes.context == "atomic" else ""
                     for t, inner in self.summaries.invoked(frame, call, invokes, args):
-                        yield from self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth)
+                        for effect in self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth):
+                            yield replace(effect, under=effect.under or under)
             return
         if target.func is None:
             return
@@ -167,7 +185,7 @@ class Effects:
 
     # --- by names alone ---------------------------------------------------------------------------
 
-    def may_matter(self, func: Func, depth: int) -> bool:
+    def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
         known = self._near.get((func.key, depth))
         if known is not None:
@@ -175,6 +193,25 @@ class Effects:
         found = self.summaries.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
         self._near[func.key, depth] = found
         return found
+
+    def waits(self, func: Func, depth: int = DEPTH) -> bool:
+        """Whether a wait can stand within ``depth`` below the function, by names alone: calls through tables do not count."""
+        known = self._waiting.get((func.key, depth))
+        if known is None:
+            self._waiting[func.key, depth] = False  # a recursion adds nothing
+            known = self._waiting[func.key, depth] = any(self._name_waits(func, n, depth) for n in func.calls)
+        return known
+
+    def _name_waits(self, func: Func, name: str, depth: int) -> bool:
+        for target in self.summaries.calls.named(name, func.path):
+            if target.model is not None:
+                if target.model.waits:
+                    return True
+            elif target.func is not None:
+                left = depth - cost(func, target.func)
+                if left >= 0 and self.waits(target.func, left):
+                    return True
+        return False
 
     def _name_matters(self, func: Func, name: str, depth: int) -> bool:
         for target in self.summaries.calls.named(name, func.path):
@@ -215,7 +252,10 @@ def let_go(seen: Seen) -> tuple[Expr, ...]:
 
 def may_block(summaries: Summaries, effect: Effect) -> bool:
     """Whether the effect puts its task to sleep: a wait, a lock that sleeps, direct reclaim."""
-    if effect.kind in ("sleep", "wait"):
+    if effect.kind == "wait":
+        model = summaries.program.model(effect.name)  # that of a timer spins
+        return model is not None and model.may_sleep
+    if effect.kind == "sleep":
         return True
     if effect.kind == "acquire":
         return effect.hold is not None and effect.hold.kind in SLEEPING and effect.hold.taken != "trylock"

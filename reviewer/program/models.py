@@ -17,6 +17,7 @@ Kind = Literal[
 Mode = Literal["exclusive", "shared"]
 Taken = Literal["lock", "trylock", "killable", "interruptible", "timeout", "guard"]
 Irq = Literal["task", "softirq", "hardirq", "nmi", "atomic"]
+Masks = Literal["", "bh", "irq"]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,7 +92,7 @@ class Waits(Model, frozen=True):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
+    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
     is dropped while it sleeps and held again afterwards (``wait_event_lock_irq``): sleeping under it is
     no fault.
     """
@@ -138,7 +139,8 @@ class Registers(Model, frozen=True):
     ``callback``: index of the function argument; or ``block``: a Place whose field ``field`` holds it.
     ``how``: work, timer, hrtimer, tasklet, irq, threaded_irq, kthread, rcu, smp, shrinker, notifier, ops ...
     ``starts``: it is queued by this very call (``call_rcu``) rather than set up (``INIT_WORK``).
-    ``in_reclaim``: it runs inside reclaim (a shrinker).
+    ``in_reclaim``: it runs inside reclaim (a shrinker). ``masks``: what is off while it runs beyond what its context says.
+    ``sure``: False where it may run in a less strict context, too.
     """
 
     how: str
@@ -149,6 +151,8 @@ class Registers(Model, frozen=True):
     context: Irq = "task"
     starts: bool = False
     in_reclaim: bool = False
+    masks: Masks = ""
+    sure: bool = True
 
 
 class Accesses(Model, frozen=True):
@@ -224,6 +228,7 @@ class Function(Model, frozen=True):
     frees: int | None = None  # index of the argument that is freed
     fresh: bool = False  # its result is an object that nobody else knows yet
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
+    tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     alias: str = ""  # behaves as this other function, with the same arguments
     source: str = ""
@@ -235,6 +240,23 @@ class Gate(Model, frozen=True):
     function: str
     context: Irq
     note: str = ""
+
+
+class Operation(Model, frozen=True):
+    """In which context the function in a field of a table is called, as the table's own documentation has it.
+
+    ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: class of the lock that its caller holds, "" for
+    none or one that has no name. ``unless``: a word with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where
+    its file has it, nothing is said. ``sure``: False where some callers may be in another context.
+    """
+
+    table: str
+    context: Irq
+    masks: Masks = ""
+    holds: str = ""
+    unless: str = ""
+    sure: bool = True
+    source: str = ""
 
 
 class Scope(Model, frozen=True):
@@ -271,6 +293,7 @@ class ApiModels(Model, frozen=True):
     functions: dict[str, Function]
     scopes: dict[str, Scope] = {}
     obligations: tuple[Obligation, ...] = ()
+    operations: dict[str, Operation] = {}  # by "struct T.field"
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}

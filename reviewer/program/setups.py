@@ -9,10 +9,15 @@ import msgspec
 
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.link import Func
+from reviewer.program.linkage import by_distance, subsystem
 from reviewer.program.models import Place, Registers
 from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
+
+
+MAX_FILES = 40
+"""Files of the subsystem that name a field and are searched for its setup, the nearest first."""
 
 
 class Setups:
@@ -74,9 +79,10 @@ class Setups:
         word = short(name).rpartition(".")[2]
         files = self.program.unit(name.rpartition(":")[0].lstrip("*") if "/" in name else path)
         if name.startswith(("struct ", "union ")):
-            folder = posixpath.dirname(path)
+            folder = subsystem(path)
             near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
-            files = tuple(dict.fromkeys([*files, *(f for f in near if f.endswith(".c"))]))
+            close = by_distance([f for f in near if f.endswith(".c")], path)[:MAX_FILES]
+            files = tuple(dict.fromkeys([*files, *close]))
         self.program.load(files)
         for file in files:
             yield from self._declared(file, word)

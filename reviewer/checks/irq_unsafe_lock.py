@@ -1,0 +1,248 @@
+"""irq-unsafe-lock: a lock that an interrupt takes is taken elsewhere with that interrupt on; or interrupts are turned on by a
+function whose caller needs them off.
+
+Two kinds of evidence for the first: a way on which the lock is taken in an interrupt (or softirq) and one on which it is taken by a
+task, or by a softirq, that this interrupt may hit; or that everybody else who takes the lock turns interrupts (or softirqs) off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.finding import Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Call
+from reviewer.program.effects import Effect
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow
+from reviewer.program.lockusers import Take
+from reviewer.program.locks import Hold
+from reviewer.program.entries import MASKED
+from reviewer.program.modes import STRENGTH, Mode, stronger
+
+RULE = "irq-unsafe-lock"
+
+OTHERS = 3
+"""Places where a lock is taken with interrupts off before one that does not stands out."""
+
+MAX_TAKES = 6
+"""Places of one lock of which the contexts are looked up."""
+
+NEEDED = {"hardirq": "irq", "softirq": "bh"}
+"""What has to be off where a lock is held that this context takes (Documentation/kernel-hacking/locking.rst)."""
+
+CALLED = {"irq": "interrupts", "bh": "softirqs"}
+
+
+@general(RULE)
+def irq_unsafe_lock(focus: Focus) -> Iterator[Finding]:
+    for flow in focus.flows():
+        again = list(enabled_again(focus, flow))
+        yield from again
+        yield from again or enabled_for_callers(focus, flow.frame.func)
+        yield from taken_with_interrupts_on(focus, flow.frame.func)
+
+
+# --- interrupts turned on ---------------------------------------------------------------------------
+
+
+def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
+    """A call that takes and drops a lock by the variant that turns interrupts on, where they are off."""
+    func = flow.frame.func
+    for seen in flow.seen:
+        if not isinstance(seen.event, Call):
+            continue
+        off = [h for h in seen.may() if h.irq in ("off", "save")]
+        if not off:
+            continue
+        best: tuple[int, int, Effect, Hold] | None = None
+        must = seen.must()
+        for effect in focus.effects.at(func, seen):
+            if effect.kind != "acquire" or effect.hold is None or effect.hold.irq != "off" or effect.asked:
+                continue
+            for hold in off:
+                if hold.lock not in effect.let_go and hold.lock != effect.hold.lock:
+                    doubt = effect.doubt + (hold not in must)
+                    if best is None or (doubt, effect.depth) < best[:2]:
+                        best = (doubt, effect.depth, effect, hold)
+        if best is not None:
+            doubt, _, effect, hold = best
+            name = hold.name or hold.kind
+            message = f"{called_in(effect)} turns interrupts on again while {name} is held with interrupts off"
+            yield finding(focus, func, seen.event.at, doubt, message, name, effect_steps(focus.analysis, func, hold, effect))
+
+
+def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
+    """A lock taken by the variant that turns interrupts on, in a function that is called with interrupts off."""
+    inside = {f.key for f in focus.functions}
+    for take in focus.lock_users.takes(func)[:1]:
+        if take.hold.irq != "off":
+            continue
+        name = take.hold.name
+        for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save")):
+            owner, hold = holder.way[0].caller, holder.hold
+            if owner.key not in inside:
+                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
+                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                steps.append(step(focus.analysis, "acquire", func, take.at, (hold, take.hold)))
+                message = f"{func.name}() turns interrupts on again while {hold.name or hold.kind} is held with interrupts off"
+                yield finding(focus, owner, holder.way[0].call.at, 0, message, hold.name or hold.kind, tuple(steps))
+                return
+        for mode in focus.modes.of(func):
+            if mode.entry is not None and mode.masks == "irq" and mode.context != "task":
+                steps = [entry_step(focus.analysis, mode.entry), *way(focus, mode)]
+                steps.append(step(focus.analysis, "acquire", func, take.at, (take.hold,)))
+                message = f"{func.name}() turns interrupts on again after {name}, where they may be off ({mode.entry.how})"
+                yield finding(focus, func, take.at, 1 + mode.entry.doubt, message, name, tuple(steps))
+                return
+
+
+def called_in(effect: Effect) -> str:
+    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
+    return f"{called}()" if called == effect.name else f"{called}() (by {effect.name}())"
+
+
+# --- a lock that an interrupt takes ----------------------------------------------------------------
+
+
+def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
+    done: set[str] = set()
+    for take in focus.lock_users.takes(func):
+        if take.hold.name in done or once(func):
+            continue
+        found = None
+        if take.masks != "irq":
+            mixed, started = focus.lock_users.look(take.hold.name, func.path)
+            found = by_evidence(focus, take) if started else None
+            found = found or (by_majority(focus, take) if mixed else None)
+        if take.hold.irq != "save":
+            found = found or weakened(focus, take)
+        if found is not None:
+            done.add(take.hold.name)
+            yield found
+
+
+def once(func: Func) -> bool:
+    """Whether a function runs at boot or load only."""
+    return func.definition is not None and any(a.startswith(("__init", "__exit")) for a in func.definition.annotations)
+
+
+def by_evidence(focus: Focus, take: Take) -> Finding | None:
+    takes = focus.lock_users.of(take.hold.name, take.func.path)
+    if not takes:
+        return None
+    mine: tuple[Mode, ...] | None = None
+    for other in nearest(takes, take):
+        for context in focus.modes.of(other.func):
+            needed = NEEDED.get(context.context)
+            if needed is None or context.entry is None or STRENGTH[take.masks] >= STRENGTH[needed]:
+                continue
+            if other.hold.mode == take.hold.mode == "shared":
+                continue
+            mine = mine if mine is not None else focus.modes.of(take.func)
+            hit = exposed(focus, take, mine, context, needed)
+            if hit is not None:
+                return conflict(focus, take, hit, other, context, needed)
+    return None
+
+
+def nearest(takes: tuple[Take, ...], take: Take) -> list[Take]:
+    """Those of the same function first, then of the same file; one of each function."""
+    ordered = sorted(takes, key=lambda t: (t.func.key != take.func.key, t.func.path != take.func.path, t.masks == ""))
+    return list({t.func.key: t for t in reversed(ordered)}.values())[::-1][:MAX_TAKES]
+
+
+def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, needed: str) -> Mode | None:
+    """A way on which the lock is taken where the context may come in between."""
+    for mode in modes:
+        if STRENGTH[stronger(mode.masks, take.masks)] >= STRENGTH[needed]:
+            continue
+        if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context):
+            continue
+        return mode
+    return None
+
+
+def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
+    """Whether, on this way, the interrupt is not requested yet, or was waited for or turned off."""
+    assert context.entry is not None
+    for f in {x.key: x for x in (func, *mode.functions)}.values():
+        if once(f) or (f.path, f.name) == (context.entry.path, context.entry.function):
+            return True
+        for name in f.calls:
+            model = focus.program.models.functions.get(name)
+            if model is not None and any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits):
+                return True
+    top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
+    return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
+
+
+def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, needed: str) -> Finding:
+    assert theirs.entry is not None
+    name = take.hold.name
+    where = "in interrupt" if needed == "irq" else "in softirq"
+    message = f"{name} is taken with {CALLED[needed]} on, while {other.func.name}() takes it {where} ({theirs.entry.how})"
+    proof = [*way(focus, mine), step(focus.analysis, "acquire", take.func, take.at, (take.hold,))]
+    proof += [entry_step(focus.analysis, theirs.entry), *way(focus, theirs)]
+    proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
+    doubt = theirs.entry.doubt + (mine.open and bool(mine.way)) + (other.func.path != take.func.path)
+    return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def way(focus: Focus, mode: Mode) -> list[Step]:
+    return [step(focus.analysis, "call", s.caller, s.call.at) for s in mode.way]
+
+
+def by_majority(focus: Focus, take: Take) -> Finding | None:
+    """Everybody else turns interrupts, or softirqs, off."""
+    before = focus.before or focus
+    takes = before.lock_users.of(take.hold.name, take.func.path)
+    others = [t for t in takes if t.func.name != take.func.name or t.func.path != take.func.path]
+    if len(others) < OTHERS:
+        return None
+    least = min((t.masks for t in others), key=lambda m: STRENGTH[m])
+    if STRENGTH[least] <= STRENGTH[take.masks]:
+        return None
+    modes = focus.modes.of(take.func)
+    if all(STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[least] for m in modes):
+        return None
+    name = take.hold.name
+    message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
+    shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
+    proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *shown)
+    return finding(focus, take.func, take.at, 1, message, name, proof)
+
+
+def weakened(focus: Focus, take: Take) -> Finding | None:
+    """A patch stops turning interrupts off, or saving what they were, in a function that not only tasks are known to call."""
+    if focus.before is None:
+        return None
+    same = [t for f in focus.before.program.functions(take.func.path, take.func.name) for t in focus.before.lock_users.takes(f)]
+    old = [t for t in same if t.hold.name == take.hold.name]
+    if not old or len(old) > len([t for t in focus.lock_users.takes(take.func) if t.hold.name == take.hold.name]):
+        return None
+    saved = all(t.hold.irq == "save" for t in old)
+    less = STRENGTH[take.masks] < min(STRENGTH[t.masks] for t in old)
+    if not less and not (saved and take.hold.irq == "off"):
+        return None
+    unsure = [m for m in focus.modes.of(take.func) if m.entry is None or m.context != "task"]
+    needed = min((t.masks for t in old), key=lambda m: STRENGTH[m])
+    if not any(m.context == "task" and m.entry is None for m in unsure) and all(
+        m.context == "task" or STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[needed] for m in unsure
+    ):
+        return None
+    name = take.hold.name
+    what = f"{CALLED[needed]} are not turned off any more" if less else "interrupts are turned on again"
+    message = f"{what} around {name}, and not all ways into {take.func.name}() are known to allow it"
+    proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *(way(focus, unsure[0]) if unsure else ()))
+    return finding(focus, take.func, take.at, 1, message, name, proof)
+
+
+def finding(focus: Focus, func: Func, at: int, doubt: int, message: str, name: str, proof: tuple[Step, ...]) -> Finding:
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence_of(doubt), file=file, line=line, column=column,
+        function=function, message=message, involves=(name,), proof=proof, event=focus.program.line_text(file, line),
+    )  # fmt: skip

@@ -1,0 +1,227 @@
+"""wait-under-lock: waiting for a function that cannot end, for it needs a lock that the waiter holds, or is the waiter itself.
+
+Awaited are work items, timers, interrupt handlers, tasklets, threads, work queues and completions; what they take is looked for at
+any depth. A wait that gives up is no deadlock, nor is a lock that they only try for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from reviewer.checks.finding import Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Call, Name
+from reviewer.program.awaited import Awaited
+from reviewer.program.effects import Effect, may_block
+from reviewer.program.entries import OUTSIDE
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.upward import ATOMIC
+
+RULE = "wait-under-lock"
+
+DEPTH = 4
+"""How far below a function a wait is looked for: further down it is the business of an API of its own."""
+
+SPUN = frozenset({"timer", "tasklet"})
+"""Waits for something that runs in softirq on this very CPU (kernel-doc of timer_delete_sync in kernel/time/timer.c)."""
+
+TASKS = frozenset({"work", "workqueue", "thread"})
+"""Waits for a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why the awaited one cannot end: ``what`` it needs, and the steps that show it."""
+
+    doubt: int
+    what: str
+    sentence: str
+    proof: tuple[Step, ...]
+
+
+@general(RULE)
+def wait_under_lock(focus: Focus) -> Iterator[Finding]:
+    for flow in focus.flows():
+        func = flow.frame.func
+        if not focus.effects.waits(func, DEPTH):
+            continue
+        started = bool(focus.entries.of(func))
+        for seen in flow.seen:
+            if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, started or bool(seen.may())):
+                yield from in_call(focus, func, seen)
+
+
+def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
+    """Whether the call waits, or, if that is of interest, what it calls by name does."""
+    if not isinstance(call.callee, Name):
+        return False
+    for target in focus.summaries.calls.named(call.callee.id, func.path):
+        if target.model is not None and target.model.waits:
+            return True
+        if below and target.func is not None and focus.effects.waits(target.func, DEPTH - 1):
+            return True
+    return False
+
+
+def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
+    """The strongest finding of one call."""
+    best: tuple[Blocked, Effect, Hold | None] | None = None
+    for effect in focus.effects.at(func, seen, DEPTH):
+        if effect.wait is None or effect.wait.gives_up:
+            continue
+        for blocked, hold in reasons(focus, func, seen, effect):
+            if best is None or (blocked.doubt, effect.depth) < (best[0].doubt, best[1].depth):
+                best = (blocked, effect, hold)
+        if best is None and not effect.depth:
+            yield from around(focus, func, effect)
+    if best is not None:
+        blocked, effect, hold = best
+        proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
+        yield finding(focus, func, seen.event.at, blocked, proof)
+
+
+def finding(focus: Focus, func: Func, at: int, blocked: Blocked, proof: tuple[Step, ...]) -> Finding:
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence_of(blocked.doubt), file=file, line=line, column=column,
+        function=function, message=blocked.sentence, involves=(blocked.what,), proof=proof,
+        event=focus.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
+    """Callers elsewhere that hold what the awaited function takes; those in focus have findings of their own."""
+    inside = {f.key for f in focus.functions}
+    for awaited in focus.waited.of(func, effect):
+        taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
+        for holder in focus.holders.of(func, frozenset(taken - {""})):
+            owner = holder.way[0].caller
+            if owner.key in inside:
+                continue
+            for blocked in needs(focus, awaited, [holder.hold], effect):
+                hold = holder.hold
+                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
+                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                proof = (*steps, *effect_steps(focus.analysis, func, replace(hold, where=OUTSIDE), effect), *blocked.proof)
+                found = with_doubt(blocked, effect.doubt + awaited.doubt)
+                yield finding(focus, owner, holder.way[0].call.at, found, proof)
+                return
+
+
+def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
+    """Why the wait of one effect does not end."""
+    assert effect.wait is not None
+    must = seen.must()
+    holds = [h for h in seen.may() if h.lock not in effect.let_go]
+    locks = [h for h in holds if h.name and h.kind not in ALONE]
+    if effect.wait.what == "completion":
+        for hold in locks:
+            for blocked in completer_needs(focus, func, effect, hold):
+                yield with_doubt(blocked, effect.doubt + (hold not in must)), hold
+        return
+    atomic = next((h for h in must if h.kind in ATOMIC and h.lock not in effect.let_go), None)
+    for awaited in focus.waited.of(func, effect):
+        for hold in locks:
+            for blocked in needs(focus, awaited, [hold], effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt + (hold not in must)), hold
+        if atomic is not None and effect.wait.what in TASKS:
+            for blocked in sleeps(focus, awaited, atomic, effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
+        if awaited.func.key == func.key:
+            yield Blocked(effect.doubt + awaited.doubt, own(func), itself(func, awaited, effect), ()), None
+        elif not effect.depth:
+            for blocked in waits_back(focus, awaited, effect):
+                yield with_doubt(blocked, effect.doubt + awaited.doubt), None
+    yield from from_interrupt(focus, func, effect)
+
+
+def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
+    return replace(blocked, doubt=blocked.doubt + doubt)
+
+
+def own(func: Func) -> str:
+    return f"{func.path}:{func.name}" if func.static else func.name
+
+
+def itself(func: Func, awaited: Awaited, effect: Effect) -> str:
+    return f"{effect.name}() waits for {func.name}(), in which it is called ({awaited.how})"
+
+
+def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
+    """The awaited function takes one of these locks."""
+    for taken in focus.effects.of(awaited.func):
+        if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
+            continue
+        name = class_of(focus, awaited.func, taken.hold)
+        for hold in holds:
+            if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+                sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
+                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def class_of(focus: Focus, func: Func, hold: Hold) -> str:
+    return hold.name or lock_class(focus.program.frame(func), hold.lock)
+
+
+def sleeps(focus: Focus, awaited: Awaited, hold: Hold, effect: Effect) -> Iterator[Blocked]:
+    """The awaited one is a task, so the waiter sleeps; worse if that task sleeps for a lock whose owner may wait for the waiter."""
+    held = hold.name or hold.kind
+    blocking = [e for e in focus.effects.of(awaited.func) if e.kind != "alloc" and may_block(focus.summaries, e)]
+    named = [(e, class_of(focus, awaited.func, e.hold)) for e in blocking if e.hold is not None]
+    for taken, name in named:
+        if name:
+            sentence = f"{effect.name}() waits for {awaited.func.name}(), which sleeps for {name}, while {held} is held"
+            yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+    sentence = f"{effect.name}() waits for {awaited.func.name}(), a task ({awaited.how}), while {held} is held"
+    yield Blocked(1, held, sentence, ())
+
+
+def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Blocked]:
+    """The awaited function waits for another that comes to the same wait."""
+    for wait in focus.effects.of(awaited.func):
+        if wait.wait is None or wait.wait.gives_up or wait.wait.what not in TASKS | SPUN:
+            continue
+        for other in focus.waited.of(awaited.func, wait):
+            for back in focus.effects.of(other.func):
+                if (back.func.key, back.at) == (effect.func.key, effect.at):
+                    sentence = (
+                        f"{effect.name}() waits for {awaited.func.name}(), which waits for {other.func.name}(), "
+                        f"which comes to this wait"
+                    )
+                    proof = (
+                        *effect_steps(focus.analysis, awaited.func, None, wait),
+                        *effect_steps(focus.analysis, other.func, None, back),
+                    )
+                    doubt = max(wait.doubt, back.doubt) + other.doubt
+                    yield Blocked(doubt, own(other.func), sentence, proof)
+
+
+def from_interrupt(focus: Focus, func: Func, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
+    """A hard interrupt waits for a softirq that it may have interrupted."""
+    assert effect.wait is not None
+    if effect.wait.what not in SPUN or effect.name.startswith("hr"):
+        return
+    for entry in focus.entries.of(func):
+        if entry.context == "hardirq":
+            sentence = f"{effect.name}() in {func.name}(), which runs in interrupt ({entry.how}) and may have interrupted the callback"
+            yield Blocked(effect.doubt + entry.doubt, own(func), sentence, (entry_step(focus.analysis, entry),)), None
+
+
+def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Iterator[Blocked]:
+    """Whoever completes holds the same lock at that moment."""
+    for signal in focus.waited.signals(func, effect):
+        if signal.func.key == func.key:
+            continue
+        for held in signal.seen.must():
+            if held.name == hold.name and not (held.mode == hold.mode == "shared") and held.taken != "trylock":
+                sentence = f"{effect.name}() waits for {signal.func.name}(), which takes {hold.name}, while {hold.name} is held"
+                proof = (
+                    step(focus.analysis, "acquire", signal.func, held.at, (held,)),
+                    step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,)),
+                )
+                yield Blocked(0, hold.name, sentence, proof)

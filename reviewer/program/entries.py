@@ -1,0 +1,234 @@
+"""What starts a function by itself, and in which context: an interrupt, a timer, a softirq, an operation that is called atomically.
+
+From registrations and tables, by the API models; of a table that no model knows, from the locks around the calls through it.
+Only the files are read that can name the function for that purpose: its own unit and, unless it is static, its folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reviewer.parse.facts import Call, Expr, Items, Member, Name, Write
+from reviewer.program.callers import CallerSearch, means, names_function, stripped
+from reviewer.program.link import Func
+from reviewer.program.locks import Hold
+from reviewer.program.models import Irq, Operation, Registers
+from reviewer.program.upward import ATOMIC, RESTRICTION
+
+MAX_FILES = 12
+"""Files of its folder in which the registration of a function that is not static is looked for."""
+
+MAX_SLOTS = 2
+"""Tables of one function whose callers' locks are asked for."""
+
+MAX_TABLES = 40
+"""Files with a table of a type; of one that more files have (``file_operations``), the callers are no secret to anybody."""
+
+OUTSIDE = "?"
+"""``Hold.where`` of a lock that callers hold whom nobody has named."""
+
+MASKED: dict[Irq, str] = {"task": "", "atomic": "", "softirq": "bh", "hardirq": "irq", "nmi": "irq"}
+"""What a context keeps out of its CPU by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One way in which a function is started, other than by a call that names it.
+
+    ``how``: work, timer, irq, napi ... or ``struct T.field``. ``by``: the API function, or the function whose call through the
+    table was found. ``masks``: "" , bh or irq: what cannot come in between. ``hold``: what its caller holds, if that has a name.
+    ``doubt``: 0 where the context is certain. ``path``, ``line``, ``function``: the registration.
+    """
+
+    context: Irq
+    how: str
+    by: str
+    masks: str
+    path: str
+    line: int
+    function: str = ""
+    hold: Hold | None = None
+    doubt: int = 0
+
+    @property
+    def atomic(self) -> bool:
+        return self.context != "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The function stands in ``struct T.field``."""
+
+    struct: str
+    field: str
+    path: str
+    line: int
+    function: str = ""
+
+
+class Entries:
+    """Memoised by function."""
+
+    def __init__(self, search: CallerSearch) -> None:
+        self.search = search
+        self.program = search.program
+        self.summaries = search.summaries
+        self._made: dict[str, tuple[Entry, ...]] = {}
+        self._slots: dict[str, tuple[Slot, ...]] = {}
+        self._learned: dict[tuple[str, str], Entry | None] = {}
+
+    def of(self, func: Func) -> tuple[Entry, ...]:
+        """The ways in which ``func`` is started, by the models."""
+        got = self._made.get(func.key)
+        if got is None:
+            slots: list[Slot] = []
+            found = list(dict.fromkeys(self._search(func, slots))) if func.macro is None else []
+            got = self._made[func.key] = tuple(found)
+            self._slots[func.key] = tuple(dict.fromkeys(slots))
+        return got
+
+    def strictest(self, func: Func) -> Entry | None:
+        """The entry in whose context least is allowed, the surest first; None where all are tasks."""
+        atomic = [e for e in self.of(func) if e.atomic]
+        return min(atomic, key=lambda e: (e.doubt, -RESTRICTION[e.context]), default=None)
+
+    def slots(self, func: Func) -> tuple[Slot, ...]:
+        """The tables with the function of which no model knows the context."""
+        self.of(func)
+        return self._slots.get(func.key, ())
+
+    def learned(self, func: Func) -> Entry | None:
+        """Of a function in a table: the lock that those who call through it hold, where they must not sleep."""
+        for slot in self.slots(func)[:MAX_SLOTS]:
+            key = (slot.struct, slot.field)
+            if key not in self._learned:
+                self._learned[key] = None
+                self._learned[key] = self._from_calls(slot)
+            found = self._learned[key]
+            if found is not None:
+                return found
+        return None
+
+    def _from_calls(self, slot: Slot) -> Entry | None:
+        if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_TABLES:
+            return None
+        sites, cut = self.search.through(slot.struct, slot.field, slot.path)
+        atomic = [(s, next((h for h in s.must if h.kind in ATOMIC), None)) for s in sites]
+        holding = [(s, h) for s, h in atomic if h is not None]
+        if not holding:
+            return None
+        site, hold = holding[0]
+        irq = any(h.irq in ("off", "save") for s, _ in holding[:1] for h in s.must)
+        masks = "irq" if irq else "bh" if any(h.irq == "bh" for h in site.must) else ""
+        return Entry(
+            "atomic", f"{slot.struct.partition('@')[0]}.{slot.field}", site.caller.name, masks, site.caller.path,
+            site.line, site.caller.name, replace(hold, where=OUTSIDE), (len(holding) < len(sites)) + bool(cut),
+        )  # fmt: skip
+
+    # --- where it is registered -------------------------------------------------------------------
+
+    def _files(self, func: Func) -> tuple[str, ...]:
+        unit = self.program.unit(func.path)
+        if func.static:
+            return unit
+        folder = posixpath.dirname(func.path)
+        near = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ()) if folder else ()
+        beside = [f for f in near if posixpath.dirname(f) == folder and f not in unit]
+        return (*unit, *beside[:MAX_FILES])
+
+    def _search(self, func: Func, slots: list[Slot]) -> Iterator[Entry]:
+        name = func.name
+        for file in self._files(func):
+            pieces = self.program.file(file)
+            if pieces.names is not None and name not in pieces.names:
+                continue
+            for use in pieces.uses_with(name):
+                for index, arg in enumerate(use.args):
+                    if arg == Name(name):
+                        yield from self._registered(use.name, index, file, use.line, "")
+            for v in self.program.initialised_with(file, name):
+                if isinstance(v.value, Items):
+                    for struct, field, _ in self.search.slots(v.value, v.type, file, name):
+                        yield from self._in_slot(Slot(struct, field, file, v.line), slots)
+            for user in self.program.functions_with(file, name):
+                yield from self._in_body(func, user, slots)
+
+    def _in_body(self, func: Func, user: Func, slots: list[Slot]) -> Iterator[Entry]:
+        body = self.program.body(user)
+        if body is None or not means(body, func.name):
+            return
+        frame = self.program.frame(user)
+        for v in body.locals:
+            if isinstance(v.value, Items):
+                for struct, field, _ in self.search.slots(v.value, v.type, user.path, func.name):
+                    yield from self._in_slot(Slot(struct, field, user.path, user.line + v.line, user.name), slots)
+        for block in body.blocks:
+            for event in block.events:
+                line = user.line_of(event.at)
+                if isinstance(event, Call):
+                    for index, arg in enumerate(event.args):
+                        if names_function(arg, func) and isinstance(event.callee, Name):
+                            yield from self._registered(event.callee.id, index, user.path, line, user.name)
+                elif isinstance(event, Write) and isinstance(event.value, Items):
+                    type_ = event.value.type or frame.type_of(frame.canonical(event.target, {}))
+                    if type_ is not None:
+                        for struct, field, _ in self.search.slots(event.value, frame.resolve(type_), user.path, func.name):
+                            yield from self._in_slot(Slot(struct, field, user.path, line, user.name), slots)
+                elif isinstance(event, Write) and isinstance(event.target, Member) and names_function(event.value, func):
+                    owner = frame.type_of(frame.canonical(event.target.base, {}))
+                    if owner is not None:
+                        struct = frame.resolve(owner).name
+                        yield from self._in_slot(Slot(struct, event.target.name, user.path, line, user.name), slots)
+
+    def _registered(self, api: str, index: int, path: str, line: int, function: str, depth: int = 0) -> Iterator[Entry]:
+        """The function is an argument of a call: of a modelled API, or of a wrapper that passes it on."""
+        model = self.program.models.functions.get(self.program.models.meant(api))
+        if model is not None:
+            for r in model.registers:
+                if r.callback == index:
+                    yield entry_of(r, model.name, path, line, function)
+            for i in model.invokes:
+                if i.callback == index and i.context != "task":
+                    yield Entry(i.context, api, model.name, MASKED[i.context], path, line, function)
+            return
+        if depth:
+            return
+        for receiver in self.program.resolve(api, path)[:1]:
+            if index >= len(receiver.parameters):
+                continue
+            word = receiver.parameters[index].name
+            body = self.program.body(receiver)
+            for block in body.blocks if body is not None else ():
+                for event in block.events:
+                    if isinstance(event, Call) and isinstance(event.callee, Name) and event.callee.id != api:
+                        for i, arg in enumerate(event.args):
+                            if stripped(arg) == Name(word):
+                                yield from self._registered(event.callee.id, i, receiver.path, line, function, depth + 1)
+
+    def _in_slot(self, slot: Slot, slots: list[Slot]) -> Iterator[Entry]:
+        struct = slot.struct.partition("@")[0]
+        operation = self.program.models.operations.get(f"{struct}.{slot.field}")
+        if operation is None:
+            if struct.startswith("struct ") and "<anon:" not in struct:
+                slots.append(slot)
+        elif not self._excused(operation, slot.path):
+            hold = None
+            if operation.holds:
+                place: Expr = Name("::" + operation.holds)
+                hold = Hold(place, operation.holds, "spin", "exclusive", "lock", "", 0, OUTSIDE)
+            masks = operation.masks or MASKED[operation.context]
+            yield Entry(
+                operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
+                int(not operation.sure),
+            )  # fmt: skip
+
+    def _excused(self, operation: Operation, path: str) -> bool:
+        word = operation.unless.encode()
+        return bool(word) and any(word in self.program.text(f) for f in self.program.unit(path))
+
+
+def entry_of(registers: Registers, api: str, path: str, line: int, function: str) -> Entry:
+    masks = registers.masks or MASKED[registers.context]
+    return Entry(registers.context, registers.how, api, masks, path, line, function, None, int(not registers.sure))

@@ -1,0 +1,92 @@
+"""Who holds one of some locks around a function: its callers, and theirs, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from reviewer.parse.facts import Call
+from reviewer.program.callers import CallerSearch, is_function
+from reviewer.program.contexts import CallSite
+from reviewer.program.link import Func
+from reviewer.program.linkage import by_distance, reachable, subsystem
+from reviewer.program.locks import Hold
+
+LEVELS = 3
+"""Levels of callers."""
+
+MAX_FUNCTIONS = 24
+"""Functions of one search whose callers are looked for."""
+
+MAX_FILES = 6
+"""Files of its subsystem that name a function, the nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """``way``: the calls from the one who holds ``hold`` down to the function that was asked about."""
+
+    hold: Hold
+    way: tuple[CallSite, ...]
+
+
+class Holders:
+    """Call sites, memoised by function."""
+
+    def __init__(self, search: CallerSearch) -> None:
+        self.program = search.program
+        self.summaries = search.summaries
+        self._sites: dict[str, tuple[CallSite, ...]] = {}
+
+    def of(self, func: Func, classes: Collection[str]) -> Iterator[Holder]:
+        """The callers that hold one of these lock classes on every path to their call, the nearest first."""
+        return self.where(func, lambda h: h.name in classes)
+
+    def where(self, func: Func, wanted: Callable[[Hold], bool]) -> Iterator[Holder]:
+        """The same for holds that are asked about one by one."""
+        level: list[tuple[Func, tuple[CallSite, ...]]] = [(func, ())]
+        met = {func.key}
+        for _ in range(LEVELS):
+            above: list[tuple[Func, tuple[CallSite, ...]]] = []
+            for callee, way in level:
+                for site in self.sites(callee):
+                    found = next((h for h in site.must if wanted(h)), None)
+                    if found is not None:
+                        yield Holder(found, (site, *way))
+                    elif site.caller.key not in met and len(met) < MAX_FUNCTIONS and not self._drops(site.caller):
+                        met.add(site.caller.key)
+                        above.append((site.caller, (site, *way)))
+            level = above
+
+    def sites(self, func: Func) -> tuple[CallSite, ...]:
+        """The calls of a function by its name, in its unit or its subsystem, with what is held at each."""
+        got = self._sites.get(func.key)
+        if got is None:
+            got = self._sites[func.key] = tuple(self._search(func)) if func.macro is None else ()
+        return got
+
+    def _files(self, func: Func) -> list[str]:
+        unit = list(self.program.unit(func.path))
+        if func.static and not func.path.endswith(".h"):
+            return unit
+        folder = subsystem(func.path)
+        named = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ()) if folder else ()
+        near = [f for f in named if f not in unit and reachable(func.path, f)]
+        return [*unit, *by_distance(near, func.path)[:MAX_FILES]]
+
+    def _search(self, func: Func) -> Iterator[CallSite]:
+        for file in self._files(func):
+            for caller in self.program.functions_with(file, func.name):
+                if func.name not in caller.calls or caller.key == func.key:
+                    continue
+                if not any(f.path == func.path for f in self.program.resolve(func.name, file)):
+                    break
+                flow = self.summaries.flow(caller)
+                for seen in flow.seen if flow is not None else ():
+                    event = seen.event
+                    if isinstance(event, Call) and is_function(seen.callee or event.callee, func):
+                        yield CallSite(caller, event, seen.must(), seen.may())
+
+    def _drops(self, func: Func) -> bool:
+        """Whether a function lets a lock of its callers go, for a while or for good."""
+        return any(o.drops for o in self.summaries.of(func).outcomes)

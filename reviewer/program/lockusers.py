@@ -1,0 +1,180 @@
+"""Where a spinning lock is taken near a file, and what is off there."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewer.parse.facts import Call
+from reviewer.program.link import Func
+from reviewer.program.linkage import by_distance, subsystem
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold, lock_class
+from reviewer.program.models import Kind
+from reviewer.program.modes import masked
+from reviewer.program.objects import short
+from reviewer.program.summaries import Summaries, place
+
+SPINNING: frozenset[Kind] = frozenset({"spin", "raw_spin", "rwlock"})
+"""Kinds for whose owner others spin, so that an interrupt that wants one must not come while it is held."""
+
+MAX_FILES = 16
+"""Files of the subsystem that name a lock and are looked at, the nearest first."""
+
+
+COMMON = frozenset({"read", "start", "stop", "add", "del", "get", "set", "event", "complete", "function", "func", "handler",
+    "enable", "disable", "match", "target", "create", "cache", "setup", "suspend", "resume", "reset", "write", "input",
+    "output", "hook", "tx", "act", "queue", "dequeue", "irq", "filter", "callback", "update", "final", "disconnect"})  # fmt: skip
+"""Fields of tables whose names say nothing by themselves."""
+
+
+MAX_FUNCTIONS = 32
+"""Functions that take a lock, by the text, and are executed."""
+
+INTERRUPTS = frozenset({"hardirq", "softirq", "nmi"})
+
+ANY = frozenset({"lock", "slock", "spinlock", "rlock", "wlock", "_lock"})
+"""Names of so many locks that they are looked for in one unit only; so are those shorter than ``SHORT``."""
+
+SHORT = 5
+
+
+def last_word(name: str) -> str:
+    return short(name).rpartition(".")[2].rpartition(":")[2].lstrip("*")
+
+
+def spelled(name: str) -> re.Pattern[bytes]:
+    """A call that looks like taking a lock of that name; the variant is the first group."""
+    word = re.escape(last_word(name).encode())
+    return re.compile(rb"\b\w*(?<!un)lock(_irqsave|_irq|_bh|)(?:_nested)?\s*\(\s*&?[^();]*\b" + word + rb"\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One place where a lock is taken by a call of its own. ``masks``: what is off while it is held, by this function alone."""
+
+    func: Func
+    seen: Seen
+    hold: Hold
+    masks: str
+
+    @property
+    def at(self) -> int:
+        return self.seen.event.at
+
+
+class LockUsers:
+    """Memoised by lock class."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._made: dict[str, tuple[Take, ...]] = {}
+        self._looks: dict[str, tuple[bool, bool]] = {}
+        self._where: dict[str, tuple[str, ...]] = {}
+        self._starting: dict[str, bool] = {}
+        self._own: dict[str, tuple[Take, ...]] = {}
+
+    def of(self, name: str, path: str) -> tuple[Take, ...]:
+        """Where the class is taken, in the unit of ``path`` and, for a field, in the subsystem."""
+        got = self._made.get(name)
+        if got is None:
+            self._made[name] = ()
+            funcs = {f.key: f for f in self._users(name, path)}.values()
+            got = self._made[name] = tuple(t for f in funcs for t in self.takes(f) if t.hold.name == name)
+        return got
+
+    def look(self, name: str, path: str) -> tuple[bool, bool]:
+        """By the text of the files that name a class: whether several variants take it, and whether one of those files has to do
+        with interrupts, timers or softirqs."""
+        got = self._looks.get(name)
+        if got is None:
+            pattern = spelled(name)
+            kinds: set[bytes] = set()
+            started = False
+            for file in self._files(name, path):
+                found = {m[1].removesuffix(b"save") for m in pattern.finditer(self.program.text(file))}
+                kinds |= found
+                started |= bool(found) and self._starts(file)
+            got = self._looks[name] = (len(kinds) > 1, started)
+        return got
+
+    def _starts(self, file: str) -> bool:
+        """Whether a file names anything by which code is started in another context than a task's."""
+        got = self._starting.get(file)
+        if got is None:
+            names = self.program.file(file).names
+            got = self._starting[file] = names is None or not self._words.isdisjoint(names)
+        return got
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        models = self.program.models
+        apis = {
+            n for n, m in models.functions.items()
+            if any(r.context in INTERRUPTS and r.callback is not None for r in m.registers)
+        }  # fmt: skip
+        tables = {t.rpartition(".")[2] for t, o in models.operations.items() if o.context in INTERRUPTS and o.sure}
+        return frozenset(apis | tables - COMMON) - {"call_rcu"}
+
+    def _files(self, name: str, path: str) -> tuple[str, ...]:
+        got = self._where.get(name)
+        if got is None:
+            got = self._where[name] = tuple(self._search_files(name, path))
+        return got
+
+    def _users(self, name: str, path: str) -> Iterator[Func]:
+        """Functions in which a call that looks like taking the lock stands, those of its own unit first."""
+        pattern = spelled(name)
+        found = 0
+        for file in self._files(name, path):
+            offsets = [m.start() for m in pattern.finditer(self.program.text(file))]
+            for func in self.program.functions_at(file, offsets):
+                found += 1
+                if found <= MAX_FUNCTIONS:
+                    yield func
+
+    def _search_files(self, name: str, path: str) -> list[str]:
+        word = last_word(name)
+        files = list(self.program.unit(path))
+        if word in ANY or len(word) < SHORT:
+            return files
+        if name.startswith(("struct ", "union ")) or "/" not in name:
+            folder = subsystem(path)
+            own = posixpath.dirname(path)
+            near = self.program.names.files_mentioning([word], (own,)).get(word, ()) if own else ()
+            if len(near) <= MAX_FILES and folder != own:
+                near = self.program.names.files_mentioning([word], (folder,)).get(word, ())
+            files += by_distance([f for f in near if f not in files and f.endswith(".c")], path)[:MAX_FILES]
+        return files
+
+    def _locks(self, func: Func) -> bool:
+        models = self.program.models.functions
+        return any((m := models.get(c)) is not None and m.takes for c in func.calls)
+
+    def takes(self, func: Func) -> tuple[Take, ...]:
+        """The spinning locks that a function takes by calls of its own, not those that it only tries for."""
+        got = self._own.get(func.key)
+        if got is None:
+            got = self._own[func.key] = tuple(self._takes(func)) if self._locks(func) else ()
+        return got
+
+    def _takes(self, func: Func) -> Iterator[Take]:
+        flow = self.summaries.flow(func)
+        frame = self.program.frame(func)
+        for seen in flow.seen if flow is not None else ():
+            if not isinstance(seen.event, Call):
+                continue
+            targets = self.summaries.calls.targets(frame, seen.callee or seen.event.callee)
+            model = targets[0].model if len(targets) == 1 else None
+            for taken in model.takes if model is not None else ():
+                if taken.kind not in SPINNING or taken.taken == "trylock":
+                    continue
+                lock = place(taken.lock, seen.args[0])
+                name = lock_class(frame, lock) if lock is not None else ""
+                if lock is not None and name:
+                    hold = Hold(lock, name, taken.kind, taken.mode, taken.taken, taken.irq, seen.event.at)
+                    yield Take(func, seen, hold, masked((hold, *seen.must())))

@@ -1,0 +1,106 @@
+"""In which contexts a function runs, with what is off: from what starts it, or its callers, down to it.
+
+A search from the function upwards over calls by name; a table whose operations no model knows starts a task, and so does a
+caller whom nobody calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reviewer.program.contexts import CallSite
+from reviewer.program.entries import Entries, Entry
+from reviewer.program.holders import Holders
+from reviewer.program.link import Func
+from reviewer.program.locks import Hold
+from reviewer.program.models import Irq
+
+LEVELS = 4
+"""Levels of callers."""
+
+MAX_FUNCTIONS = 24
+"""Functions of one search whose callers are looked for."""
+
+STRENGTH = {"": 0, "bh": 1, "irq": 2}
+"""What is off, from nothing to interrupts."""
+
+OFF = {"": "", "off": "irq", "save": "irq", "bh": "bh"}
+"""What taking a lock turns off, by the models' words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way in which a function runs.
+
+    ``masks``: what is off when it is entered. ``entry``: what starts the way, None for a function that nobody is known to call;
+    ``top``: the outermost function; ``way``: the calls from there down. ``open``: nobody knows what else may call it.
+    """
+
+    context: Irq
+    masks: str
+    top: Func
+    entry: Entry | None
+    way: tuple[CallSite, ...] = ()
+    open: bool = False
+
+    @property
+    def functions(self) -> list[Func]:
+        return list({f.key: f for f in (self.top, *(s.caller for s in self.way))}.values())
+
+
+def stronger(a: str, b: str) -> str:
+    """The one of two masks that keeps more out."""
+    return a if STRENGTH[a] >= STRENGTH[b] else b
+
+
+def masked(holds: Iterable[Hold]) -> str:
+    """What these holds keep off."""
+    found = ""
+    for h in holds:
+        found = stronger(found, OFF.get(h.irq, ""))
+    return found
+
+
+class Modes:
+    """Memoised by function."""
+
+    def __init__(self, entries: Entries, holders: Holders) -> None:
+        self.entries = entries
+        self.holders = holders
+        self._made: dict[str, tuple[Mode, ...]] = {}
+
+    def of(self, func: Func) -> tuple[Mode, ...]:
+        """The ways in which the function runs, the shortest of each context and mask."""
+        got = self._made.get(func.key)
+        if got is None:
+            got = self._made[func.key] = tuple(self._search(func).values())
+        return got
+
+    def _search(self, func: Func) -> dict[tuple[Irq, str, bool], Mode]:
+        found: dict[tuple[Irq, str, bool], Mode] = {}
+
+        def add(mode: Mode) -> None:
+            found.setdefault((mode.context, mode.masks, mode.open), mode)
+
+        level: list[tuple[Func, str, tuple[CallSite, ...]]] = [(func, "", ())]
+        met = {(func.key, "")}
+        for depth in range(LEVELS + 1):
+            above: list[tuple[Func, str, tuple[CallSite, ...]]] = []
+            for callee, masks, way in level:
+                entries = self.entries.of(callee)
+                for entry in entries:
+                    add(Mode(entry.context, stronger(entry.masks, masks), callee, entry, way))
+                slots = self.entries.slots(callee)
+                if slots:
+                    add(Mode("task", masks, callee, None, way))
+                sites = self.holders.sites(callee) if depth < LEVELS else ()
+                if not sites and not entries and not slots:
+                    add(Mode("task", masks, callee, None, way, True))
+                for site in sites:
+                    outer = stronger(masks, masked(site.must))
+                    if (site.caller.key, outer) not in met and len(met) < MAX_FUNCTIONS:
+                        met.add((site.caller.key, outer))
+                        above.append((site.caller, outer, (site, *way)))
+            level = above
+        return found
