@@ -168,7 +168,7 @@ def result_of(ending: Ending) -> str:
     known = values.truth(condition)
     if known is None:
         known = state.truths.get(condition)
-    if state.truths.get(Binary("<", value, Const(0))):
+    if state.truths.get(Binary("<", value, Const(0))) or values.is_error(value):
         return "negative"
     if known is None and isinstance(condition, Result) and f"r{condition.call}" in state.known:
         known = values.truth(state.known[f"r{condition.call}"])

@@ -361,7 +361,7 @@ class Runner:
         if known:
             other = state.known
             for k, v in [(k, v) for k, v in known.items() if other.get(k) != v]:
-                both = merged_bits(k, v, other.get(k))
+                both = merged_bits(k, v, other.get(k)) or merged_error(k, old, state)
                 if both is None:
                     del known[k]
                 elif both == v:
@@ -566,6 +566,17 @@ def merged_bits(variable: str, one: Expr, other: Expr | None) -> Expr | None:
     """What is known of a value that is the one or the other, if both are masks; None for nothing."""
     a, b = values.bits_of(one), values.bits_of(other)
     return values.bits(variable, a[0] | b[0], a[1] & b[1]) if a is not None and b is not None else None
+
+
+def merged_error(variable: str, one: State, other: State) -> Expr | None:
+    """What is known of a value that is an error number on both ways."""
+    for state in (one, other):
+        value = state.known.get(variable)
+        if not values.is_error(value) and (
+            not isinstance(value, Result) or not state.truths.get(Binary("<", value, Const(0)))
+        ):
+            return None
+    return values.some_error(variable)
 
 
 def polarity(condition: Expr) -> tuple[bool, Expr]:

@@ -321,7 +321,7 @@ class Summaries:
         self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], state: State
     ) -> tuple[Outcome, ...]:
         if target.model is not None:
-            return model_outcomes(self.program, frame, call, target.model, args)
+            return self.unasked(frame, call, model_outcomes(self.program, frame, call, target.model, args))
         assert target.func is not None
         level = self._level - self.cost(target.func)
         if level < 0 or not self.thin(target.func):
@@ -348,7 +348,17 @@ class Summaries:
                     failed = tried[0].name or lock_class(frame, lock) or "?"
             promises = tuple(values.substitute(c, args, prefix) for c in o.promises)
             result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises))
-        return tuple(result)
+        return self.unasked(frame, call, tuple(result))
+
+    @staticmethod
+    def unasked(frame: Frame, call: facts.Call, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Without those that the caller knows not to happen: it does not look at the result, and the lock is no try variant
+        (``ww_mutex_lock`` without a context cannot fail)."""
+        if len(outcomes) < 2 or any(o.failed for o in outcomes) or frame.uses(call.number):
+            return outcomes
+        takers = tuple(o for o in outcomes if o.takes)
+        errors = all(isinstance(o.result, Const) and negative(o.result) for o in outcomes if not o.takes)
+        return takers if takers and errors else outcomes
 
 
 NOTHING: tuple[Outcome, ...] = (Outcome(),)
@@ -478,7 +488,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     for e in flow.endings:
         key = (tuple((h.lock, h.mode) for h in e.state.locks), e.state.dropped, e.state.scopes)
         outs = pointer_results(frame, e.state) if tracked else ()
-        result = e.value if e.value is None or exported(e.value) else None
+        result = returned(e, tracked)
         old = merged.get(key)
         if old is None:
             scopes = e.state.scopes
@@ -486,7 +496,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
                 e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None
             )
         else:
-            same = old.result if old.result == result else None
+            same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
                 old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
             )
@@ -498,6 +508,31 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
+    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error."""
+    value = ending.value
+    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
+        return Const(ERROR)
+    return value if value is None or exported(value) else None
+
+
+def joined_result(one: Expr | None, other: Expr | None, tracked: bool) -> Expr | None:
+    """What two ways of ending say of the result. Where locks depend on it, one error is like another."""
+    if one == other:
+        return one
+    if tracked and isinstance(one, Const) and isinstance(other, Const):
+        if negative(one) and negative(other):
+            return Const(ERROR)
+        if one.value and other.value and not negative(one) and not negative(other):
+            return Const(1)
+    return None
+
+
+def negative(value: Const) -> bool:
+    """Whether a number is below zero as an ``int`` or a ``long``."""
+    return values.signed(value.value) < 0 or (0 <= value.value < 1 << 32 and value.value >> 31 == 1)
 
 
 def promised(flow: Flow) -> tuple[Expr, ...]:
