@@ -1,11 +1,13 @@
 """lock-imbalance: a path that leaves with a lock which the others release, or that releases what it does not hold.
 
-What the function means to do is told by its own paths: a result that says whether the lock is held makes a conditional wrapper, an
-argument that decides a contract, and callers who release it a hand-over. Low confidence for what may be one of these.
+What the function means to do is told by its own paths: a result that says whether the lock is held makes a conditional
+wrapper, an argument that decides a contract, and callers who release it a hand-over. Low confidence for what may be one of
+these.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,11 +22,19 @@ from reviewer.program.balance import Balance, Key, Releases, Way, balance, uneve
 from reviewer.program.link import Func
 from reviewer.program.lockflow import State
 from reviewer.program.locks import Hold
+from reviewer.program.models import Kind
+from reviewer.program.structs import Frame
 
 RULE = "lock-imbalance"
 
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
+
+COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt"})
+"""Kinds of which one release undoes one take or all of them, as the case may be."""
+
+SIGNALS: frozenset[Kind] = frozenset({"semaphore", "other"})
+"""Kinds that one task may take and another release."""
 
 
 @general(RULE)
@@ -52,6 +62,7 @@ class Imbalance:
     def __init__(self, focus: Focus) -> None:
         self.focus = focus
         self.releases = Releases(focus.summaries)
+        self.named = {f.key for f in focus.functions}
         self._faults: dict[str, list[Fault]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
@@ -74,7 +85,7 @@ class Imbalance:
                 continue  # one lock by two names, of which only one type is known
             if is_unknown(lock):
                 continue
-            state = balance(self.focus.summaries, self.releases, func, key, lock, hold)
+            state = balance(self.focus.summaries, self.releases, func, key, lock, hold, self.accused)
             if state.capped or len(state.ways) < 2:
                 continue
             fault = self.judged(func, lock, state)
@@ -83,6 +94,8 @@ class Imbalance:
 
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
+            return None
+        if state.kind in COUNTED and state.nested:
             return None
         held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)
         if held and not less:
@@ -102,9 +115,6 @@ class Imbalance:
         doubt = self.told(func, sure, held, even)
         if doubt is None:
             return None
-        hold = next((h for w in sure for h in w.ending.state.locks if (h.name or h.lock) == state.key), None)
-        if hold is not None and hold.where and self.blamed(hold):
-            return None
         if self.handed_over(func, state.key):
             doubt += 2
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
@@ -113,10 +123,22 @@ class Imbalance:
         """Some ways release it once more than they took it, and no caller can hold it."""
         if not rest:
             return None
-        return Fault(state.key, lock, pick(less), rest[0], True, 0)
+        doubt = 2 if state.kind in SIGNALS or pick(less).released in state.unsure else 0
+        return Fault(state.key, lock, pick(less), rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
         """Most ways release what the caller holds, and some do not; or the other way round."""
+        promise = promised(func, lock)
+        if promise == "both":
+            return None
+        if promise:
+            blamed, good = (even, less) if promise == "releases" else (less, even)
+            sure = [w for w in blamed if w.maybe < 0]
+            return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", 0) if sure else None
+        results = overlap({w.result for w in less} - {"?"}, {w.result for w in even} - {"?"})
+        void = any(w.result == "void" for w in less)
+        if not (results or void) or contract(less, even) or contract(even, less):
+            return None
         return None
 
     def told(self, func: Func, blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int | None:
@@ -128,16 +150,21 @@ class Imbalance:
         common = overlap(held_results - {"?"}, even_results - {"?"})
         if "void" in held_results or common:
             return 0
-        if held_results <= {"negative", "nonzero"} and even_results & {"zero", "positive"}:
+        if held_results <= {"negative", "nonzero"} and even_results & {"zero", "positive", "nonnegative"}:
             return 0
         if "?" in held_results | even_results:
             return 1
         return 2
 
-    def blamed(self, hold: Hold) -> bool:
-        """Whether the callee that left it held is at fault itself."""
-        func = next((f for f in self.focus.functions if f.key == hold.where), None)
-        return func is not None and any(f.key == (hold.name or f.key) for f in self.faults(func))
+    def accused(self, frame: Frame, callee: Expr, key: Key) -> bool:
+        """Whether a callee, which its caller would have to trust, is at fault itself."""
+        for target in self.focus.summaries.calls.targets(frame, callee):
+            func = target.func
+            if func is not None and func.macro is None and func.key in self.named:
+                classes = {fault.key for fault in self.faults(func)}
+                if key in classes or any(not isinstance(c, str) for c in classes):
+                    return True
+        return False
 
     def handed_over(self, func: Func, key: Key) -> bool:
         """Whether a caller releases what this function leaves held."""
@@ -178,7 +205,10 @@ class Imbalance:
         else:
             file, line, column, function = place(func, way.ending.at)
             message = f"{function}() returns with {name} held on a path, while other paths release it"
-            steps.append(step(analysis, "acquire", func, way.taken))
+            if way.taken > 0:
+                steps.append(step(analysis, "acquire", func, way.taken))
+            else:
+                message = f"{function}() returns without releasing {name}, which it releases for its caller on other paths"
             if good.released > 0:
                 steps.append(step(analysis, "release", func, good.released))
             steps.append(step(analysis, "return", func, way.ending.at, way.ending.state.locks))
@@ -189,16 +219,33 @@ class Imbalance:
         )  # fmt: skip
 
 
+def promised(func: Func, lock: Expr) -> str:
+    """What an annotation of the function says of a lock: ``acquires``, ``releases``, ``must_hold``, ``both`` or "" for nothing.
+
+    :source: Documentation/dev-tools/sparse.rst, "Using sparse for lock checking"
+    """
+    found = set()
+    word = word_of(lock)
+    for text in func.definition.annotations if func.definition is not None else ():
+        match = re.match(r"__(acquires|releases|must_hold)\s*\((.*)\)\s*\Z", text)
+        if match and word and word in re.findall(r"\w+", match[2]):
+            found.add(match[1])
+    return found.pop() if len(found) == 1 else "both" if found else ""
+
+
 def is_unknown(lock: Expr) -> bool:
     return any(e == values.UNKNOWN for e in values.walk(lock))
+
+
+MEANS = {"nonzero": {"negative", "positive"}, "nonnegative": {"zero", "positive", "nonzero"}}
+"""What a result of which less is known may be."""
 
 
 def overlap(a: set[str], b: set[str]) -> bool:
     """Whether a result of one kind may be of the other, too."""
     if a & b:
         return True
-    some = {"negative", "positive", "nonzero"}
-    return ("nonzero" in a and bool(b & some)) or ("nonzero" in b and bool(a & some))
+    return any(bool(b & MEANS.get(r, set())) for r in a) or any(bool(a & MEANS.get(r, set())) for r in b)
 
 
 def pick(ways: Sequence[Way]) -> Way:

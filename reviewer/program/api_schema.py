@@ -244,7 +244,8 @@ class ChainHead(Part):
 
 
 _NO_EFFECT = (
-    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
+    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "is_error",
+    "alias",
 )  # fmt: skip
 
 
@@ -276,6 +277,7 @@ class Entry(Part):
     fresh: bool = False
     per_cpu: bool = False
     identity: ArgIndex | None = None
+    is_error: ArgIndex | None = None
     alias: str = ""
     source: Source
 
@@ -332,6 +334,7 @@ class Entry(Part):
             fresh=self.fresh,
             per_cpu=self.per_cpu,
             identity=self.identity,
+            is_error=self.is_error,
             alias=self.alias,
             source=self.source,
         )

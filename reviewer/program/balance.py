@@ -6,7 +6,8 @@ beyond that releases nothing, and whatever leaves with it hands it over or forge
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse import facts
@@ -17,7 +18,7 @@ from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, State
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import Summaries
+from reviewer.program.summaries import NOTHING, Summaries
 
 DEPTH = 4
 """Calls below a function in which a release is looked for by names alone."""
@@ -27,6 +28,9 @@ MAX_NAMES = 60
 
 Key = str | Expr
 """A lock as a function knows it: its class, or the object while it has none."""
+
+Accused = Callable[[Frame, Expr, Key], bool]
+"""Whether a callee is itself at fault with a lock, so that its caller is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,21 @@ class Way:
 
 @dataclass(slots=True)
 class Balance:
-    """All ways through one function for one lock. ``fresh``: it is taken where no caller can hold it."""
+    """All ways through one function for one lock.
+
+    ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: releases by a
+    callee that depend on what the callee looks at.
+    """
 
     frame: Frame
     key: Key
     kind: Kind
     hold: Hold | None
+    fresh: bool
+    nested: bool
+    capped: bool
+    unsure: set[int]
     ways: list[Way] = field(default_factory=list)
-    fresh: bool = False
-    capped: bool = False
 
     def with_net(self, net: int) -> list[Way]:
         return [w for w in self.ways if w.net == net]
@@ -86,7 +96,7 @@ def net_of(frame: Frame, ending: Ending, key: Key) -> int:
 
 
 def uneven(flow: Flow) -> Iterator[tuple[Key, Expr, Hold | None]]:
-    """Locks that some endings leave otherwise than others, each with its object and, if it is held at one, its hold."""
+    """Locks that some endings leave otherwise than others, each with its object and, if the function ever holds it, a hold."""
     frame = flow.frame
     found: dict[Key, tuple[Expr, Hold | None]] = {}
     for e in flow.endings:
@@ -95,6 +105,10 @@ def uneven(flow: Flow) -> Iterator[tuple[Key, Expr, Hold | None]]:
                 found[hold_key(h)] = (h.lock, h)
         for d in e.state.dropped:
             found.setdefault(key_of(frame, d), (d, None))
+    for seen in flow.seen:
+        for h in (h for world in seen.held for h in world):
+            if found.get(hold_key(h), (h.lock, h))[1] is None:
+                found[hold_key(h)] = (found[hold_key(h)][0], h)
     for key, (lock, hold) in found.items():
         if len({net_of(frame, e, key) for e in flow.endings}) > 1:
             yield key, lock, hold
@@ -103,11 +117,14 @@ def uneven(flow: Flow) -> Iterator[tuple[Key, Expr, Hold | None]]:
 class Track(Observer):
     """Where a lock was last taken and released on a path."""
 
-    def __init__(self, releases: Releases, key: Key, lock: Expr) -> None:
+    def __init__(self, releases: Releases, key: Key, lock: Expr, accused: Accused) -> None:
         self.releases = releases
+        self.accused = accused
         self.key = key
         self.word = word_of(lock)
         self.fresh = False
+        self.nested = False
+        self.unsure: set[int] = set()
         self.kind: Kind = "other"
 
     def start(self) -> object:
@@ -115,11 +132,24 @@ class Track(Observer):
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         taken, released, maybe = extra(state)
-        if isinstance(event, facts.Call) and taken > released and maybe < 0 and self.holds(state):
+        due = self.holds(state) or (taken < 0 and released < 0)
+        if isinstance(event, facts.Call) and due and maybe < 0:
             callee = frame.callee(event.callee, state.known)
-            if self.releases.possible(frame, callee, self.kind, self.word):
+            if (
+                self.releases.possible(frame, callee, self.kind, self.word)
+                or self.accused(frame, callee, self.key)
+                or self.conditional(frame, event, callee, args, state)
+            ):
                 return taken, released, event.at
         return taken, released, maybe
+
+    def conditional(
+        self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...], state: State
+    ) -> bool:
+        """Whether a callee releases it depending on something that may have been forgotten on the way."""
+        outcomes = self.releases.summaries.outcomes(frame, call, callee, args, state)
+        drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
+        return any(drops) and not all(drops) and any(o.when for o in outcomes)
 
     def holds(self, state: State) -> bool:
         return any(hold_key(h) == self.key for h in state.locks)
@@ -128,8 +158,12 @@ class Track(Observer):
         taken, released, maybe = extra(state)
         if any(key_of(frame, d) == self.key for d in outcome.drops):
             released, maybe = call.at, -1
+            if outcome.when:
+                self.unsure.add(call.at)
         if any(hold_key(h) == self.key for h in outcome.takes):
-            if released < 0 and not self.holds(state):
+            if self.holds(state):
+                self.nested = True
+            elif released < 0:
                 self.fresh = True
             taken, maybe = call.at, -1
         return taken, released, maybe
@@ -141,13 +175,15 @@ def extra(state: State) -> tuple[int, int, int]:
     return got
 
 
-def balance(summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None) -> Balance:
+def balance(
+    summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None, accused: Accused
+) -> Balance:
     """The ways through ``func`` for one lock, by a run of their own."""
-    track = Track(releases, key, lock)
+    track = Track(releases, key, lock, accused)
     track.kind = hold.kind if hold is not None else "other"
     frame = summaries.program.frame(func)
     flow = lockflow.run(frame, summaries, observer=track)
-    result = Balance(frame, key, track.kind, hold, fresh=track.fresh, capped=flow.capped)
+    result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure)
     for e in flow.endings:
         taken, released, maybe = extra(e.state)
         result.ways.append(Way(net_of(frame, e, key), taken, released, maybe, result_of(e), e))
@@ -155,7 +191,8 @@ def balance(summaries: Summaries, releases: Releases, func: Func, key: Key, lock
 
 
 def result_of(ending: Ending) -> str:
-    """What a caller can tell the result for: ``void``, ``zero``, ``negative``, ``positive``, ``nonzero`` or ``?``."""
+    """What a caller can tell the result for: ``void``, ``zero``, ``negative``, ``nonnegative``, ``positive``, ``nonzero`` or
+    ``?``."""
     value, state = ending.value, ending.state
     if value is None:
         return "void"
@@ -173,7 +210,7 @@ def result_of(ending: Ending) -> str:
     if known is None and isinstance(condition, Result) and f"r{condition.call}" in state.known:
         known = values.truth(state.known[f"r{condition.call}"])
     if known is None:
-        return "?"
+        return "nonnegative" if state.truths.get(Binary("<", value, Const(0))) is False else "?"
     return "nonzero" if known == positive else "zero"
 
 
@@ -186,9 +223,17 @@ class Releases:
 
     def possible(self, frame: Frame, callee: Expr, kind: Kind, word: str) -> bool:
         return any(
-            t.func is not None and self.within(t.func, kind, word, DEPTH)
+            t.func is not None and (self.within(t.func, kind, word, DEPTH) or self.gave_up(t.func, kind, word))
             for t in self.summaries.calls.targets(frame, callee)
         )
+
+    def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
+        """Whether the function releases such locks on some ways, too many for a summary."""
+        summary = self.summaries.of(func)
+        flow = summary.flow
+        if flow is None or not (flow.capped or summary.outcomes == NOTHING) or not self.says(func, word):
+            return False
+        return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
 
     def within(self, func: Func, kind: Kind, word: str, depth: int) -> bool:
         """Whether a function at or below ``func`` releases such a lock and takes none."""
@@ -215,6 +260,8 @@ class Releases:
 
     @staticmethod
     def says(func: Func, word: str) -> bool:
-        if not word or func.definition is None:
+        """Whether the word stands in the function's text."""
+        if not word or func.source is None:
             return True
-        return word in func.definition.mentions or word in func.definition.calls
+        file, piece = func.source
+        return re.search(rb"\b%b\b" % word.encode(), file.skim.code[piece.brace : piece.end]) is not None

@@ -163,7 +163,8 @@ class Outcome:
 
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
     ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way. ``promises``: what is
-    true of a table (:func:`tests_kind`) if the result is not zero.
+    true of a table (:func:`tests_kind`) if the result is not zero. ``when``: conditions that hold on this way, and not on
+    every other.
     """
 
     takes: tuple[Hold, ...] = ()
@@ -175,6 +176,7 @@ class Outcome:
     ends: bool = False
     failed: str = ""
     promises: tuple[Expr, ...] = ()
+    when: tuple[tuple[Expr, bool], ...] = ()
 
 
 class Callees(Protocol):
@@ -469,6 +471,10 @@ class Runner:
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:
             return ()
+        for condition, truth in o.when:
+            if state.truths.get(condition, truth) != truth:
+                return ()
+            assume(state, condition, truth)
         state.extra = self.observer.outcome(self.frame, call, o, state)
         for lock in o.drops:
             self.drop(state, lock)
@@ -607,15 +613,20 @@ def assume(state: State, condition: Expr, truth: bool) -> None:
         del state.truths[next(iter(state.truths))]
     if truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.right, Const):
         set_value(state, condition.left, condition.right)
+    elif truth and isinstance(condition, Binary) and condition.op == "<" and condition.right == Const(0):
+        if isinstance(condition.left, Result):
+            set_value(state, condition.left, values.some_error(f"r{condition.left.call}"))
     elif not truth:
         set_value(state, condition, Const(0))
 
 
-def set_value(state: State, expr: Expr, value: Const) -> None:
+def set_value(state: State, expr: Expr, value: Expr) -> None:
     if isinstance(expr, Name) and expr.id[:1] in "$%":
         state.known[expr.id] = value
     elif isinstance(expr, Result):
         state.known[f"r{expr.call}"] = value
+        for k in [k for k, v in state.known.items() if v == expr]:
+            state.known[k] = value
     if len(state.known) > MAX_FACTS:
         del state.known[next(iter(state.known))]
 

@@ -225,6 +225,7 @@ class Function(Model, frozen=True):
     fresh: bool = False  # its result is an object that nobody else knows yet
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
+    is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
     alias: str = ""  # behaves as this other function, with the same arguments
     source: str = ""
 

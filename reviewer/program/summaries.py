@@ -6,7 +6,7 @@ A summary is made per function and per binding (the constant arguments), on dema
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.parse import facts
@@ -35,6 +35,9 @@ INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 
 THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
+
+MAX_CONDITIONS = 4
+"""Conditions that tell one outcome of a call from the others, at most."""
 
 Binding = tuple[tuple[int, Expr], ...]
 
@@ -347,7 +350,18 @@ class Summaries:
                     lock = values.substitute(tried[0].lock, args, prefix)
                     failed = tried[0].name or lock_class(frame, lock) or "?"
             promises = tuple(values.substitute(c, args, prefix) for c in o.promises)
-            result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises))
+            when: list[tuple[Expr, bool]] = []
+            for c, truth in o.when:
+                positive, condition = lockflow.polarity(values.substitute(c, args, prefix))
+                known = values.truth(condition)
+                if known is None:
+                    when.append((condition, truth == positive))
+                elif known != (truth == positive):
+                    break
+            else:
+                result.append(
+                    Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises, when=tuple(when))
+                )
         return self.unasked(frame, call, tuple(result))
 
     @staticmethod
@@ -486,7 +500,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     merged: dict[tuple[object, ...], Outcome] = {}
     tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
     for e in flow.endings:
-        key = (tuple((h.lock, h.mode) for h in e.state.locks), e.state.dropped, e.state.scopes)
+        key = net_key(e.state)
         outs = pointer_results(frame, e.state) if tracked else ()
         result = returned(e, tracked)
         old = merged.get(key)
@@ -500,6 +514,9 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
             merged[key] = Outcome(
                 old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
             )
+    if len(merged) > 1:
+        told = conditions(flow, merged)
+        merged = {key: replace(o, when=told[key]) if told[key] else o for key, o in merged.items()}
     found = tuple(merged.values())
     if len(found) == 1 and (promises := promised(flow)):
         found = (replace(found[0], promises=promises),)
@@ -508,6 +525,31 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def net_key(state: State) -> tuple[object, ...]:
+    """What makes two endings the same to a caller."""
+    return tuple((h.lock, h.mode) for h in state.locks), state.dropped, state.scopes
+
+
+def conditions(
+    flow: Flow, groups: Iterable[tuple[object, ...]]
+) -> dict[tuple[object, ...], tuple[tuple[Expr, bool], ...]]:
+    """For each net effect, the conditions on what the caller can see that hold wherever it comes about, and not everywhere
+    else: ``if (dev->polled) mutex_lock(); else spin_lock();``."""
+    common: dict[tuple[object, ...], dict[Expr, bool]] = {}
+    for e in flow.endings:
+        key, truths = net_key(e.state), e.state.truths
+        old = common.get(key)
+        common[key] = dict(truths) if old is None else {c: t for c, t in old.items() if truths.get(c) == t}
+    result: dict[tuple[object, ...], tuple[tuple[Expr, bool], ...]] = {}
+    for key in groups:
+        others = [c for k, c in common.items() if k != key]
+        result[key] = tuple(
+            (c, t) for c, t in common[key].items()
+            if any(other.get(c) == (not t) for other in others) and not isinstance(c, facts.Config) and exported(c)
+        )[:MAX_CONDITIONS]  # fmt: skip
+    return result
 
 
 def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
@@ -582,6 +624,8 @@ def model_outcomes(
     scope = model.gfp_scope
     if scope is not None:
         return (Outcome(enters=scope.clears),) if scope.enter else (Outcome(leaves=True),)
+    if model.is_error is not None and model.is_error < len(args):
+        return error_outcomes(args[model.is_error])
     drops = tuple(d for d in (place(x.lock, args) for x in model.drops if x.when == "always") if d is not None)
     if not model.takes:
         return (Outcome((), drops, result),) if drops or result is not None else NOTHING
@@ -610,6 +654,19 @@ def model_outcomes(
         found.append(Outcome((), drops, Const(0), failed=lost))
         return tuple(found)
     return (Outcome(tuple(takes), drops, None), Outcome((), drops, None, failed=lost))
+
+
+def error_outcomes(value: Expr) -> tuple[Outcome, ...]:
+    """How a test of a value for being an error number may end."""
+    condition = values.binary("<", value, Const(0))
+    known = values.truth(condition)
+    if known is None and isinstance(value, AddressOf):
+        known = False
+    if known is not None:
+        return (Outcome(result=Const(int(known))),)
+    if not isinstance(value, facts.Result | Name):
+        return NOTHING
+    return tuple(Outcome(result=Const(int(truth)), when=((condition, truth),)) for truth in (True, False))
 
 
 def constant_of(program: Program, frame: Frame, word: str) -> Expr:
