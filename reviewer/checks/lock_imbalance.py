@@ -98,7 +98,9 @@ class Imbalance:
         if state.kind in COUNTED and state.nested:
             return None
         held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)
-        if held and not less:
+        if held and less:
+            return None  # a condition that both depend on was forgotten
+        if held:
             return self.left_held(func, lock, state, held, even)
         if less and state.fresh:
             return self.stray(func, lock, state, less, even + held)
@@ -123,7 +125,7 @@ class Imbalance:
         """Some ways release it once more than they took it, and no caller can hold it."""
         if not rest:
             return None
-        doubt = 2 if state.kind in SIGNALS or pick(less).released in state.unsure else 0
+        doubt = 2 if state.kind in (SIGNALS | COUNTED) or pick(less).released in state.unsure else 0
         return Fault(state.key, lock, pick(less), rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:

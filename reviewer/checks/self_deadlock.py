@@ -1,7 +1,7 @@
 """self-deadlock: a lock is taken again on a way on which it is held, in the function or further down.
 
-The same instance: one object at file scope, or the same field of what is reached by the same path. Another object of the same class
-is another lock, and is left to the rule about their order.
+The same instance: one object at file scope, or the same field of what is reached by the same path. Another object of the
+same class is another lock, and is left to the rule about their order.
 """
 
 from __future__ import annotations

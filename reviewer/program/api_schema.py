@@ -245,7 +245,7 @@ class ChainHead(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "is_error",
-    "alias",
+    "ends_if", "alias",
 )  # fmt: skip
 
 
@@ -278,6 +278,7 @@ class Entry(Part):
     per_cpu: bool = False
     identity: ArgIndex | None = None
     is_error: ArgIndex | None = None
+    ends_if: ArgIndex | None = None
     alias: str = ""
     source: Source
 
@@ -335,6 +336,7 @@ class Entry(Part):
             per_cpu=self.per_cpu,
             identity=self.identity,
             is_error=self.is_error,
+            ends_if=self.ends_if,
             alias=self.alias,
             source=self.source,
         )

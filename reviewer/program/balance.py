@@ -53,8 +53,8 @@ class Way:
 class Balance:
     """All ways through one function for one lock.
 
-    ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: releases by a
-    callee that depend on what the callee looks at.
+    ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: calls that
+    release it on some ways only.
     """
 
     frame: Frame
@@ -132,24 +132,33 @@ class Track(Observer):
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         taken, released, maybe = extra(state)
+        if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
+            self.unsure.add(event.at)
         due = self.holds(state) or (taken < 0 and released < 0)
         if isinstance(event, facts.Call) and due and maybe < 0:
             callee = frame.callee(event.callee, state.known)
             if (
                 self.releases.possible(frame, callee, self.kind, self.word)
                 or self.accused(frame, callee, self.key)
-                or self.conditional(frame, event, callee, args, state)
+                or (event.at in self.unsure and self.mixed(frame, event, state, args, "when"))
             ):
                 return taken, released, event.at
         return taken, released, maybe
 
-    def conditional(
-        self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...], state: State
+    def mixed(
+        self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...], by: str = ""
     ) -> bool:
-        """Whether a callee releases it depending on something that may have been forgotten on the way."""
-        outcomes = self.releases.summaries.outcomes(frame, call, callee, args, state)
+        """Whether a callee releases the lock on some ways only.
+
+        :param by: ``when``: depending on something that may have been forgotten on the way here.
+        """
+        if not isinstance(call.callee, Name) or call.callee.id in self.releases.summaries.program.models.functions:
+            return False
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        if len(outcomes) < 2 or (by and not any(o.when for o in outcomes)):
+            return False
         drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
-        return any(drops) and not all(drops) and any(o.when for o in outcomes)
+        return any(drops) and not all(drops)
 
     def holds(self, state: State) -> bool:
         return any(hold_key(h) == self.key for h in state.locks)
@@ -158,8 +167,6 @@ class Track(Observer):
         taken, released, maybe = extra(state)
         if any(key_of(frame, d) == self.key for d in outcome.drops):
             released, maybe = call.at, -1
-            if outcome.when:
-                self.unsure.add(call.at)
         if any(hold_key(h) == self.key for h in outcome.takes):
             if self.holds(state):
                 self.nested = True

@@ -164,7 +164,7 @@ class Outcome:
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
     ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way. ``promises``: what is
     true of a table (:func:`tests_kind`) if the result is not zero. ``when``: conditions that hold on this way, and not on
-    every other.
+    every other. ``nonzero``: the result is no zero.
     """
 
     takes: tuple[Hold, ...] = ()
@@ -177,6 +177,7 @@ class Outcome:
     failed: str = ""
     promises: tuple[Expr, ...] = ()
     when: tuple[tuple[Expr, bool], ...] = ()
+    nonzero: bool = False
 
 
 class Callees(Protocol):
@@ -486,6 +487,8 @@ class Runner:
             state.scopes = state.scopes[:-1]
         if o.result is not None:
             state.learn(f"r{call.number}", o.result)
+        elif o.nonzero:
+            assume(state, Result(call.number), True)
         if o.promises:
             state.promises[f"r{call.number}"] = o.promises
         for index, value in o.outs:

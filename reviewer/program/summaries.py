@@ -360,7 +360,10 @@ class Summaries:
                     break
             else:
                 result.append(
-                    Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises, when=tuple(when))
+                    Outcome(
+                        tuple(takes), drops, value, o.outs, failed=failed, promises=promises, when=tuple(when),
+                        nonzero=o.nonzero,
+                    )
                 )
         return self.unasked(frame, call, tuple(result))
 
@@ -507,13 +510,15 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
         if old is None:
             scopes = e.state.scopes
             merged[key] = Outcome(
-                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None
-            )
+                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None,
+                nonzero=tracked and locked_object(e),
+            )  # fmt: skip
         else:
             same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
-                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
-            )
+                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters,
+                nonzero=old.nonzero and locked_object(e),
+            )  # fmt: skip
     if len(merged) > 1:
         told = conditions(flow, merged)
         merged = {key: replace(o, when=told[key]) if told[key] else o for key, o in merged.items()}
@@ -525,6 +530,15 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def locked_object(ending: lockflow.Ending) -> bool:
+    """Whether the result is an object of which a lock was taken or dropped, and so not NULL."""
+    value = ending.value
+    if value is None or isinstance(value, Const):
+        return False
+    locks = (*(h.lock for h in ending.state.locks), *ending.state.dropped)
+    return any(isinstance(lock, Member) and value in lockflow.parts_of(lock.base) for lock in locks)
 
 
 def net_key(state: State) -> tuple[object, ...]:
@@ -624,6 +638,12 @@ def model_outcomes(
     scope = model.gfp_scope
     if scope is not None:
         return (Outcome(enters=scope.clears),) if scope.enter else (Outcome(leaves=True),)
+    if model.ends_if is not None and model.ends_if < len(args):
+        positive, condition = lockflow.polarity(args[model.ends_if])
+        known = values.truth(condition)
+        if known is None:
+            return (Outcome(when=((condition, not positive),)),)
+        return (Outcome(ends=True),) if known == positive else NOTHING
     if model.is_error is not None and model.is_error < len(args):
         return error_outcomes(args[model.is_error])
     drops = tuple(d for d in (place(x.lock, args) for x in model.drops if x.when == "always") if d is not None)
