@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
@@ -112,12 +112,15 @@ class Imbalance:
         """Some ways leave with the lock, others take and release it."""
         released = [w for w in even if w.released > 0 and w.taken > 0]
         sure = [w for w in held if w.maybe < 0]
-        if not released or not sure or not state.fresh:
+        if not sure or not state.fresh:
             return None
-        doubt = self.told(func, sure, held, even)
-        if doubt is None:
+        doubt = self.told(sure, held, even)
+        if not released:
+            released = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
+            doubt += 1
+        if not released:
             return None
-        if self.handed_over(func, state.key):
+        if doubt < 2 and self.handed_over(func, state.key):
             doubt += 2
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
 
@@ -125,8 +128,13 @@ class Imbalance:
         """Some ways release it once more than they took it, and no caller can hold it."""
         if not rest:
             return None
-        doubt = 2 if state.kind in (SIGNALS | COUNTED) or pick(less).released in state.unsure else 0
-        return Fault(state.key, lock, pick(less), rest[0], True, doubt)
+        if not state.strays:
+            return None
+        way = pick(less)
+        if way.released not in state.strays:
+            way = replace(way, released=min(state.strays))
+        doubt = 2 if state.kind in (SIGNALS | COUNTED) or way.released in state.unsure else 0
+        return Fault(state.key, lock, way, rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
         """Most ways release what the caller holds, and some do not; or the other way round."""
@@ -137,14 +145,11 @@ class Imbalance:
             blamed, good = (even, less) if promise == "releases" else (less, even)
             sure = [w for w in blamed if w.maybe < 0]
             return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", 0) if sure else None
-        results = overlap({w.result for w in less} - {"?"}, {w.result for w in even} - {"?"})
-        void = any(w.result == "void" for w in less)
-        if not (results or void) or contract(less, even) or contract(even, less):
-            return None
         return None
 
-    def told(self, func: Func, blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int | None:
-        """How much doubt there is that the ways that leave with the lock are a mistake: None, for they are meant."""
+    @staticmethod
+    def told(blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int:
+        """How much doubt there is that the ways that leave with the lock are a mistake."""
         held_results = {w.result for w in held}
         even_results = {w.result for w in even}
         if contract(blamed, even):
@@ -155,7 +160,7 @@ class Imbalance:
         if held_results <= {"negative", "nonzero"} and even_results & {"zero", "positive", "nonnegative"}:
             return 0
         if "?" in held_results | even_results:
-            return 1
+            return 2 if held_results <= SUCCESS else 1
         return 2
 
     def accused(self, frame: Frame, callee: Expr, key: Key) -> bool:
@@ -238,6 +243,9 @@ def promised(func: Func, lock: Expr) -> str:
 def is_unknown(lock: Expr) -> bool:
     return any(e == values.UNKNOWN for e in values.walk(lock))
 
+
+SUCCESS = {"zero", "positive", "nonnegative"}
+"""Results with which a lock may be left to the caller on purpose, while failures release it."""
 
 MEANS = {"nonzero": {"negative", "positive"}, "nonnegative": {"zero", "positive", "nonzero"}}
 """What a result of which less is known may be."""

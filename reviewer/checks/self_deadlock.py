@@ -14,6 +14,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
+from reviewer.program.balance import Releases, word_of
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
@@ -71,13 +72,24 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                 continue
             for hold in (*held, *more):
                 if hold.lock == effect.what:
-                    known = hold in more or hold in must
-                    again = Again(seen, hold, effect, hold in more, effect.doubt + (not known))
+                    doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
+                    again = Again(seen, hold, effect, hold in more, effect.doubt + doubt)
                     key = (hold.lock, effect.func.key)
                     if key not in best or again.doubt < best[key].doubt:
                         best[key] = again
     for again in best.values():
         yield finding(focus, func, again)
+
+
+def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
+    """Whether some call under the lock may release it, by the names in it."""
+    releases = Releases(focus.summaries)
+    word = word_of(hold.lock)
+    return any(
+        isinstance(s.event, Call) and any(h.lock == hold.lock for h in s.may())
+        and releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word)
+        for s in flow.seen
+    )  # fmt: skip
 
 
 def counts(hold: Hold) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
@@ -28,6 +29,8 @@ MAX_NAMES = 60
 
 Key = str | Expr
 """A lock as a function knows it: its class, or the object while it has none."""
+
+What = Literal["drops", "takes"]
 
 Accused = Callable[[Frame, Expr, Key], bool]
 """Whether a callee is itself at fault with a lock, so that its caller is not."""
@@ -54,7 +57,8 @@ class Balance:
     """All ways through one function for one lock.
 
     ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: calls that
-    release it on some ways only.
+    release it on some ways only. ``strays``: calls that release it where the function does not hold it.
+    ``firm``: calls that look like its release, but a summary gives up on them.
     """
 
     frame: Frame
@@ -65,6 +69,8 @@ class Balance:
     nested: bool
     capped: bool
     unsure: set[int]
+    strays: set[int]
+    firm: set[int]
     ways: list[Way] = field(default_factory=list)
 
     def with_net(self, net: int) -> list[Way]:
@@ -125,6 +131,8 @@ class Track(Observer):
         self.fresh = False
         self.nested = False
         self.unsure: set[int] = set()
+        self.firm: set[int] = set()
+        self.strays: set[int] = set()
         self.kind: Kind = "other"
 
     def start(self) -> object:
@@ -134,14 +142,20 @@ class Track(Observer):
         taken, released, maybe = extra(state)
         if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
             self.unsure.add(event.at)
-        due = self.holds(state) or (taken < 0 and released < 0)
-        if isinstance(event, facts.Call) and due and maybe < 0:
+        if isinstance(event, facts.Call) and maybe < 0:
             callee = frame.callee(event.callee, state.known)
+            held = self.holds(state)
+            if not held and self.releases.possible(frame, callee, self.kind, self.word, "takes"):
+                return taken, released, event.at
+            if not held and not (taken < 0 and released < 0):
+                return taken, released, maybe
             if (
                 self.releases.possible(frame, callee, self.kind, self.word)
                 or self.accused(frame, callee, self.key)
                 or (event.at in self.unsure and self.mixed(frame, event, state, args, "when"))
             ):
+                if self.releases.possible(frame, callee, self.kind, self.word, depth=1):
+                    self.firm.add(event.at)
                 return taken, released, event.at
         return taken, released, maybe
 
@@ -166,6 +180,8 @@ class Track(Observer):
     def outcome(self, frame: Frame, call: facts.Call, outcome: Outcome, state: State) -> object:
         taken, released, maybe = extra(state)
         if any(key_of(frame, d) == self.key for d in outcome.drops):
+            if not self.holds(state) and maybe < 0:
+                self.strays.add(call.at)
             released, maybe = call.at, -1
         if any(hold_key(h) == self.key for h in outcome.takes):
             if self.holds(state):
@@ -190,7 +206,7 @@ def balance(
     track.kind = hold.kind if hold is not None else "other"
     frame = summaries.program.frame(func)
     flow = lockflow.run(frame, summaries, observer=track)
-    result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure)
+    result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
     for e in flow.endings:
         taken, released, maybe = extra(e.state)
         result.ways.append(Way(net_of(frame, e, key), taken, released, maybe, result_of(e), e))
@@ -226,11 +242,17 @@ class Releases:
 
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
-        self._made: dict[tuple[str, Kind, str, int], bool] = {}
+        self._made: dict[tuple[str, Kind, str, int, What], bool] = {}
 
-    def possible(self, frame: Frame, callee: Expr, kind: Kind, word: str) -> bool:
+    def possible(
+        self, frame: Frame, callee: Expr, kind: Kind, word: str, what: What = "drops", depth: int = DEPTH
+    ) -> bool:
+        """Whether a callee may release the lock, or, with ``what``, take it.
+
+        :param depth: calls below the callee that are looked into.
+        """
         return any(
-            t.func is not None and (self.within(t.func, kind, word, DEPTH) or self.gave_up(t.func, kind, word))
+            t.func is not None and (self.within(t.func, kind, word, depth, what) or self.gave_up(t.func, kind, word))
             for t in self.summaries.calls.targets(frame, callee)
         )
 
@@ -242,25 +264,26 @@ class Releases:
             return False
         return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
 
-    def within(self, func: Func, kind: Kind, word: str, depth: int) -> bool:
-        """Whether a function at or below ``func`` releases such a lock and takes none."""
-        key = (func.key, kind, word, depth)
+    def within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
+        """Whether a function at or below ``func`` releases such a lock and takes none, or the other way round."""
+        key = (func.key, kind, word, depth, what)
         got = self._made.get(key)
         if got is None:
             self._made[key] = False
-            got = self._made[key] = self._within(func, kind, word, depth)
+            got = self._made[key] = self._within(func, kind, word, depth, what)
         return got
 
-    def _within(self, func: Func, kind: Kind, word: str, depth: int) -> bool:
+    def _within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
         models = self.summaries.program.models.functions
         known = [m for m in (models.get(c) for c in func.calls) if m is not None]
         drops = any(d.kind == kind for m in known for d in m.drops)
-        if drops and not any(t.kind == kind for m in known for t in m.takes) and self.says(func, word):
+        takes = any(t.kind == kind for m in known for t in m.takes)
+        if (drops and not takes if what == "drops" else takes and not drops) and self.says(func, word):
             return True
         if depth == 0 or len(func.calls) > MAX_NAMES:
             return False
         return any(
-            t.func is not None and t.func.key != func.key and self.within(t.func, kind, word, depth - 1)
+            t.func is not None and t.func.key != func.key and self.within(t.func, kind, word, depth - 1, what)
             for name in func.calls if name not in models
             for t in self.summaries.calls.named(name, func.path)
         )  # fmt: skip

@@ -487,8 +487,9 @@ class Runner:
             state.scopes = state.scopes[:-1]
         if o.result is not None:
             state.learn(f"r{call.number}", o.result)
-        elif o.nonzero:
-            assume(state, Result(call.number), True)
+        if o.nonzero:
+            positive, condition = polarity(o.result if o.result is not None else Result(call.number))
+            assume(state, condition, positive)
         if o.promises:
             state.promises[f"r{call.number}"] = o.promises
         for index, value in o.outs:

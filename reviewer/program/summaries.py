@@ -178,8 +178,8 @@ class Summaries:
 
     @staticmethod
     def cost(func: Func) -> int:
-        """The levels that a look into a callee costs: none for an inline that passes on what another function returns."""
-        return 0 if func.macro is None and func.path.endswith(".h") and len(func.calls) <= 1 else 1
+        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns."""
+        return 0 if (func.macro is not None or func.path.endswith(".h")) and len(func.calls) <= 1 else 1
 
     def _touches_locks(self, name: str) -> bool:
         model = self.program.models.functions.get(name)
@@ -511,13 +511,13 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
             scopes = e.state.scopes
             merged[key] = Outcome(
                 e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None,
-                nonzero=tracked and locked_object(e),
+                nonzero=tracked and no_zero(e),
             )  # fmt: skip
         else:
             same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
                 old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters,
-                nonzero=old.nonzero and locked_object(e),
+                nonzero=old.nonzero and no_zero(e),
             )  # fmt: skip
     if len(merged) > 1:
         told = conditions(flow, merged)
@@ -532,11 +532,14 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     return found
 
 
-def locked_object(ending: lockflow.Ending) -> bool:
-    """Whether the result is an object of which a lock was taken or dropped, and so not NULL."""
+def no_zero(ending: lockflow.Ending) -> bool:
+    """Whether the result is known not to be zero, or is an object of which a lock was taken or dropped, and so not NULL."""
     value = ending.value
     if value is None or isinstance(value, Const):
         return False
+    positive, condition = lockflow.polarity(value)
+    if ending.state.truths.get(condition) == positive:
+        return True
     locks = (*(h.lock for h in ending.state.locks), *ending.state.dropped)
     return any(isinstance(lock, Member) and value in lockflow.parts_of(lock.base) for lock in locks)
 
