@@ -114,7 +114,14 @@ class Imbalance:
         sure = [w for w in held if w.maybe < 0]
         if not sure or not state.fresh:
             return None
-        doubt = self.told(sure, held, even)
+        if any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
+            # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
+            sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
+            if not sure:
+                return None
+            doubt = 1
+        else:
+            doubt = self.told(sure, held, even)
         if not released:
             released = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
             doubt += 1
