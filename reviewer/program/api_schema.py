@@ -247,7 +247,7 @@ class ChainHead(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
-    "tells",
+    "tells", "is_error", "ends_if",
 )  # fmt: skip
 
 
@@ -280,6 +280,8 @@ class Entry(Part):
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
+    is_error: ArgIndex | None = None
+    ends_if: ArgIndex | None = None
     alias: str = ""
     source: Source
 
@@ -337,6 +339,8 @@ class Entry(Part):
             per_cpu=self.per_cpu,
             tells=self.tells,
             identity=self.identity,
+            is_error=self.is_error,
+            ends_if=self.ends_if,
             alias=self.alias,
             source=self.source,
         )

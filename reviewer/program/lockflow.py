@@ -163,7 +163,8 @@ class Outcome:
 
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
     ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way. ``promises``: what is
-    true of a table (:func:`tests_kind`) if the result is not zero.
+    true of a table (:func:`tests_kind`) if the result is not zero. ``when``: conditions that hold on this way, and not on
+    every other. ``nonzero``: the result is no zero.
     """
 
     takes: tuple[Hold, ...] = ()
@@ -175,6 +176,8 @@ class Outcome:
     ends: bool = False
     failed: str = ""
     promises: tuple[Expr, ...] = ()
+    when: tuple[tuple[Expr, bool], ...] = ()
+    nonzero: bool = False
 
 
 class Callees(Protocol):
@@ -361,7 +364,7 @@ class Runner:
         if known:
             other = state.known
             for k, v in [(k, v) for k, v in known.items() if other.get(k) != v]:
-                both = merged_bits(k, v, other.get(k))
+                both = merged_bits(k, v, other.get(k)) or merged_error(k, old, state)
                 if both is None:
                     del known[k]
                 elif both == v:
@@ -469,6 +472,10 @@ class Runner:
     def apply(self, state: State, call: facts.Call, args: tuple[Expr, ...], o: Outcome) -> Iterable[State]:
         if o.ends:
             return ()
+        for condition, truth in o.when:
+            if state.truths.get(condition, truth) != truth:
+                return ()
+            assume(state, condition, truth)
         state.extra = self.observer.outcome(self.frame, call, o, state)
         for lock in o.drops:
             self.drop(state, lock)
@@ -480,6 +487,9 @@ class Runner:
             state.scopes = state.scopes[:-1]
         if o.result is not None:
             state.learn(f"r{call.number}", o.result)
+        if o.nonzero:
+            positive, condition = polarity(o.result if o.result is not None else Result(call.number))
+            assume(state, condition, positive)
         if o.promises:
             state.promises[f"r{call.number}"] = o.promises
         for index, value in o.outs:
@@ -568,6 +578,17 @@ def merged_bits(variable: str, one: Expr, other: Expr | None) -> Expr | None:
     return values.bits(variable, a[0] | b[0], a[1] & b[1]) if a is not None and b is not None else None
 
 
+def merged_error(variable: str, one: State, other: State) -> Expr | None:
+    """What is known of a value that is an error number on both ways."""
+    for state in (one, other):
+        value = state.known.get(variable)
+        if not values.is_error(value) and (
+            not isinstance(value, Result) or not state.truths.get(Binary("<", value, Const(0)))
+        ):
+            return None
+    return values.some_error(variable)
+
+
 def polarity(condition: Expr) -> tuple[bool, Expr]:
     """``(False, c)`` for ``!c``, ``x != y`` and ``x == 0``: so that equal questions look equal."""
     positive = True
@@ -596,15 +617,20 @@ def assume(state: State, condition: Expr, truth: bool) -> None:
         del state.truths[next(iter(state.truths))]
     if truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.right, Const):
         set_value(state, condition.left, condition.right)
+    elif truth and isinstance(condition, Binary) and condition.op == "<" and condition.right == Const(0):
+        if isinstance(condition.left, Result):
+            set_value(state, condition.left, values.some_error(f"r{condition.left.call}"))
     elif not truth:
         set_value(state, condition, Const(0))
 
 
-def set_value(state: State, expr: Expr, value: Const) -> None:
+def set_value(state: State, expr: Expr, value: Expr) -> None:
     if isinstance(expr, Name) and expr.id[:1] in "$%":
         state.known[expr.id] = value
     elif isinstance(expr, Result):
         state.known[f"r{expr.call}"] = value
+        for k in [k for k, v in state.known.items() if v == expr]:
+            state.known[k] = value
     if len(state.known) > MAX_FACTS:
         del state.known[next(iter(state.known))]
 

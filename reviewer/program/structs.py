@@ -42,6 +42,7 @@ class Frame:
         # By identity, the expression kept alive beside its answer: (expression, canonical form, what could be known of it).
         self._canonical: dict[int, tuple[Expr, Expr, tuple[str, ...]]] = {}
         self._calls: dict[int, facts.Call] = {}
+        self._used: frozenset[int] | None = None
         for block in self.body.blocks if self.body is not None else ():
             for e in block.events:
                 if isinstance(e, facts.Call):
@@ -49,6 +50,24 @@ class Frame:
 
     def call(self, number: int) -> facts.Call | None:
         return self._calls.get(number)
+
+    def uses(self, number: int) -> bool:
+        """Whether the result of a call is looked at anywhere in the function."""
+        if self._used is None:
+            found: set[int] = set()
+            for block in self.body.blocks if self.body is not None else ():
+                read: list[Expr | None] = []
+                for e in block.events:
+                    read += (*e.args, e.callee) if isinstance(e, facts.Call) else (e.value,)
+                    if isinstance(e, facts.Write):
+                        read.append(e.target)
+                if isinstance(block.exit, facts.Branch):
+                    read.append(block.exit.condition)
+                elif isinstance(block.exit, facts.Switch | facts.Return):
+                    read.append(block.exit.value)
+                found |= {e.call for r in read if r is not None for e in values.walk(r) if isinstance(e, Result)}
+            self._used = frozenset(found)
+        return number in self._used
 
     def name(self, word: str) -> Expr:
         """The canonical form of an identifier (see :mod:`reviewer.program.values`)."""

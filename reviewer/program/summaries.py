@@ -6,7 +6,7 @@ A summary is made per function and per binding (the constant arguments), on dema
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.parse import facts
@@ -37,6 +37,9 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 
 THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
+
+MAX_CONDITIONS = 4
+"""Conditions that tell one outcome of a call from the others, at most."""
 
 Binding = tuple[tuple[int, Expr], ...]
 
@@ -231,8 +234,8 @@ class Summaries:
 
     @staticmethod
     def cost(func: Func) -> int:
-        """The levels that a look into a callee costs: none for an inline that passes on what another function returns."""
-        return 0 if func.macro is None and func.path.endswith(".h") and len(func.calls) <= 1 else 1
+        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns."""
+        return 0 if (func.macro is not None or func.path.endswith(".h")) and len(func.calls) <= 1 else 1
 
     def _touches_locks(self, name: str) -> bool:
         model = self.program.models.functions.get(name)
@@ -377,7 +380,7 @@ class Summaries:
         self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], state: State
     ) -> tuple[Outcome, ...]:
         if target.model is not None:
-            return model_outcomes(self.program, frame, call, target.model, args)
+            return self.unasked(frame, call, model_outcomes(self.program, frame, call, target.model, args))
         assert target.func is not None
         level = self._level - self.cost(target.func)
         if level < 0 or not self.thin(target.func):
@@ -403,8 +406,32 @@ class Summaries:
                     lock = values.substitute(tried[0].lock, args, prefix)
                     failed = tried[0].name or lock_class(frame, lock) or "?"
             promises = tuple(values.substitute(c, args, prefix) for c in o.promises)
-            result.append(Outcome(tuple(takes), drops, value, o.outs, failed=failed, promises=promises))
-        return tuple(result)
+            when: list[tuple[Expr, bool]] = []
+            for c, truth in o.when:
+                positive, condition = lockflow.polarity(values.substitute(c, args, prefix))
+                known = values.truth(condition)
+                if known is None:
+                    when.append((condition, truth == positive))
+                elif known != (truth == positive):
+                    break
+            else:
+                result.append(
+                    Outcome(
+                        tuple(takes), drops, value, o.outs, failed=failed, promises=promises, when=tuple(when),
+                        nonzero=o.nonzero,
+                    )
+                )
+        return self.unasked(frame, call, tuple(result))
+
+    @staticmethod
+    def unasked(frame: Frame, call: facts.Call, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Without those that the caller knows not to happen: it does not look at the result, and the lock is no try variant
+        (``ww_mutex_lock`` without a context cannot fail)."""
+        if len(outcomes) < 2 or any(o.failed for o in outcomes) or frame.uses(call.number):
+            return outcomes
+        takers = tuple(o for o in outcomes if o.takes)
+        errors = all(isinstance(o.result, Const) and negative(o.result) for o in outcomes if not o.takes)
+        return takers if takers and errors else outcomes
 
 
 NOTHING: tuple[Outcome, ...] = (Outcome(),)
@@ -532,20 +559,25 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     merged: dict[tuple[object, ...], Outcome] = {}
     tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
     for e in flow.endings:
-        key = (tuple((h.lock, h.mode) for h in e.state.locks), e.state.dropped, e.state.scopes)
+        key = net_key(e.state)
         outs = pointer_results(frame, e.state) if tracked else ()
-        result = e.value if e.value is None or exported(e.value) else None
+        result = returned(e, tracked)
         old = merged.get(key)
         if old is None:
             scopes = e.state.scopes
             merged[key] = Outcome(
-                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None
-            )
+                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None,
+                nonzero=tracked and no_zero(e),
+            )  # fmt: skip
         else:
-            same = old.result if old.result == result else None
+            same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
-                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters
-            )
+                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters,
+                nonzero=old.nonzero and no_zero(e),
+            )  # fmt: skip
+    if len(merged) > 1:
+        told = conditions(flow, merged)
+        merged = {key: replace(o, when=told[key]) if told[key] else o for key, o in merged.items()}
     found = tuple(merged.values())
     if len(found) == 1 and (promises := promised(flow)):
         found = (replace(found[0], promises=promises),)
@@ -554,6 +586,68 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def no_zero(ending: lockflow.Ending) -> bool:
+    """Whether the result is known not to be zero, or is an object of which a lock was taken or dropped, and so not NULL."""
+    value = ending.value
+    if value is None or isinstance(value, Const):
+        return False
+    positive, condition = lockflow.polarity(value)
+    if ending.state.truths.get(condition) == positive:
+        return True
+    locks = (*(h.lock for h in ending.state.locks), *ending.state.dropped)
+    return any(isinstance(lock, Member) and value in lockflow.parts_of(lock.base) for lock in locks)
+
+
+def net_key(state: State) -> tuple[object, ...]:
+    """What makes two endings the same to a caller."""
+    return tuple((h.lock, h.mode) for h in state.locks), state.dropped, state.scopes
+
+
+def conditions(
+    flow: Flow, groups: Iterable[tuple[object, ...]]
+) -> dict[tuple[object, ...], tuple[tuple[Expr, bool], ...]]:
+    """For each net effect, the conditions on what the caller can see that hold wherever it comes about, and not everywhere
+    else: ``if (dev->polled) mutex_lock(); else spin_lock();``."""
+    common: dict[tuple[object, ...], dict[Expr, bool]] = {}
+    for e in flow.endings:
+        key, truths = net_key(e.state), e.state.truths
+        old = common.get(key)
+        common[key] = dict(truths) if old is None else {c: t for c, t in old.items() if truths.get(c) == t}
+    result: dict[tuple[object, ...], tuple[tuple[Expr, bool], ...]] = {}
+    for key in groups:
+        others = [c for k, c in common.items() if k != key]
+        result[key] = tuple(
+            (c, t) for c, t in common[key].items()
+            if any(other.get(c) == (not t) for other in others) and not isinstance(c, facts.Config) and exported(c)
+        )[:MAX_CONDITIONS]  # fmt: skip
+    return result
+
+
+def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
+    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error."""
+    value = ending.value
+    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
+        return Const(ERROR)
+    return value if value is None or exported(value) else None
+
+
+def joined_result(one: Expr | None, other: Expr | None, tracked: bool) -> Expr | None:
+    """What two ways of ending say of the result. Where locks depend on it, one error is like another."""
+    if one == other:
+        return one
+    if tracked and isinstance(one, Const) and isinstance(other, Const):
+        if negative(one) and negative(other):
+            return Const(ERROR)
+        if one.value and other.value and not negative(one) and not negative(other):
+            return Const(1)
+    return None
+
+
+def negative(value: Const) -> bool:
+    """Whether a number is below zero as an ``int`` or a ``long``."""
+    return values.signed(value.value) < 0 or (0 <= value.value < 1 << 32 and value.value >> 31 == 1)
 
 
 def promised(flow: Flow) -> tuple[Expr, ...]:
@@ -603,6 +697,14 @@ def model_outcomes(
     scope = model.gfp_scope
     if scope is not None:
         return (Outcome(enters=scope.clears),) if scope.enter else (Outcome(leaves=True),)
+    if model.ends_if is not None and model.ends_if < len(args):
+        positive, condition = lockflow.polarity(args[model.ends_if])
+        known = values.truth(condition)
+        if known is None:
+            return (Outcome(when=((condition, not positive),)),)
+        return (Outcome(ends=True),) if known == positive else NOTHING
+    if model.is_error is not None and model.is_error < len(args):
+        return error_outcomes(args[model.is_error])
     drops = tuple(d for d in (place(x.lock, args) for x in model.drops if x.when == "always") if d is not None)
     if not model.takes:
         return (Outcome((), drops, result),) if drops or result is not None else NOTHING
@@ -631,6 +733,19 @@ def model_outcomes(
         found.append(Outcome((), drops, Const(0), failed=lost))
         return tuple(found)
     return (Outcome(tuple(takes), drops, None), Outcome((), drops, None, failed=lost))
+
+
+def error_outcomes(value: Expr) -> tuple[Outcome, ...]:
+    """How a test of a value for being an error number may end."""
+    condition = values.binary("<", value, Const(0))
+    known = values.truth(condition)
+    if known is None and isinstance(value, AddressOf):
+        known = False
+    if known is not None:
+        return (Outcome(result=Const(int(known))),)
+    if not isinstance(value, facts.Result | Name):
+        return NOTHING
+    return tuple(Outcome(result=Const(int(truth)), when=((condition, truth),)) for truth in (True, False))
 
 
 def constant_of(program: Program, frame: Frame, word: str) -> Expr:

@@ -98,6 +98,25 @@ def bits_of(expr: Expr | None) -> tuple[int, int] | None:
     return (may, must) if signed(may) >= 0 else None
 
 
+ERRORS = WORD & ~0xFFF
+"""Set in every error number, -1 to -4095 (MAX_ERRNO, include/linux/err.h)."""
+
+
+def is_error(expr: Expr | None) -> bool:
+    """Whether the value is an error number, whichever."""
+    if isinstance(expr, Const):
+        return -0x1000 < expr.value < 0
+    if not isinstance(expr, Binary):
+        return False
+    mask, value = known_bits(expr)
+    return mask & value & ERRORS == ERRORS
+
+
+def some_error(variable: str) -> Expr:
+    """An error number of which nothing more is known."""
+    return bits(variable, WORD, ERRORS)
+
+
 def of_bits(expr: Expr) -> bool:
     """Whether a part of a value says something of its bits."""
     return isinstance(expr, Binary | Unary | Const) or (isinstance(expr, Name) and expr.id.startswith(SOME))
@@ -166,6 +185,8 @@ def binary(op: str, left: Expr, right: Expr) -> Expr:
                     mask, value = known_bits(a)
                     if (value ^ b.value) & mask & WORD:
                         return Const(int(op == "!="))
+    if op in ORDER and right == Const(0) and is_error(left):
+        return Const(int(op in ("<", "<=")))
     if op == "&&":
         one, two = truth(left), truth(right)
         if one is False or two is False:

@@ -1,0 +1,290 @@
+"""lock-imbalance: a path that leaves with a lock which the others release, or that releases what it does not hold.
+
+What the function means to do is told by its own paths: a result that says whether the lock is held makes a conditional
+wrapper, an argument that decides a contract, and callers who release it a hand-over. Low confidence for what may be one of
+these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.lock_fix import fix_of
+from reviewer.checks.proof import place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Const, Expr, Name
+from reviewer.program import values
+from reviewer.program.balance import Balance, Key, Releases, Way, balance, uneven, word_of
+from reviewer.program.link import Func
+from reviewer.program.lockflow import State
+from reviewer.program.locks import Hold
+from reviewer.program.models import Kind
+from reviewer.program.structs import Frame
+
+RULE = "lock-imbalance"
+
+MAX_SITES = 12
+"""Call sites of a function that are asked whether they release what it leaves held."""
+
+COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt"})
+"""Kinds of which one release undoes one take or all of them, as the case may be."""
+
+SIGNALS: frozenset[Kind] = frozenset({"semaphore", "other"})
+"""Kinds that one task may take and another release."""
+
+
+@general(RULE)
+def lock_imbalance(focus: Focus) -> Iterator[Finding]:
+    rule = Imbalance(focus)
+    for flow in focus.flows():
+        func = flow.frame.func
+        if func.macro is None and not flow.capped and len(flow.endings) > 1:
+            yield from rule.of(func)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One lock that the ways through one function leave differently; ``way`` is the one to blame, ``good`` one to compare."""
+
+    key: Key
+    lock: Expr
+    way: Way
+    good: Way
+    stray: bool
+    doubt: int
+
+
+class Imbalance:
+    def __init__(self, focus: Focus) -> None:
+        self.focus = focus
+        self.releases = Releases(focus.summaries)
+        self.named = {f.key for f in focus.functions}
+        self._faults: dict[str, list[Fault]] = {}
+
+    def of(self, func: Func) -> Iterator[Finding]:
+        for fault in self.faults(func):
+            yield self.finding(func, fault)
+
+    def faults(self, func: Func) -> list[Fault]:
+        got = self._faults.get(func.key)
+        if got is None:
+            got = self._faults[func.key] = []
+            got += self._faults_of(func)
+        return got
+
+    def _faults_of(self, func: Func) -> Iterator[Fault]:
+        flow = self.focus.flow(func)
+        assert flow is not None
+        found = list(uneven(flow))
+        for key, lock, hold in found:
+            if any(other != key and word_of(o) == word_of(lock) for other, o, _ in found):
+                continue  # one lock by two names, of which only one type is known
+            if is_unknown(lock):
+                continue
+            state = balance(self.focus.summaries, self.releases, func, key, lock, hold, self.accused)
+            if state.capped or len(state.ways) < 2:
+                continue
+            fault = self.judged(func, lock, state)
+            if fault is not None:
+                yield fault
+
+    def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
+        if any(abs(w.net) > 1 for w in state.ways):
+            return None
+        if state.kind in COUNTED and state.nested:
+            return None
+        held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)
+        if held and less:
+            return None  # a condition that both depend on was forgotten
+        if held:
+            return self.left_held(func, lock, state, held, even)
+        if less and state.fresh:
+            return self.stray(func, lock, state, less, even + held)
+        if less and even and not held:
+            return self.kept(func, lock, state, less, even)
+        return None
+
+    def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
+        """Some ways leave with the lock, others take and release it."""
+        released = [w for w in even if w.released > 0 and w.taken > 0]
+        sure = [w for w in held if w.maybe < 0]
+        if not sure or not state.fresh:
+            return None
+        if any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
+            # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
+            sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
+            if not sure:
+                return None
+            doubt = 1
+        else:
+            doubt = self.told(sure, held, even)
+        if not released:
+            released = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
+            doubt += 1
+        if not released:
+            return None
+        if doubt < 2 and self.handed_over(func, state.key):
+            doubt += 2
+        return Fault(state.key, lock, pick(sure), released[0], False, doubt)
+
+    def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
+        """Some ways release it once more than they took it, and no caller can hold it."""
+        if not rest:
+            return None
+        if not state.strays:
+            return None
+        way = pick(less)
+        if way.released not in state.strays:
+            way = replace(way, released=min(state.strays))
+        doubt = 2 if state.kind in (SIGNALS | COUNTED) or way.released in state.unsure else 0
+        return Fault(state.key, lock, way, rest[0], True, doubt)
+
+    def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
+        """Most ways release what the caller holds, and some do not; or the other way round."""
+        promise = promised(func, lock)
+        if promise == "both":
+            return None
+        if promise:
+            blamed, good = (even, less) if promise == "releases" else (less, even)
+            sure = [w for w in blamed if w.maybe < 0]
+            return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", 0) if sure else None
+        return None
+
+    @staticmethod
+    def told(blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int:
+        """How much doubt there is that the ways that leave with the lock are a mistake."""
+        held_results = {w.result for w in held}
+        even_results = {w.result for w in even}
+        if contract(blamed, even):
+            return 2
+        common = overlap(held_results - {"?"}, even_results - {"?"})
+        if "void" in held_results or common:
+            return 0
+        if held_results <= {"negative", "nonzero"} and even_results & {"zero", "positive", "nonnegative"}:
+            return 0
+        if "?" in held_results | even_results:
+            return 2 if held_results <= SUCCESS else 1
+        return 2
+
+    def accused(self, frame: Frame, callee: Expr, key: Key) -> bool:
+        """Whether a callee, which its caller would have to trust, is at fault itself."""
+        for target in self.focus.summaries.calls.targets(frame, callee):
+            func = target.func
+            if func is not None and func.macro is None and func.key in self.named:
+                classes = {fault.key for fault in self.faults(func)}
+                if key in classes or any(not isinstance(c, str) for c in classes):
+                    return True
+        return False
+
+    def handed_over(self, func: Func, key: Key) -> bool:
+        """Whether a caller releases what this function leaves held."""
+        sites = self.focus.callers_of(func).sites[:MAX_SITES]
+        for caller in {s.caller.key: s.caller for s in sites}.values():
+            flow = self.focus.flow(caller)
+            for seen in flow.seen if flow is not None else ():
+                mine = [h for h in seen.may() if h.where == func.key]
+                if mine and seen.callee is not None and self.drops(caller, seen, mine):
+                    return True
+        return False
+
+    def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
+        from reviewer.program.lockflow import Seen
+
+        assert isinstance(seen, Seen)
+        frame = self.focus.program.frame(caller)
+        call = seen.event
+        outcomes = self.focus.summaries.outcomes(frame, call, seen.callee, seen.args[0], State())  # type: ignore[arg-type]
+        dropped = {d for o in outcomes for d in o.drops}
+        from reviewer.program.locks import lock_class
+
+        names = {lock_class(frame, d) for d in dropped} - {""}
+        return any(h.lock in dropped or h.name in names for h in holds)
+
+    def finding(self, func: Func, fault: Fault) -> Finding:
+        analysis = self.focus.analysis
+        name = fault.key if isinstance(fault.key, str) else values.show(fault.lock)
+        way, good = fault.way, fault.good
+        confidence: Confidence = "high" if fault.doubt == 0 else "medium" if fault.doubt == 1 else "low"
+        steps: list[Step] = []
+        if fault.stray:
+            file, line, column, function = place(func, way.released)
+            message = f"{name} is released here on a path that does not hold it"
+            if good.taken > 0:
+                steps.append(step(analysis, "acquire", func, good.taken))
+            steps.append(step(analysis, "release", func, way.released))
+        else:
+            file, line, column, function = place(func, way.ending.at)
+            message = f"{function}() returns with {name} held on a path, while other paths release it"
+            if way.taken > 0:
+                steps.append(step(analysis, "acquire", func, way.taken))
+            else:
+                message = f"{function}() returns without releasing {name}, which it releases for its caller on other paths"
+            if good.released > 0:
+                steps.append(step(analysis, "release", func, good.released))
+            steps.append(step(analysis, "return", func, way.ending.at, way.ending.state.locks))
+        return Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=message, involves=(name,), proof=tuple(steps), event=analysis.program.line_text(file, line),
+            fix=fix_of(analysis, func, way, good) if not fault.stray and fault.doubt < 2 else None,
+        )  # fmt: skip
+
+
+def promised(func: Func, lock: Expr) -> str:
+    """What an annotation of the function says of a lock: ``acquires``, ``releases``, ``must_hold``, ``both`` or "" for nothing.
+
+    :source: Documentation/dev-tools/sparse.rst, "Using sparse for lock checking"
+    """
+    found = set()
+    word = word_of(lock)
+    for text in func.definition.annotations if func.definition is not None else ():
+        match = re.match(r"__(acquires|releases|must_hold)\s*\((.*)\)\s*\Z", text)
+        if match and word and word in re.findall(r"\w+", match[2]):
+            found.add(match[1])
+    return found.pop() if len(found) == 1 else "both" if found else ""
+
+
+def is_unknown(lock: Expr) -> bool:
+    return any(e == values.UNKNOWN for e in values.walk(lock))
+
+
+SUCCESS = {"zero", "positive", "nonnegative"}
+"""Results with which a lock may be left to the caller on purpose, while failures release it."""
+
+MEANS = {"nonzero": {"negative", "positive"}, "nonnegative": {"zero", "positive", "nonzero"}}
+"""What a result of which less is known may be."""
+
+
+def overlap(a: set[str], b: set[str]) -> bool:
+    """Whether a result of one kind may be of the other, too."""
+    if a & b:
+        return True
+    return any(bool(b & MEANS.get(r, set())) for r in a) or any(bool(a & MEANS.get(r, set())) for r in b)
+
+
+def pick(ways: Sequence[Way]) -> Way:
+    return min(ways, key=lambda w: (w.ending.at, w.taken))
+
+
+def contract(held: Sequence[Way], even: Sequence[Way]) -> bool:
+    """Whether a plain argument decides: ``if (!keep) unlock();``."""
+    first = held[0].ending.state.truths
+    for condition, truth in first.items():
+        if not plain_argument(condition):
+            continue
+        if any(w.ending.state.truths.get(condition) != truth for w in held):
+            continue
+        if all(w.ending.state.truths.get(condition) == (not truth) for w in even if w.taken > 0):
+            return True
+    return False
+
+
+def plain_argument(condition: Expr) -> bool:
+    """A test of a parameter's own value, not of what it points to."""
+    names = [e for e in values.walk(condition) if not isinstance(e, Const)]
+    return any(isinstance(e, Name) and e.id.startswith("%") for e in names) and all(
+        not isinstance(e, Name) or e.id.startswith("%") for e in names
+    ) and not any(type(e).__name__ in ("Member", "Deref", "Index", "Result") for e in names)

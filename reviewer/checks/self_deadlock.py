@@ -1,0 +1,146 @@
+"""self-deadlock: a lock is taken again on a way on which it is held, in the function or further down.
+
+The same instance: one object at file scope, or the same field of what is reached by the same path. Another object of the
+same class is another lock, and is left to the rule about their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reviewer.checks.finding import Confidence, Finding, Severity
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import effect_steps, place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Call, Expr, Name
+from reviewer.program.balance import Releases, word_of
+from reviewer.program.effects import Effect
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.locks import ALONE, Hold
+from reviewer.program.models import Kind
+from reviewer.program.stable import Written
+from reviewer.program.summaries import place as place_of
+
+RULE = "self-deadlock"
+
+OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
+"""Kinds that tell their owner that it has them, or of which nothing is known."""
+
+
+@general(RULE)
+def self_deadlock(focus: Focus) -> Iterator[Finding]:
+    for flow in focus.flows():
+        yield from in_flow(focus, flow)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A lock that is held (``asserted``: as the function says of its callers) and taken again."""
+
+    seen: Seen
+    hold: Hold
+    effect: Effect
+    asserted: bool
+    doubt: int
+
+
+def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
+    func = flow.frame.func
+    best: dict[tuple[Expr, str], Again] = {}
+    written: Written | None = None
+    asserted: list[Hold] = []
+    for seen in flow.seen:
+        if not isinstance(seen.event, Call):
+            continue
+        asserted += asserts(focus, func, seen)
+        held = [h for h in seen.may() if counts(h)]
+        more = [h for h in asserted if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)]
+        if not held and not more:
+            continue
+        locks = {h.lock for h in (*held, *more)}
+        must = seen.must()
+        for effect in focus.effects.at(func, seen):
+            if effect.kind != "acquire" or effect.what not in locks or not blocks(focus, effect):
+                continue
+            if effect.what in effect.let_go:
+                continue
+            if written is None:
+                written = Written(flow)
+            if not written.stable(effect.what):
+                continue
+            for hold in (*held, *more):
+                if hold.lock == effect.what:
+                    doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
+                    again = Again(seen, hold, effect, hold in more, effect.doubt + doubt)
+                    key = (hold.lock, effect.func.key)
+                    if key not in best or again.doubt < best[key].doubt:
+                        best[key] = again
+    for again in best.values():
+        yield finding(focus, func, again)
+
+
+def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
+    """Whether some call under the lock may release it, by the names in it."""
+    releases = Releases(focus.summaries)
+    word = word_of(hold.lock)
+    return any(
+        isinstance(s.event, Call) and any(h.lock == hold.lock for h in s.may())
+        and releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word)
+        for s in flow.seen
+    )  # fmt: skip
+
+
+def counts(hold: Hold) -> bool:
+    return hold.kind not in ALONE and hold.kind not in OWNED
+
+
+def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
+    """Locks that the function says its caller holds, at an assertion that is reached with none of them let go."""
+    call = seen.event
+    assert isinstance(call, Call)
+    if not isinstance(call.callee, Name) or not seen.args or any(seen.dropped):
+        return
+    model = focus.program.model(focus.program.models.meant(call.callee.id))
+    for spec in model.asserts if model is not None else ():
+        lock = place_of(spec.lock, seen.args[0])
+        if lock is not None and spec.kind not in ALONE:
+            from reviewer.program.locks import lock_class
+
+            name = lock_class(focus.program.frame(func), lock)
+            yield Hold(lock, name, spec.kind, spec.mode, "lock", "", call.at)
+
+
+def blocks(focus: Focus, effect: Effect) -> bool:
+    """Whether the lock is waited for, by somebody who may not have it already."""
+    hold = effect.hold
+    if hold is None or hold.taken == "trylock" or not counts(hold):
+        return False
+    model = focus.program.model(effect.name)
+    return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
+
+
+def finding(focus: Focus, func: Func, again: Again) -> Finding:
+    hold, effect = again.hold, again.effect
+    assert effect.hold is not None
+    both = hold.mode == effect.hold.mode == "shared"
+    severity: Severity = "warning" if both else "error"
+    doubt = again.doubt + 2 * both
+    confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
+    file, line, column, function = place(func, again.seen.event.at)
+    name = hold.name or effect.hold.name or hold.kind
+    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else ""
+    taken = f"is taken again in {effect.func.name}()" if effect.way else "is taken again"
+    if called and called != effect.func.name:
+        taken += f", by way of {called}(),"
+    why = "while its caller holds it, as it asserts" if again.asserted else "while it is held"
+    analysis = focus.analysis
+    kind = "access" if again.asserted else "acquire"
+    first = step(analysis, kind, func, hold.at, (hold,))  # type: ignore[arg-type]
+    rest = effect_steps(analysis, func, hold, effect)
+    return Finding(
+        rule=RULE, severity=severity, confidence=confidence, file=file, line=line, column=column, function=function,
+        message=f"{name} {taken} {why}", involves=(name,),
+        proof=(first, *(s for s in rest if s != first)), event=focus.program.line_text(file, line),
+    )  # fmt: skip

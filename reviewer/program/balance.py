@@ -1,0 +1,297 @@
+"""Whether all ways through a function leave a lock alike: the net of taking and releasing it, ending by ending.
+
+A lock that a function takes on a path on which it has not let it go before was not held by the caller. So whatever releases it
+beyond that releases nothing, and whatever leaves with it hands it over or forgets it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reviewer.parse import facts
+from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
+from reviewer.program import lockflow, values
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, State
+from reviewer.program.locks import Hold, lock_class
+from reviewer.program.models import Kind
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import NOTHING, Summaries
+
+DEPTH = 4
+"""Calls below a function in which a release is looked for by names alone."""
+
+MAX_NAMES = 60
+"""Distinct callees of a function that are looked into for a release; what calls more is no wrapper."""
+
+Key = str | Expr
+"""A lock as a function knows it: its class, or the object while it has none."""
+
+What = Literal["drops", "takes"]
+
+Accused = Callable[[Frame, Expr, Key], bool]
+"""Whether a callee is itself at fault with a lock, so that its caller is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one path ends for one lock.
+
+    ``net``: 1 held, 0 as before, -1 released for the caller. ``taken``/``released``: where that last happened on the path, or -1.
+    ``maybe``: a call that may release it, by the names in it, or -1. ``result``: see :func:`result_of`.
+    """
+
+    net: int
+    taken: int
+    released: int
+    maybe: int
+    result: str
+    ending: Ending
+
+
+@dataclass(slots=True)
+class Balance:
+    """All ways through one function for one lock.
+
+    ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: calls that
+    release it on some ways only. ``strays``: calls that release it where the function does not hold it.
+    ``firm``: calls that look like its release, but a summary gives up on them.
+    """
+
+    frame: Frame
+    key: Key
+    kind: Kind
+    hold: Hold | None
+    fresh: bool
+    nested: bool
+    capped: bool
+    unsure: set[int]
+    strays: set[int]
+    firm: set[int]
+    ways: list[Way] = field(default_factory=list)
+
+    def with_net(self, net: int) -> list[Way]:
+        return [w for w in self.ways if w.net == net]
+
+
+def key_of(frame: Frame, lock: Expr) -> Key:
+    return lock_class(frame, lock) or lock
+
+
+def hold_key(hold: Hold) -> Key:
+    return hold.name or hold.lock
+
+
+def word_of(lock: Expr) -> str:
+    """The last name of a lock object, by which other functions speak of it, too; "" for none."""
+    for e in values.walk(lock):
+        if isinstance(e, Member):
+            return e.name
+        if isinstance(e, Name):
+            return e.id.rpartition(":")[2].rpartition(".")[2] if e.id.startswith("::") else ""
+    return ""
+
+
+def net_of(frame: Frame, ending: Ending, key: Key) -> int:
+    held = sum(hold_key(h) == key for h in ending.state.locks)
+    dropped = sum(key_of(frame, d) == key for d in ending.state.dropped)
+    return held - dropped
+
+
+def uneven(flow: Flow) -> Iterator[tuple[Key, Expr, Hold | None]]:
+    """Locks that some endings leave otherwise than others, each with its object and, if the function ever holds it, a hold."""
+    frame = flow.frame
+    found: dict[Key, tuple[Expr, Hold | None]] = {}
+    for e in flow.endings:
+        for h in e.state.locks:
+            if found.get(hold_key(h), (None, None))[1] is None:
+                found[hold_key(h)] = (h.lock, h)
+        for d in e.state.dropped:
+            found.setdefault(key_of(frame, d), (d, None))
+    for seen in flow.seen:
+        for h in (h for world in seen.held for h in world):
+            if found.get(hold_key(h), (h.lock, h))[1] is None:
+                found[hold_key(h)] = (found[hold_key(h)][0], h)
+    for key, (lock, hold) in found.items():
+        if len({net_of(frame, e, key) for e in flow.endings}) > 1:
+            yield key, lock, hold
+
+
+class Track(Observer):
+    """Where a lock was last taken and released on a path."""
+
+    def __init__(self, releases: Releases, key: Key, lock: Expr, accused: Accused) -> None:
+        self.releases = releases
+        self.accused = accused
+        self.key = key
+        self.word = word_of(lock)
+        self.fresh = False
+        self.nested = False
+        self.unsure: set[int] = set()
+        self.firm: set[int] = set()
+        self.strays: set[int] = set()
+        self.kind: Kind = "other"
+
+    def start(self) -> object:
+        return -1, -1, -1
+
+    def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
+        taken, released, maybe = extra(state)
+        if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
+            self.unsure.add(event.at)
+        if isinstance(event, facts.Call) and maybe < 0:
+            callee = frame.callee(event.callee, state.known)
+            held = self.holds(state)
+            if not held and self.releases.possible(frame, callee, self.kind, self.word, "takes"):
+                return taken, released, event.at
+            if not held and not (taken < 0 and released < 0):
+                return taken, released, maybe
+            if (
+                self.releases.possible(frame, callee, self.kind, self.word)
+                or self.accused(frame, callee, self.key)
+                or (event.at in self.unsure and self.mixed(frame, event, state, args, "when"))
+            ):
+                if self.releases.possible(frame, callee, self.kind, self.word, depth=1):
+                    self.firm.add(event.at)
+                return taken, released, event.at
+        return taken, released, maybe
+
+    def mixed(
+        self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...], by: str = ""
+    ) -> bool:
+        """Whether a callee releases the lock on some ways only.
+
+        :param by: ``when``: depending on something that may have been forgotten on the way here.
+        """
+        if not isinstance(call.callee, Name) or call.callee.id in self.releases.summaries.program.models.functions:
+            return False
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        if len(outcomes) < 2 or (by and not any(o.when for o in outcomes)):
+            return False
+        drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
+        return any(drops) and not all(drops)
+
+    def holds(self, state: State) -> bool:
+        return any(hold_key(h) == self.key for h in state.locks)
+
+    def outcome(self, frame: Frame, call: facts.Call, outcome: Outcome, state: State) -> object:
+        taken, released, maybe = extra(state)
+        if any(key_of(frame, d) == self.key for d in outcome.drops):
+            if not self.holds(state) and maybe < 0:
+                self.strays.add(call.at)
+            released, maybe = call.at, -1
+        if any(hold_key(h) == self.key for h in outcome.takes):
+            if self.holds(state):
+                self.nested = True
+            elif released < 0:
+                self.fresh = True
+            taken, maybe = call.at, -1
+        return taken, released, maybe
+
+
+def extra(state: State) -> tuple[int, int, int]:
+    got = state.extra
+    assert isinstance(got, tuple)
+    return got
+
+
+def balance(
+    summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None, accused: Accused
+) -> Balance:
+    """The ways through ``func`` for one lock, by a run of their own."""
+    track = Track(releases, key, lock, accused)
+    track.kind = hold.kind if hold is not None else "other"
+    frame = summaries.program.frame(func)
+    flow = lockflow.run(frame, summaries, observer=track)
+    result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
+    for e in flow.endings:
+        taken, released, maybe = extra(e.state)
+        result.ways.append(Way(net_of(frame, e, key), taken, released, maybe, result_of(e), e))
+    return result
+
+
+def result_of(ending: Ending) -> str:
+    """What a caller can tell the result for: ``void``, ``zero``, ``negative``, ``nonnegative``, ``positive``, ``nonzero`` or
+    ``?``."""
+    value, state = ending.value, ending.state
+    if value is None:
+        return "void"
+    if isinstance(value, Const):
+        number = values.signed(value.value)
+        if number & 0xFFFFFFFF == number and number >> 31:
+            number -= 1 << 32
+        return "zero" if number == 0 else "negative" if number < 0 else "positive"
+    positive, condition = lockflow.polarity(value)
+    known = values.truth(condition)
+    if known is None:
+        known = state.truths.get(condition)
+    if state.truths.get(Binary("<", value, Const(0))) or values.is_error(value):
+        return "negative"
+    if known is None and isinstance(condition, Result) and f"r{condition.call}" in state.known:
+        known = values.truth(state.known[f"r{condition.call}"])
+    if known is None:
+        return "nonnegative" if state.truths.get(Binary("<", value, Const(0))) is False else "?"
+    return "nonzero" if known == positive else "zero"
+
+
+class Releases:
+    """Whether a call may release a lock of some kind, by the names of what it calls: for callees that no summary looks into."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self._made: dict[tuple[str, Kind, str, int, What], bool] = {}
+
+    def possible(
+        self, frame: Frame, callee: Expr, kind: Kind, word: str, what: What = "drops", depth: int = DEPTH
+    ) -> bool:
+        """Whether a callee may release the lock, or, with ``what``, take it.
+
+        :param depth: calls below the callee that are looked into.
+        """
+        return any(
+            t.func is not None and (self.within(t.func, kind, word, depth, what) or self.gave_up(t.func, kind, word))
+            for t in self.summaries.calls.targets(frame, callee)
+        )
+
+    def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
+        """Whether the function releases such locks on some ways, too many for a summary."""
+        summary = self.summaries.of(func)
+        flow = summary.flow
+        if flow is None or not (flow.capped or summary.outcomes == NOTHING) or not self.says(func, word):
+            return False
+        return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
+
+    def within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
+        """Whether a function at or below ``func`` releases such a lock and takes none, or the other way round."""
+        key = (func.key, kind, word, depth, what)
+        got = self._made.get(key)
+        if got is None:
+            self._made[key] = False
+            got = self._made[key] = self._within(func, kind, word, depth, what)
+        return got
+
+    def _within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
+        models = self.summaries.program.models.functions
+        known = [m for m in (models.get(c) for c in func.calls) if m is not None]
+        drops = any(d.kind == kind for m in known for d in m.drops)
+        takes = any(t.kind == kind for m in known for t in m.takes)
+        if (drops and not takes if what == "drops" else takes and not drops) and self.says(func, word):
+            return True
+        if depth == 0 or len(func.calls) > MAX_NAMES:
+            return False
+        return any(
+            t.func is not None and t.func.key != func.key and self.within(t.func, kind, word, depth - 1, what)
+            for name in func.calls if name not in models
+            for t in self.summaries.calls.named(name, func.path)
+        )  # fmt: skip
+
+    @staticmethod
+    def says(func: Func, word: str) -> bool:
+        """Whether the word stands in the function's text."""
+        if not word or func.source is None:
+            return True
+        file, piece = func.source
+        return re.search(rb"\b%b\b" % word.encode(), file.skim.code[piece.brace : piece.end]) is not None

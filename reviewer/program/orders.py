@@ -1,0 +1,142 @@
+"""Which lock class is taken while which is held, function by function, each order with how it comes about.
+
+As for lockdep a lock is its class: two objects of one struct may be taken in both orders by two tasks that mean them the
+other way round. A struct that is little more than its lock (a wait queue, a list with a lock) has as many classes as users, so
+an order of such says little.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reviewer.parse.facts import Call
+from reviewer.program.effects import Effect, Effects
+from reviewer.program.link import Func, Program
+from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.locks import ALONE, Hold
+from reviewer.program.summaries import Summaries
+
+SMALL = 7
+"""Fields of a struct that is there for its lock; struct sk_buff_head has four, wait_queue_head two."""
+
+MAX_FILES = 12
+"""Files of a folder that are searched for the other order of two locks."""
+
+MAX_FUNCTIONS = 40
+"""Functions that are searched for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """``hold`` is held in ``func`` where ``effect`` takes another lock. ``outer``: what else is held exclusively."""
+
+    func: Func
+    seen: Seen
+    hold: Hold
+    effect: Effect
+    outer: frozenset[str]
+    doubt: int
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        assert self.effect.hold is not None
+        return self.hold.name, self.effect.hold.name
+
+
+class Orders:
+    """The orders of one program, memoised by function."""
+
+    def __init__(self, summaries: Summaries, effects: Effects) -> None:
+        self.summaries = summaries
+        self.effects = effects
+        self.program: Program = summaries.program
+        self._of: dict[str, dict[tuple[str, str], Order]] = {}
+        self._small: dict[str, bool] = {}
+
+    def of(self, func: Func) -> dict[tuple[str, str], Order]:
+        """The orders that one function shows, each with its surest witness."""
+        got = self._of.get(func.key)
+        if got is None:
+            got = self._of[func.key] = {}
+            flow = self.summaries.flow(func)
+            for order in self._in(flow) if flow is not None and not flow.capped else ():
+                old = got.get(order.pair)
+                if old is None or (order.doubt, order.effect.depth) < (old.doubt, old.effect.depth):
+                    got[order.pair] = order
+        return got
+
+    def _in(self, flow: Flow) -> Iterator[Order]:
+        func = flow.frame.func
+        for seen in flow.seen:
+            held = [h for h in seen.may() if h.name and h.kind not in ALONE] if isinstance(seen.event, Call) else []
+            if not held:
+                continue
+            must = seen.must()
+            for effect in self.effects.at(func, seen):
+                inner = effect.hold
+                if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
+                    continue
+                for hold in held:
+                    if not inner.name or inner.name == hold.name or hold.lock in effect.let_go:
+                        continue
+                    outer = frozenset(
+                        h.name for h in (*must, *effect.held)
+                        if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
+                    )  # fmt: skip
+                    vague = self.small(hold.name, func) or self.small(inner.name, func)
+                    doubt = effect.doubt + (hold not in must) + 2 * vague
+                    yield Order(func, seen, hold, effect, outer, doubt)
+
+    def small(self, name: str, func: Func) -> bool:
+        """Whether a class is a lock inside of a struct that everybody embeds for it."""
+        struct, dot, _ = name.lstrip("*").partition(".")
+        if not dot or not struct.startswith(("struct ", "union ")):
+            return False
+        got = self._small.get(struct)
+        if got is None:
+            found = self.program.struct_at(struct, func.path)
+            got = self._small[struct] = (
+                found is None or (found[0].startswith("include/") and len(found[1].fields) <= SMALL)
+            )
+        return got
+
+    def inverse(self, order: Order) -> Iterator[Order]:
+        """The other order of the same two classes, in functions of the folder that name the lock which is taken here."""
+        first, second = order.pair
+        words = {word for word in (self.word(second), *self.wrappers(order)) if word}
+        folder = posixpath.dirname(order.func.path)
+        named = self.program.names.files_mentioning(words)
+        files = {
+            f: None for word in sorted(words) for f in named.get(word, ())
+            if posixpath.dirname(f) == folder and f.endswith(".c")
+        }  # fmt: skip
+        asked = 0
+        mine = [order.func.path] if order.func.path in files else []
+        for file in [*mine, *(f for f in files if f not in mine)][:MAX_FILES]:
+            for func in {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}.values():
+                if asked >= MAX_FUNCTIONS:
+                    return
+                asked += func.key not in self._of
+                found = self.of(func).get((second, first))
+                if found is not None:
+                    yield found
+
+    @staticmethod
+    def word(name: str) -> str:
+        """The name by which functions speak of a lock, unless everybody calls his so."""
+        word = name.rpartition(".")[2].rpartition(":")[2]
+        return word if word not in ("lock", "mutex", "sem") else ""
+
+    @staticmethod
+    def wrappers(order: Order) -> Iterator[str]:
+        """Functions and macros for the sake of the lock on the way to it."""
+        for func, _ in order.effect.way[1:]:
+            if func.path.endswith(".h") or func.macro is not None:
+                yield func.name
+        func = order.effect.func
+        if order.effect.way and (func.path.endswith(".h") or func.macro is not None):
+            yield func.name
+        if Orders.word(order.pair[1]) == "":
+            yield order.effect.name if not order.effect.way else ""
