@@ -26,7 +26,7 @@ class Compiler:
         self._scopes: dict[str, models.Scope] = {}
         self._obligations: dict[str, models.Obligation] = {}
         self._tables: dict[str, dict[str, Any]] = {
-            name: {} for name in ("bus_types", "guards", "unguards", "cleanups", "constants")
+            name: {} for name in ("bus_types", "ends_of", "guards", "unguards", "cleanups", "constants")
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
 

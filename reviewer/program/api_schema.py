@@ -1,7 +1,7 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
+model), ``scope``, ``obligation``, ``bus_types``, ``ends_of``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -210,6 +210,15 @@ class Registers(Part):
     context: Irq = "task"
     starts: bool = False
     in_reclaim: bool = False
+    queue: PlaceText | None = None
+
+
+class Cancels(Part):
+    what: Literal[
+        "work", "workqueue", "timer", "irq", "thread", "tasklet", "callbacks", "urb", "napi", "notifier",
+    ]  # fmt: skip
+    on: PlaceText | None = None
+    waits: bool = False
 
 
 class Accesses(Part):
@@ -244,7 +253,8 @@ class ChainHead(Part):
 
 
 _NO_EFFECT = (
-    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
+    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias", "cancels",
+    "ends", "managed",
 )  # fmt: skip
 
 
@@ -273,6 +283,9 @@ class Entry(Part):
     pure: bool = False
     no_return: bool = False
     frees: ArgIndex | None = None
+    cancels: OneOrMore[Cancels] = []
+    ends: ArgIndex | None = None
+    managed: bool = False
     fresh: bool = False
     per_cpu: bool = False
     identity: ArgIndex | None = None
@@ -329,6 +342,9 @@ class Entry(Part):
             pure=self.pure,
             no_return=self.no_return,
             frees=self.frees,
+            cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
+            ends=self.ends,
+            managed=self.managed,
             fresh=self.fresh,
             per_cpu=self.per_cpu,
             identity=self.identity,
@@ -382,6 +398,11 @@ class BusTypesEntry(Part):
     source: Source
 
 
+class EndsEntry(Part):
+    ends_of: dict[str, str]
+    source: Source
+
+
 class GuardsEntry(Part):
     guards: dict[str, str]
     unguards: dict[str, str]
@@ -404,6 +425,7 @@ ENTRIES: dict[str, type[Part]] = {
     "scope": ScopeEntry,
     "obligation": ObligationEntry,
     "bus_types": BusTypesEntry,
+    "ends_of": EndsEntry,
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,
