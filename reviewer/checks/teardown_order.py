@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Body, Call, Name, Return
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.program.lifetimes import PUT, Act, Lifetimes, Uses, holder, owner_of
+from reviewer.program.lifetimes import GET, PUT, Act, Lifetimes, Uses, holder, owner_of
 from reviewer.program.link import Func
 
 RULE = "teardown-order"
@@ -31,7 +33,9 @@ MAX_ABOVE = 24
 def teardown_order(focus: Focus) -> Iterator[Finding]:
     teardown = Teardown(focus)
     found: dict[tuple[str, str], Finding] = {}
-    for finding in (*lost_waits(teardown), *unwaited(teardown), *never_stopped(teardown)):
+    for finding in (
+        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown),
+    ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()
 
@@ -55,7 +59,7 @@ class Teardown:
         met = {func.key: func}
         level = [func]
         for _ in range(LEVELS):
-            callers = [s.caller for f in level for s in self.focus.callers_of(f).sites]
+            callers = [c for f in level for c in self.lives.callers(f)]
             level = []
             for f in callers:
                 if f.key not in met and len(met) < MAX_ABOVE:
@@ -75,7 +79,7 @@ class Teardown:
         return False
 
     def drains(self, func: Func, queues: frozenset[str]) -> bool:
-        return any(
+        return not self.lives.draining.isdisjoint(func.calls) and any(
             a.kind == "stop" and a.what == "workqueue" and (not a.name or a.name.lstrip("*") in queues)
             for a in self.lives.acts(func)
         )
@@ -95,7 +99,7 @@ class Teardown:
         for func in above:
             if any(slot in ends and ends[slot] in table for slot, table in self.lives.operations(func)):
                 return func
-            if any(r.how == "exitcall" for r in self.focus.roots(func)):
+            if not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func):
                 return func
         return None
 
@@ -107,7 +111,7 @@ class Teardown:
         for callback in self.callbacks(uses, home):
             if any(PUT.search(n) for n in callback.calls) or self.ends(uses.setups[0].name, [callback]) is not None:
                 return True
-        return any(a.used for a in uses.stops)
+        return any(a.used for a in uses.stops) or any(GET.search(n) for a in uses.starts for n in a.func.calls)
 
 
 # --- a patch takes a wait away ------------------------------------------------------------------------------------------
@@ -196,10 +200,13 @@ def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | No
             return other, True
     if not owner:
         return None
-    for site in teardown.focus.callers_of(func).sites:
-        for other in teardown.lives.acts(site.caller):
-            if other.kind == "free" and other.at > site.call.at and teardown.lives.contains(other.struct, owner, func.path):
-                return other, False
+    for caller in teardown.lives.callers(func):
+        for other in teardown.lives.acts(caller):
+            if other.kind == "free" and teardown.lives.contains(other.struct, owner, func.path):
+                flow = teardown.focus.flow(caller)
+                calls = [s.event.at for s in flow.seen if s.callee == Name(func.name)] if flow is not None else []
+                if any(at < other.at for at in calls):
+                    return other, False
     return None
 
 
@@ -219,17 +226,93 @@ def never_stopped(teardown: Teardown) -> Iterator[Finding]:
 
 
 def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
-    """A class that the whole folder never waits for, and where its objects end."""
-    uses = teardown.lives.uses(act.name, func.path)
-    if not uses.starts or uses.stops or uses.escapes or teardown.counted(uses, func.path):
+    """A class that the whole folder never stops, and where its objects end: at the operation that ends what set it up."""
+    lives = teardown.lives
+    uses = lives.uses(act.name, func.path)
+    if not uses.starts or uses.stops or uses.escapes or teardown.counted(uses, func.path) or synchronous(teardown, uses):
         return
-    return
-    yield
+    for begin in teardown.tops(func):
+        for slot, table in lives.operations(begin):
+            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
+                for end in teardown.program.resolve(name, begin.path):
+                    both = (end, begin)
+                    ended = teardown.ends(act.name, [end])
+                    if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
+                        yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
+                        return
+
+
+def synchronous(teardown: Teardown, uses: Uses) -> bool:
+    """Whether whoever starts the callback waits for something afterwards, which may well be the callback's end."""
+    for act in uses.starts:
+        flow = teardown.focus.flow(act.func)
+        for seen in flow.seen if flow is not None else ():
+            if seen.event.at > act.at and isinstance(seen.event, Call):
+                model = teardown.program.model(seen.event.callee.id) if isinstance(seen.event.callee, Name) else None
+                if model is not None and any(w.what in ("completion", "event") for w in model.waits):
+                    return True
+    return False
+
+
+# --- stopped before what starts it again --------------------------------------------------------------------------------
+
+
+def wrong_order(teardown: Teardown) -> Iterator[Finding]:
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not lives.may_act(func):
+            continue
+        stops = [a for a in lives.acts(func) if a.kind == "stop" and a.name and a.what in ("timer", "work", "tasklet")]
+        for first in stops:
+            later = [a for a in stops if a.at > first.at and a.name != first.name]
+            if first.waits and later and not any(a.name == first.name and a.at > first.at for a in stops):
+                yield from restarted(teardown, func, first, later)
+
+
+def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> Iterator[Finding]:
+    """A callback that has been stopped, and one stopped after it that starts it again whatever has happened."""
+    lives = teardown.lives
+    mine = lives.uses(first.name, func.path)
+    for second in later:
+        other = lives.uses(second.name, func.path)
+        for callback in teardown.callbacks(other, func.path):
+            again = next((a for a in mine.starts if a.func.key == callback.key and always(teardown, a)), None)
+            if again is None or any(a.func.key in lives.below(c) for c in teardown.callbacks(mine, func.path) for a in other.starts):
+                continue
+            above = teardown.tops(func)
+            ended, unbound = teardown.ends(first.name, above), teardown.unbinds(above)
+            if ended is not None or unbound is not None:
+                yield finding(teardown, func, first.at, first, first, ended, unbound, "medium", again)
+                return
+
+
+def always(teardown: Teardown, act: Act) -> bool:
+    """Whether its function comes to an act on every path."""
+    flow = teardown.focus.flow(act.func)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or body is None:
+        return False
+    block = next((s.block for s in flow.seen if s.event.at == act.at), 0)
+    return not comes_to_an_end(body, block)
+
+
+def comes_to_an_end(body: Body, without: int) -> bool:
+    """Whether there is a way through a body that does not pass one of its blocks."""
+    todo, met = [0] if without else [], {0}
+    while todo:
+        exit_ = body.blocks[todo.pop()].exit
+        if isinstance(exit_, Return):
+            return True
+        for to in successors(exit_):
+            if to not in met and to != without:
+                met.add(to)
+                todo.append(to)
+    return False
 
 
 def finding(
     teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
-    confidence: Confidence,
+    confidence: Confidence, again: Act | None = None,
 ) -> Finding:  # fmt: skip
     analysis = teardown.focus.analysis
     name = act.name.lstrip("*") or act.api
@@ -241,7 +324,10 @@ def finding(
     if unbound is not None and unbound.key != func.key:
         steps.append(step(analysis, "return", unbound, 0))
     end = f"{ended.struct or ended.path} is freed" if ended is not None and ended.struct else "the driver is gone"
-    if weak is not None:
+    if again is not None:
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
+    elif weak is not None:
         message = f"{weak.api}() does not wait for the {act.what} {name}, which may run while {end}"
     else:
         message = f"nothing waits for the {act.what} {name}, which may run while {end}"

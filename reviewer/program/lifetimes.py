@@ -14,13 +14,13 @@ from typing import Literal
 
 import msgspec
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Place
-from reviewer.program.objects import object_name, result_used, rooted, short
+from reviewer.program.objects import object_name, result_used, root_of, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
 
@@ -32,6 +32,9 @@ DEPTH = 2
 
 MAX_BELOW = 200
 """Functions below one that are followed."""
+
+MAX_NAMING = 12
+"""Files that name a function and are looked at for callers; with more, those of its folder are."""
 
 MAX_FIELDS = 4
 """Structs inside structs that are looked through."""
@@ -93,12 +96,18 @@ class Lifetimes:
         self.program = summaries.program
         models = self.program.models.functions
         self.names = frozenset(n for n, m in models.items() if acts_of(m))
+        self.draining = frozenset(
+            n for n, m in models.items()
+            if any(w.what == "workqueue" for w in m.waits) or any(c.what == "workqueue" for c in m.cancels)
+        )  # fmt: skip
+        self.managing = frozenset(n for n, m in models.items() if m.managed)
         self.fields = {r.field: "timer" if "timer" in r.how else r.how for m in models.values() for r in m.registers if r.block is not None and r.starts}
         self.inner = frozenset(p.path[-1] for m in models.values() for p in places(m) if p.path)
         self._acts: dict[tuple[str, int], tuple[Act, ...]] = {}
         self._may: dict[tuple[str, int], bool] = {}
         self._uses: dict[tuple[str, str], Uses] = {}
         self._below: dict[str, dict[str, Func]] = {}
+        self._callers: dict[str, tuple[Func, ...]] = {}
 
     # --- one function -----------------------------------------------------------------------------
 
@@ -266,6 +275,24 @@ class Lifetimes:
                 if f is not None and (posixpath.dirname(f.path) == folder or f.path.endswith(".h") or f.macro is not None):
                     yield f
 
+    def callers(self, func: Func) -> tuple[Func, ...]:
+        """Functions that call it by name: in its unit and folder, or, of one that others may call, in a few files elsewhere."""
+        got = self._callers.get(func.key)
+        if got is None:
+            files = dict.fromkeys(self.program.unit(func.path))
+            if not func.static:
+                folder = posixpath.dirname(func.path)
+                named = self.program.names.files_mentioning([func.name]).get(func.name, ())
+                named = tuple(f for f in named if f.endswith(".c"))
+                near = tuple(f for f in named if f.startswith(folder + "/"))
+                files |= dict.fromkeys(named if len(named) <= MAX_NAMING else near)
+            found = [
+                f for file in files for f in self.program.functions_with(file, func.name)
+                if func.name in f.calls and any(r.key == func.key for r in self.program.resolve(func.name, file))
+            ]  # fmt: skip
+            got = self._callers[func.key] = tuple(found)
+        return got
+
     def below(self, func: Func) -> dict[str, Func]:
         """The function and all that it reaches by name, inside its folder."""
         got = self._below.get(func.key)
@@ -284,6 +311,22 @@ class Lifetimes:
         for f in self.below(func).values():
             if not self.names.isdisjoint(f.calls):
                 yield from (a for a in self.acts(f) if a.kind == "free" and a.struct)
+
+    def managed(self, func: Func, owner: str) -> bool:
+        """Whether below a function an object that has ``owner`` inside is allocated for as long as a driver is bound."""
+        for f in self.below(func).values():
+            if self.managing.isdisjoint(f.calls):
+                continue
+            flow = self.summaries.flow(f)
+            for seen in flow.seen if flow is not None else ():
+                if isinstance(seen.event, Write):
+                    frame = self.program.frame(f)
+                    root = root_of(seen.args[0][1])
+                    call = frame.call(root.call) if isinstance(root, Result) else None
+                    if call is not None and isinstance(call.callee, Name) and call.callee.id in self.managing:
+                        if self.contains(pointed(frame, frame.canonical(seen.event.target, {})), owner, f.path):
+                            return True
+        return False
 
     def contains(self, struct: str, owner: str, path: str, depth: int = 0) -> bool:
         """Whether an object of type ``struct`` has one of type ``owner`` inside, by value."""
@@ -360,6 +403,9 @@ def holder(path: Expr | None) -> Expr | None:
         path = path.base
     return path.base if isinstance(path, Deref) else None
 
+
+GET = re.compile(r"(?:^|_)(?:get|hold|ref|grab)(?:_|$)")
+"""How the kernel names what takes a reference."""
 
 PUT = re.compile(r"(?:^|_)(?:un)?(?:put|unref|release)(?:_|$)")
 """How the kernel names what gives a reference back."""
