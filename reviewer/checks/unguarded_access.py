@@ -26,6 +26,9 @@ RULE = "unguarded-access"
 ENOUGH = 4
 """Guarded accesses, in as many functions less one, from which a guard is inferred in a tree that nobody has changed."""
 
+MAX_ASKED = 8
+"""Accesses without a lock of their own whose callers are asked."""
+
 SHARE = 0.85
 """The part of all accesses that must have the lock."""
 
@@ -84,37 +87,40 @@ def asks_elsewhere(old: Side, new: Side, was: Func, func: Func) -> bool:
 def without(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     """Accesses, and calls, that had a lock before and have none now."""
     outer, outer_now = old.guards.around(was), new.guards.around(func)
-    if outer_now:
-        return
     had: dict[tuple[str, str, bool], frozenset[str]] = {}
     for t in old.guards.own(was):
         key = (t.object, t.func.name, t.look)
         had[key] = had.get(key, t.held | outer) & (t.held | outer)
     best: dict[str, tuple[int, int, Touch]] = {}
     for t in new.guards.own(func):
-        if t.held:
-            continue
-        for lock in had.get((t.object, t.func.name, t.look), ()):
+        were = had.get((t.object, t.func.name, t.look), frozenset())
+        held = t.held | outer_now
+        for lock in were - held if held <= were else ():
             rank = evidence(old, func, t, lock)
-            if rank and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
+            if rank > bool(held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
                 best[lock] = (rank, -len(t.way), t)
     for lock, (rank, _, touch) in best.items():
         yield finding(new, func, touch, lock, "high" if rank > 1 else "medium", witness(old, touch, lock, func))
     if not best:
-        yield from calls_without(old, new, was, func, outer)
+        yield from calls_without(old, new, was, func, outer, outer_now)
 
 
 def evidence(old: Side, func: Func, touch: Touch, lock: str) -> int:
     """How sure it is that the lock guards the object: 2 if others have it too, 1 if some do or if nothing speaks against."""
     others = [t for t in old.guards.others(touch.object, func.path) if t.func.name != func.name]
     guarded = sum(lock in t.held for t in others)
-    bare = sum(not t.held for t in others)
+    free = [t for t in others if lock not in t.held]
+    above = [old.guards.around(t.func) for t in free[:MAX_ASKED]]
+    guarded += sum(lock in a for a in above)
+    bare = sum(not t.held and not a for t, a in zip(free, above, strict=False))
     if guarded and guarded >= 2 * bare:
         return 2
     return 1 if guarded >= bare and (guarded or not touch.look) else 0
 
 
-def calls_without(old: Side, new: Side, was: Func, func: Func, outer: frozenset[str]) -> Iterator[Finding]:
+def calls_without(
+    old: Side, new: Side, was: Func, func: Func, outer: frozenset[str], outer_now: frozenset[str]
+) -> Iterator[Finding]:
     """A function that all others call with the lock held, and that this one has called so until now."""
     for callee in new.guards.lives.callees(func):
         if callee.macro is not None or not callee.path.endswith(".c"):
@@ -124,7 +130,7 @@ def calls_without(old: Side, new: Side, was: Func, func: Func, outer: frozenset[
         common = frozenset.intersection(*had) if had else frozenset()
         others = [c for c in old.guards.lives.callers(callee) if c.name != func.name]
         held = [old.guards.around(c) | exclusive(s) for c in others for s in old.guards.calls(c, callee.name)]
-        for lock in common:
+        for lock in common - outer_now:
             if now and held and all(lock in h for h in held) and lock not in new.guards.takes(callee):
                 touch = next((t for t in new.guards.own(callee) if not t.look and not t.held), None)
                 if touch is not None:
@@ -136,7 +142,8 @@ def calls_without(old: Side, new: Side, was: Func, func: Func, outer: frozenset[
 def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
     """Another access to the same object that has the lock."""
     return next(
-        (t for t in side.guards.others(touch.object, func.path) if lock in t.held and t.func.name != func.name), None
+        (t for t in side.guards.others(touch.object, func.path) if t.func.name != func.name and lock in side.guards.total(t)),
+        None,
     )
 
 
@@ -189,17 +196,21 @@ def outliers(side: Side) -> Iterator[Finding]:
         for t in side.guards.touches(func):
             if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
                 continue
-            if side.guards.around(func):
+            if not any(lock for f in near(side, func) for lock in side.guards.takes(f)) or side.guards.around(func):
                 continue
             others = side.guards.others(t.object, func.path)
             counts = Counter(lock for o in others for lock in o.held)
-            if not counts:
+            if not counts or (len(others) - counts.most_common(1)[0][1]) > MAX_ASKED:
                 continue
-            lock, guarded = counts.most_common(1)[0]
-            inside = {o.func.key for o in others if lock in o.held}
-            if guarded >= ENOUGH and len(inside) >= ENOUGH - 1 and guarded >= SHARE * len(others) and known(side, func):
-                w = next(o for o in others if lock in o.held)
-                yield finding(side, func, t, lock, "medium", w)
+            lock = counts.most_common(1)[0][0]
+            inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
+            if len(inside) >= ENOUGH and len({o.func.key for o in inside}) >= ENOUGH - 1:
+                if len(inside) >= SHARE * len(others) and known(side, func) and not side.guards.gated(t):
+                    yield finding(side, func, t, lock, "medium", inside[0])
+
+
+def near(side: Side, func: Func) -> Iterator[Func]:
+    return (f for f in side.focus.functions if f.path == func.path)
 
 
 def known(side: Side, func: Func) -> bool:

@@ -17,7 +17,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.shared import CHANGES, Access, Shared, runs_once
 
-LEVELS = 4
+LEVELS = 3
 """Levels of callers that are asked what they hold."""
 
 BELOW = 2
@@ -25,6 +25,9 @@ BELOW = 2
 
 MAX_BELOW = 40
 """Functions below one whose accesses count as its own."""
+
+MAX_OTHERS = 40
+"""Functions that are asked for accesses to one object."""
 
 ONCE = re.compile(
     r"(?:^|_)(?:init|probe|alloc|create|new|setup|attach|bind|add|register|free|destroy|remove|exit|fini|deinit|cleanup|teardown"
@@ -78,24 +81,27 @@ class Guards:
         """Changes of named objects, and looks at lists, with the function's own locks."""
         got = self._touches.get(func.key)
         if got is None:
+            flow = self.summaries.flow(func)
+            frame = self.program.frame(func)
             found = [
-                Touch(a, locks(a), look=a.op == "read") for a in self.shared.of(func)
-                if a.object and not a.atomic and (a.op in CHANGES or self.lists(a))
+                Touch(a, locks(a), look=a.op == "read") for s in (flow.seen if flow is not None else ())
+                for a in self.shared.in_event(frame, s, gates=False)
+                if a.object and not a.atomic and (a.op in CHANGES or self.lists(s))
             ]  # fmt: skip
             got = self._touches[func.key] = tuple(found)
         return got
 
-    def lists(self, access: Access) -> bool:
-        """Whether a read is one of a list's head by a modelled call."""
-        body = self.program.body(access.func)
-        block = body.blocks[access.block] if body is not None else None
-        for event in block.events if block is not None else ():
-            if event.at == access.at and isinstance(event, Call) and isinstance(event.callee, Name):
-                model = self.program.model(event.callee.id)
-                return model is not None and any(a.op == "read" and not a.atomic for a in model.accesses) and not any(
-                    a.op != "read" for a in model.accesses
-                )
-        return False
+    def lists(self, seen: Seen) -> bool:
+        """Whether an event is a modelled call that looks at a list's head."""
+        event = seen.event
+        if not isinstance(event, Call) or not isinstance(event.callee, Name):
+            return False
+        model = self.program.model(event.callee.id)
+        return model is not None and bool(model.accesses) and all(a.op == "read" and not a.atomic for a in model.accesses)
+
+    def gated(self, touch: Touch) -> bool:
+        """Whether its caller has won an atomic test, which keeps others out as well."""
+        return bool(self.shared.gate_names(self.program.frame(touch.func), touch.access.at))
 
     def around(self, func: Func, level: int = LEVELS) -> frozenset[str]:
         """Lock classes that every caller holds, or that the function says they do."""
@@ -162,20 +168,25 @@ class Guards:
         return found
 
     def others(self, object_: str, home: str) -> tuple[Touch, ...]:
-        """Accesses to an object in the unit and folder, with the locks of all callers; start-up and constructors left out."""
+        """Accesses to an object in the unit and folder, with their own locks; start-up and constructors left out."""
         got = self._others.get(object_)
         if got is None:
             word = object_.rpartition(":")[2].rpartition(".")[2].lstrip("*")
             found: list[Touch] = []
+            asked: set[str] = set()
             for func in self.lives.naming(word, home):
                 if runs_once(func) or ONCE.search(func.name):
                     continue
-                mine = [t for t in self.touches(func) if t.object == object_]
-                if mine:
-                    around = self.around(func)
-                    found += (replace(t, held=t.held | around) for t in mine)
+                if len(asked) >= MAX_OTHERS:
+                    break
+                asked.add(func.key)
+                found += (t for t in self.touches(func) if t.object == object_)
             got = self._others[object_] = tuple(found)
         return got
+
+    def total(self, touch: Touch) -> frozenset[str]:
+        """The locks around an access, the callers' too."""
+        return touch.held | self.around(touch.func)
 
     def takes(self, func: Func) -> frozenset[str]:
         """Lock classes that the function itself takes somewhere, whatever its callers hold."""
