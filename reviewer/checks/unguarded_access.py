@@ -56,6 +56,19 @@ class Side:
     def before(self) -> Side | None:
         return Side(self.focus.before) if self.focus.before is not None else None
 
+    @cached_property
+    def _inside(self) -> dict[tuple[str, str], list[Touch]]:
+        found: dict[tuple[str, str], list[Touch]] = {}
+        for f in self.focus.functions:
+            if not runs_once(f) and not ONCE.search(f.name):
+                for t in self.guards.touches(f):
+                    found.setdefault((t.object, f.path), []).append(t)
+        return found
+
+    def inside(self, object_: str, path: str) -> list[Touch]:
+        """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
+        return self._inside.get((object_, path), [])
+
     def text(self, func: Func) -> bytes:
         d = func.definition
         return self.program.text(func.path)[d.start : d.end] if d is not None else b""
@@ -196,21 +209,16 @@ def outliers(side: Side) -> Iterator[Finding]:
         for t in side.guards.touches(func):
             if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
                 continue
-            if not any(lock for f in near(side, func) for lock in side.guards.takes(f)) or side.guards.around(func):
-                continue
-            others = side.guards.others(t.object, func.path)
+            others = side.inside(t.object, func.path)
             counts = Counter(lock for o in others for lock in o.held)
             if not counts or (len(others) - counts.most_common(1)[0][1]) > MAX_ASKED:
                 continue
             lock = counts.most_common(1)[0][0]
             inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
-            if len(inside) >= ENOUGH and len({o.func.key for o in inside}) >= ENOUGH - 1:
-                if len(inside) >= SHARE * len(others) and known(side, func) and not side.guards.gated(t):
-                    yield finding(side, func, t, lock, "medium", inside[0])
-
-
-def near(side: Side, func: Func) -> Iterator[Func]:
-    return (f for f in side.focus.functions if f.path == func.path)
+            if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
+                continue
+            if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
+                yield finding(side, func, t, lock, "medium", inside[0])
 
 
 def known(side: Side, func: Func) -> bool:

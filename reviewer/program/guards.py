@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import Call, Expr, Items, Name
+from reviewer.program import values
 from reviewer.program.contexts import serialises
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
@@ -139,7 +140,7 @@ class Guards:
         got = self._entered.get(func.key)
         if got is None:
             got = self._entered[func.key] = any(
-                next(self.program.initialised_with(f, func.name), None) is not None
+                any(named(v.value, func.name) for v in self.program.initialised_with(f, func.name) if v.value is not None)
                 or any(func.name not in g.calls and g.name != func.name for g in self.program.functions_with(f, func.name))
                 for f in self.program.unit(func.path) if f.endswith(".c")
             )
@@ -196,6 +197,13 @@ class Guards:
             got = frozenset(h.name for s in flow.seen for h in s.may() if serialises(h)) if flow is not None else frozenset()
             self._taken[func.key] = got
         return got
+
+
+def named(value: Expr, word: str) -> bool:
+    """Whether a name stands in an initialiser."""
+    if isinstance(value, Items):
+        return any(named(item, word) for _, item in value.items)
+    return any(e == Name(word) for e in values.walk(value))
 
 
 def locks(access: Access) -> frozenset[str]:
