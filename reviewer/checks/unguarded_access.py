@@ -141,10 +141,15 @@ def calls_without(
         had = [exclusive(s) | outer for s in old.guards.calls(was, callee.name)]
         now = [s for s in new.guards.calls(func, callee.name) if not exclusive(s)]
         common = frozenset.intersection(*had) if had else frozenset()
+        if not now or not common - outer_now:
+            continue
         others = [c for c in old.guards.lives.callers(callee) if c.name != func.name]
-        held = [old.guards.around(c) | exclusive(s) for c in others for s in old.guards.calls(c, callee.name)]
+        if not 0 < len(others) <= MAX_ASKED:
+            continue
         for lock in common - outer_now:
-            if now and held and all(lock in h for h in held) and lock not in new.guards.takes(callee):
+            if lock not in new.guards.takes(callee) and all(
+                lock in exclusive(s) or lock in old.guards.around(c) for c in others for s in old.guards.calls(c, callee.name)
+            ):
                 touch = next((t for t in new.guards.own(callee) if not t.look and not t.held), None)
                 if touch is not None:
                     touch = replace(touch, way=((func, now[0].event.at), *touch.way))

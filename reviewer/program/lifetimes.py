@@ -34,7 +34,7 @@ MAX_BELOW = 200
 """Functions below one that are followed."""
 
 MAX_NAMING = 12
-"""Files that name a function and are looked at for callers; with more, those of its folder are."""
+"""Files that name a function and are looked at for callers."""
 
 MAX_FIELDS = 4
 """Structs inside structs that are looked through."""
@@ -276,16 +276,17 @@ class Lifetimes:
                     yield f
 
     def callers(self, func: Func) -> tuple[Func, ...]:
-        """Functions that call it by name: in its unit and folder, or, of one that others may call, in a few files elsewhere."""
+        """Functions that call it by name: in its unit and, of one that others may call, in its folder and those below.
+
+        The whole tree is not asked: it takes a second for each name.
+        """
         got = self._callers.get(func.key)
         if got is None:
             files = dict.fromkeys(self.program.unit(func.path))
             if not func.static:
                 folder = posixpath.dirname(func.path)
-                named = self.program.names.files_mentioning([func.name]).get(func.name, ())
-                named = tuple(f for f in named if f.endswith(".c"))
-                near = tuple(f for f in named if f.startswith(folder + "/"))
-                files |= dict.fromkeys(named if len(named) <= MAX_NAMING else near)
+                named = self.program.names.files_mentioning([func.name], (folder,) if folder else ()).get(func.name, ())
+                files |= dict.fromkeys([f for f in named if f.endswith(".c")][:MAX_NAMING])
             found = [
                 f for file in files for f in self.program.functions_with(file, func.name)
                 if func.name in f.calls and any(r.key == func.key for r in self.program.resolve(func.name, file))
