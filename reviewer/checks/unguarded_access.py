@@ -29,7 +29,7 @@ ENOUGH = 4
 MAX_ASKED = 8
 """Accesses without a lock of their own whose callers are asked."""
 
-SHARE = 0.85
+SHARE = 0.8
 """The part of all accesses that must have the lock."""
 
 
