@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Call, Name, Return
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Body, Call, Name, Return
 from reviewer.program.lifetimes import GET, PUT, Act, Lifetimes, Uses, holder, owner_of
 from reviewer.program.link import Func
 

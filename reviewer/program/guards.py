@@ -147,7 +147,7 @@ class Guards:
         return got
 
     def own(self, func: Func) -> list[Touch]:
-        """The accesses of a function and of what it calls by name inside its folder, with all locks on the way but its callers'."""
+        """The accesses of a function and of what it calls by name inside its folder, with the locks on the way."""
         found = list(self.touches(func))
         todo: list[tuple[Func, tuple[tuple[Func, int], ...], frozenset[str]]] = [(func, (), frozenset())]
         met = {func.key}

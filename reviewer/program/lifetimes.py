@@ -101,7 +101,10 @@ class Lifetimes:
             if any(w.what == "workqueue" for w in m.waits) or any(c.what == "workqueue" for c in m.cancels)
         )  # fmt: skip
         self.managing = frozenset(n for n, m in models.items() if m.managed)
-        self.fields = {r.field: "timer" if "timer" in r.how else r.how for m in models.values() for r in m.registers if r.block is not None and r.starts}
+        self.fields = {
+            r.field: "timer" if "timer" in r.how else r.how
+            for m in models.values() for r in m.registers if r.block is not None and r.starts
+        }  # fmt: skip
         self.inner = frozenset(p.path[-1] for m in models.values() for p in places(m) if p.path)
         self._acts: dict[tuple[str, int], tuple[Act, ...]] = {}
         self._may: dict[tuple[str, int], bool] = {}
@@ -190,7 +193,8 @@ class Lifetimes:
                 yield replace(act("start", what, r.block), queue=self.queue(frame, queue))
             elif r.callback is not None and r.callback < len(args):
                 given = args[r.callback]
-                yield replace(act("setup", what, r.block), callback=given.id.removeprefix("::") if isinstance(given, Name) else "")
+                name = given.id.removeprefix("::") if isinstance(given, Name) else ""
+                yield replace(act("setup", what, r.block), callback=name)
         for w in model.waits:
             if w.what in STOPPING and not w.gives_up:
                 made = act("stop", w.what, w.on)
