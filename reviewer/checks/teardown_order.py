@@ -104,7 +104,8 @@ class Teardown:
         return None
 
     def callbacks(self, uses: Uses, home: str) -> list[Func]:
-        return [f for name in dict.fromkeys(a.callback for a in uses.setups if a.callback) for f in self.program.resolve(name, home)]
+        names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
+        return [f for name in names for f in self.program.resolve(name, home)]
 
     def counted(self, uses: Uses, home: str) -> bool:
         """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
@@ -277,7 +278,8 @@ def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> I
         other = lives.uses(second.name, func.path)
         for callback in teardown.callbacks(other, func.path):
             again = next((a for a in mine.starts if a.func.key == callback.key and always(teardown, a)), None)
-            if again is None or any(a.func.key in lives.below(c) for c in teardown.callbacks(mine, func.path) for a in other.starts):
+            back = [c for c in teardown.callbacks(mine, func.path) if any(a.func.key in lives.below(c) for a in other.starts)]
+            if again is None or back:
                 continue
             above = teardown.tops(func)
             ended, unbound = teardown.ends(first.name, above), teardown.unbinds(above)
