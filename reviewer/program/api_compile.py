@@ -27,7 +27,7 @@ class Compiler:
         self._obligations: dict[str, models.Obligation] = {}
         self._operations: dict[str, models.Operation] = {}
         self._tables: dict[str, dict[str, Any]] = {
-            name: {} for name in ("bus_types", "guards", "unguards", "cleanups", "constants")
+            name: {} for name in ("bus_types", "ends_of", "guards", "unguards", "cleanups", "constants")
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
 

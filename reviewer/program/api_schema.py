@@ -1,7 +1,8 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``operations``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
+model), ``scope``, ``obligation``, ``operations``, ``bus_types``, ``ends_of``, ``guards`` with ``unguards``, ``cleanups``,
+``constants``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -212,6 +213,15 @@ class Registers(Part):
     in_reclaim: bool = False
     masks: Masks = ""
     sure: bool = True
+    queue: PlaceText | None = None
+
+
+class Cancels(Part):
+    what: Literal[
+        "work", "workqueue", "timer", "irq", "thread", "tasklet", "callbacks", "urb", "napi", "notifier",
+    ]  # fmt: skip
+    on: PlaceText | None = None
+    waits: bool = False
 
 
 class Accesses(Part):
@@ -247,7 +257,7 @@ class ChainHead(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
-    "tells", "is_error", "ends_if",
+    "tells", "is_error", "ends_if", "cancels", "ends", "managed",
 )  # fmt: skip
 
 
@@ -276,6 +286,9 @@ class Entry(Part):
     pure: bool = False
     no_return: bool = False
     frees: ArgIndex | None = None
+    cancels: OneOrMore[Cancels] = []
+    ends: ArgIndex | None = None
+    managed: bool = False
     fresh: bool = False
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
@@ -335,6 +348,9 @@ class Entry(Part):
             pure=self.pure,
             no_return=self.no_return,
             frees=self.frees,
+            cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
+            ends=self.ends,
+            managed=self.managed,
             fresh=self.fresh,
             per_cpu=self.per_cpu,
             tells=self.tells,
@@ -411,6 +427,11 @@ class BusTypesEntry(Part):
     source: Source
 
 
+class EndsEntry(Part):
+    ends_of: dict[str, str]
+    source: Source
+
+
 class GuardsEntry(Part):
     guards: dict[str, str]
     unguards: dict[str, str]
@@ -434,6 +455,7 @@ ENTRIES: dict[str, type[Part]] = {
     "obligation": ObligationEntry,
     "operations": OperationsEntry,
     "bus_types": BusTypesEntry,
+    "ends_of": EndsEntry,
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,

@@ -153,6 +153,19 @@ class Registers(Model, frozen=True):
     in_reclaim: bool = False
     masks: Masks = ""
     sure: bool = True
+    queue: Place | None = None  # the queue on which it runs, where whoever waits for that queue waits for it
+
+
+class Cancels(Model, frozen=True):
+    """The call keeps a callback from running later. ``what``: as in :class:`Waits`, or ``urb``, ``napi``, ``notifier``.
+
+    ``on``: the object on which it was set up. ``waits``: when the call returns the callback does not run any more; otherwise
+    it may have begun on another CPU. What ``waits`` facts of the same kinds say need not be said again.
+    """
+
+    what: str
+    on: Place | None = None
+    waits: bool = False
 
 
 class Accesses(Model, frozen=True):
@@ -226,6 +239,9 @@ class Function(Model, frozen=True):
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
     frees: int | None = None  # index of the argument that is freed
+    cancels: tuple[Cancels, ...] = ()
+    ends: int | None = None  # index of the argument that the caller gives up: freed by the last user, or after a grace period
+    managed: bool = False  # its result lives as long as a driver is bound to the device (devm_kzalloc)
     fresh: bool = False  # its result is an object that nobody else knows yet
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
@@ -297,6 +313,7 @@ class ApiModels(Model, frozen=True):
     obligations: tuple[Obligation, ...] = ()
     operations: dict[str, Operation] = {}  # by "struct T.field"
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
+    ends_of: dict[str, str] = {}  # an operation that ends what another of the same table begins: remove -> probe
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}
     cleanups: dict[str, str] = {}  # __free(NAME) -> the function that it calls with the variable

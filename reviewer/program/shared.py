@@ -150,7 +150,8 @@ class Shared:
             got = self._own[func.key] = [a for s in flow.seen for a in self.in_event(frame, s)] if flow else []
         return got
 
-    def in_event(self, frame: Frame, seen: Seen) -> Iterator[Access]:
+    def in_event(self, frame: Frame, seen: Seen, gates: bool = True) -> Iterator[Access]:
+        """:param gates: whether the gates that are won around it are looked for, which takes a run of its own."""
         event = seen.event
         held = seen.must()
         maybe = exclusive(seen.may())
@@ -164,7 +165,7 @@ class Shared:
                 return
             name = object_name(frame, path)
             if name or parameter_rooted(path):
-                won = self.gate_names(frame, event.at) if op != "read" else frozenset()
+                won = self.gate_names(frame, event.at) if gates and op != "read" else frozenset()
                 yield Access(
                     name, op, atomic, value, func, event.at, seen.block, held, path, bit, tests, idempotent, won, maybe
                 )

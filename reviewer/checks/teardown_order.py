@@ -1,0 +1,340 @@
+"""teardown-order: an object ends, or a driver is unbound, while a callback that was set up on it may still run.
+
+Three shapes: a wait that there was before a patch and is not there any more; a cancel that does not wait, then the end of
+the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
+anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.checks.registry import general
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Body, Call, Name, Return
+from reviewer.program.lifetimes import GET, PUT, Act, Lifetimes, Uses, holder, owner_of
+from reviewer.program.link import Func
+
+RULE = "teardown-order"
+
+LEVELS = 3
+"""Levels of callers that are looked at for who ends the object."""
+
+MAX_ABOVE = 24
+"""Callers that are looked at."""
+
+
+@general(RULE)
+def teardown_order(focus: Focus) -> Iterator[Finding]:
+    teardown = Teardown(focus)
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in (
+        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown),
+    ):
+        found.setdefault((finding.involves[0], finding.function), finding)
+    yield from found.values()
+
+
+@dataclass
+class Teardown:
+    """One focus with what is known of lifetimes in its program."""
+
+    focus: Focus
+
+    def __post_init__(self) -> None:
+        self.lives = Lifetimes(self.focus.summaries)
+        self.program = self.focus.program
+
+    @cached_property
+    def before(self) -> Teardown | None:
+        return Teardown(self.focus.before) if self.focus.before is not None else None
+
+    def tops(self, func: Func) -> list[Func]:
+        """The function and its callers, as far as they are looked at."""
+        met = {func.key: func}
+        level = [func]
+        for _ in range(LEVELS):
+            callers = [c for f in level for c in self.lives.callers(f)]
+            level = []
+            for f in callers:
+                if f.key not in met and len(met) < MAX_ABOVE:
+                    met[f.key] = f
+                    level.append(f)
+        return list(met.values())
+
+    def waited(self, uses: Uses, above: Iterable[Func]) -> bool:
+        """Whether some function, or what it reaches, waits for the callback or for the queue on which it runs."""
+        waits = {a.func.key for a in uses.waits}
+        for func in above:
+            below = self.lives.below(func)
+            if not waits.isdisjoint(below):
+                return True
+            if uses.queues and any(self.drains(f, uses.queues) for f in below.values()):
+                return True
+        return False
+
+    def drains(self, func: Func, queues: frozenset[str]) -> bool:
+        return not self.lives.draining.isdisjoint(func.calls) and any(
+            a.kind == "stop" and a.what == "workqueue" and (not a.name or a.name.lstrip("*") in queues)
+            for a in self.lives.acts(func)
+        )
+
+    def ends(self, name: str, above: Iterable[Func]) -> Act | None:
+        """Where the object of a class, or one that has it inside, is freed below some function."""
+        owner = owner_of(name)
+        for func in above:
+            for act in self.lives.frees(func):
+                if owner and self.lives.contains(act.struct, owner, func.path):
+                    return act
+        return None
+
+    def unbinds(self, above: Iterable[Func]) -> Func | None:
+        """The first that is an operation which ends what another of its table begins, or leaves a module."""
+        ends = self.program.models.ends_of
+        for func in above:
+            if any(slot in ends and ends[slot] in table for slot, table in self.lives.operations(func)):
+                return func
+            if not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func):
+                return func
+        return None
+
+    def callbacks(self, uses: Uses, home: str) -> list[Func]:
+        names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
+        return [f for name in names for f in self.program.resolve(name, home)]
+
+    def counted(self, uses: Uses, home: str) -> bool:
+        """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
+        for callback in self.callbacks(uses, home):
+            if any(PUT.search(n) for n in callback.calls) or self.ends(uses.setups[0].name, [callback]) is not None:
+                return True
+        return any(a.used for a in uses.stops) or any(GET.search(n) for a in uses.starts for n in a.func.calls)
+
+
+# --- a patch takes a wait away ------------------------------------------------------------------------------------------
+
+
+def lost_waits(new: Teardown) -> Iterator[Finding]:
+    old = new.before
+    if old is None:
+        return
+    functions = {(f.path, f.name): f for f in old.focus.functions}
+    for func in new.focus.functions:
+        was = functions.get((func.path, func.name))
+        if was is None or text(old.program, was) == text(new.program, func) or not old.lives.may_act(was):
+            continue
+        now = {(a.what, a.name or str(a.path)) for a in new.lives.acts(func) if a.waits}
+        for act in old.lives.acts(was):
+            if act.kind == "stop" and act.waits and (act.what, act.name or str(act.path)) not in now and not act.queue:
+                yield from lost(old, new, func, act)
+
+
+def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding]:
+    """A wait of ``func`` for a callback that is not there any more."""
+    above = new.tops(func)
+    ended = new.ends(act.name, above)
+    unbound = new.unbinds(above)
+    some = ended or next((a for f in above for a in new.lives.frees(f)), None)
+    if some is None and unbound is None:
+        return
+    if act.name:
+        uses, were = new.lives.uses(act.name, func.path), old.lives.uses(act.name, func.path)
+        if not uses.setups or (not uses.starts and not uses.escapes):
+            return
+        moved = {(a.func.path, a.func.name) for a in uses.waits} - {(a.func.path, a.func.name) for a in were.waits}
+        if moved or new.waited(uses, above):
+            return
+        weak = next((a for a in new.lives.acts(func) if a.kind == "stop" and a.name == act.name), None)
+    else:
+        weak = None
+    confidence: Confidence = "high" if ended is not None or weak is not None else "medium"
+    at = weak.at if weak is not None else end_of(new, func, ended)
+    yield finding(new, func, at, act, weak, ended or some, unbound, confidence)
+
+
+def text(program: object, func: Func) -> bytes:
+    definition = func.definition
+    return program.text(func.path)[definition.start : definition.end] if definition is not None else b""  # type: ignore[attr-defined]
+
+
+def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
+    """Where in the function the object ends, or where the function does."""
+    if ended is not None and ended.func.key == func.key:
+        return ended.at
+    flow = new.focus.flow(func)
+    return max((e.at for e in flow.endings), default=0) if flow is not None else 0
+
+
+# --- a cancel that does not wait ----------------------------------------------------------------------------------------
+
+
+def unwaited(teardown: Teardown) -> Iterator[Finding]:
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not lives.may_act(func):
+            continue
+        for act in lives.acts(func):
+            if act.kind != "stop" or act.waits or act.used or not act.name or act.what not in ("timer", "work", "tasklet"):
+                continue
+            uses = lives.uses(act.name, func.path)
+            if not uses.setups or not uses.starts:
+                continue
+            found = end_after(teardown, func, act)
+            if found is None:
+                continue
+            ended, sure = found
+            if teardown.counted(uses, func.path) or teardown.waited(uses, teardown.tops(func)):
+                continue
+            yield finding(teardown, func, act.at, act, act, ended, None, "high" if sure else "medium")
+
+
+def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | None:
+    """Where the object ends after the cancel: in the same function (sure), or in a caller after the call."""
+    pointer = holder(act.path)
+    owner = owner_of(act.name)
+    for other in teardown.lives.acts(func):
+        if other.kind == "free" and other.at > act.at and other.path == pointer and pointer is not None:
+            return other, True
+    if not owner:
+        return None
+    for caller in teardown.lives.callers(func):
+        for other in teardown.lives.acts(caller):
+            if other.kind == "free" and teardown.lives.contains(other.struct, owner, func.path):
+                flow = teardown.focus.flow(caller)
+                calls = [s.event.at for s in flow.seen if s.callee == Name(func.name)] if flow is not None else []
+                if any(at < other.at for at in calls):
+                    return other, False
+    return None
+
+
+# --- no cancel anywhere -------------------------------------------------------------------------------------------------
+
+
+def never_stopped(teardown: Teardown) -> Iterator[Finding]:
+    lives = teardown.lives
+    done: set[str] = set()
+    for func in teardown.focus.functions:
+        if not lives.may_act(func):
+            continue
+        for act in lives.acts(func):
+            if act.kind == "setup" and act.name and owner_of(act.name) and act.name not in done and act.what in ("timer", "work"):
+                done.add(act.name)
+                yield from never(teardown, func, act)
+
+
+def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
+    """A class that the whole folder never stops, and where its objects end: at the operation that ends what set it up."""
+    lives = teardown.lives
+    uses = lives.uses(act.name, func.path)
+    if not uses.starts or uses.stops or uses.escapes or teardown.counted(uses, func.path) or synchronous(teardown, uses):
+        return
+    for begin in teardown.tops(func):
+        for slot, table in lives.operations(begin):
+            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
+                for end in teardown.program.resolve(name, begin.path):
+                    both = (end, begin)
+                    ended = teardown.ends(act.name, [end])
+                    if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
+                        yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
+                        return
+
+
+def synchronous(teardown: Teardown, uses: Uses) -> bool:
+    """Whether whoever starts the callback waits for something afterwards, which may well be the callback's end."""
+    for act in uses.starts:
+        flow = teardown.focus.flow(act.func)
+        for seen in flow.seen if flow is not None else ():
+            if seen.event.at > act.at and isinstance(seen.event, Call):
+                model = teardown.program.model(seen.event.callee.id) if isinstance(seen.event.callee, Name) else None
+                if model is not None and any(w.what in ("completion", "event") for w in model.waits):
+                    return True
+    return False
+
+
+# --- stopped before what starts it again --------------------------------------------------------------------------------
+
+
+def wrong_order(teardown: Teardown) -> Iterator[Finding]:
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not lives.may_act(func):
+            continue
+        stops = [a for a in lives.acts(func) if a.kind == "stop" and a.name and a.what in ("timer", "work", "tasklet")]
+        for first in stops:
+            later = [a for a in stops if a.at > first.at and a.name != first.name]
+            if first.waits and later and not any(a.name == first.name and a.at > first.at for a in stops):
+                yield from restarted(teardown, func, first, later)
+
+
+def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> Iterator[Finding]:
+    """A callback that has been stopped, and one stopped after it that starts it again whatever has happened."""
+    lives = teardown.lives
+    mine = lives.uses(first.name, func.path)
+    for second in later:
+        other = lives.uses(second.name, func.path)
+        for callback in teardown.callbacks(other, func.path):
+            again = next((a for a in mine.starts if a.func.key == callback.key and always(teardown, a)), None)
+            back = [c for c in teardown.callbacks(mine, func.path) if any(a.func.key in lives.below(c) for a in other.starts)]
+            if again is None or back:
+                continue
+            above = teardown.tops(func)
+            ended, unbound = teardown.ends(first.name, above), teardown.unbinds(above)
+            if ended is not None or unbound is not None:
+                yield finding(teardown, func, first.at, first, first, ended, unbound, "medium", again)
+                return
+
+
+def always(teardown: Teardown, act: Act) -> bool:
+    """Whether its function comes to an act on every path."""
+    flow = teardown.focus.flow(act.func)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or body is None:
+        return False
+    block = next((s.block for s in flow.seen if s.event.at == act.at), 0)
+    return not comes_to_an_end(body, block)
+
+
+def comes_to_an_end(body: Body, without: int) -> bool:
+    """Whether there is a way through a body that does not pass one of its blocks."""
+    todo, met = [0] if without else [], {0}
+    while todo:
+        exit_ = body.blocks[todo.pop()].exit
+        if isinstance(exit_, Return):
+            return True
+        for to in successors(exit_):
+            if to not in met and to != without:
+                met.add(to)
+                todo.append(to)
+    return False
+
+
+def finding(
+    teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
+    confidence: Confidence, again: Act | None = None,
+) -> Finding:  # fmt: skip
+    analysis = teardown.focus.analysis
+    name = act.name.lstrip("*") or act.api
+    uses = teardown.lives.uses(act.name, func.path) if act.name else Uses()
+    steps: list[Step] = [step(analysis, "register", a.func, a.at) for a in (*uses.setups[:1], *uses.starts[:1])]
+    steps.append(step(analysis, "call", func, at))
+    if ended is not None and (ended.func.key, ended.at) != (func.key, at):
+        steps.append(step(analysis, "call", ended.func, ended.at))
+    if unbound is not None and unbound.key != func.key:
+        steps.append(step(analysis, "return", unbound, 0))
+    end = f"{ended.struct or ended.path} is freed" if ended is not None and ended.struct else "the driver is gone"
+    if again is not None:
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
+    elif weak is not None:
+        message = f"{weak.api}() does not wait for the {act.what} {name}, which may run while {end}"
+    else:
+        message = f"nothing waits for the {act.what} {name}, which may run while {end}"
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=message, involves=(name,), proof=tuple(steps), event=teardown.program.line_text(file, line),
+    )  # fmt: skip

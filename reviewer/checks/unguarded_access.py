@@ -1,0 +1,251 @@
+"""unguarded-access: what its module keeps under one lock is changed, or a list of it walked, without that lock.
+
+Which lock guards what is inferred from the accesses themselves, in a review from those before the patch. Three shapes: an access
+that had the lock before a patch; an assertion of a lock that a caller cannot hold; one access among many that have it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.checks.registry import general
+from reviewer.program.guards import LOCKED, ONCE, Guards, Touch, exclusive
+from reviewer.program.lifetimes import Lifetimes
+from reviewer.program.link import Func
+from reviewer.program.objects import short
+from reviewer.program.shared import runs_once
+
+RULE = "unguarded-access"
+
+ENOUGH = 4
+"""Guarded accesses, in as many functions less one, from which a guard is inferred in a tree that nobody has changed."""
+
+MAX_ASKED = 8
+"""Accesses without a lock of their own whose callers are asked."""
+
+SHARE = 0.8
+"""The part of all accesses that must have the lock."""
+
+
+@general(RULE)
+def unguarded_access(focus: Focus) -> Iterator[Finding]:
+    side = Side(focus)
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in (*lost(side), *asserted(side), *outliers(side)):
+        found.setdefault((finding.function, finding.involves[-1]), finding)
+    yield from found.values()
+
+
+@dataclass
+class Side:
+    """A focus with its guards."""
+
+    focus: Focus
+
+    def __post_init__(self) -> None:
+        self.program = self.focus.program
+        self.guards = Guards(self.focus.analysis.shared, Lifetimes(self.focus.summaries))
+
+    @cached_property
+    def before(self) -> Side | None:
+        return Side(self.focus.before) if self.focus.before is not None else None
+
+    @cached_property
+    def _inside(self) -> dict[tuple[str, str], list[Touch]]:
+        found: dict[tuple[str, str], list[Touch]] = {}
+        for f in self.focus.functions:
+            if not runs_once(f) and not ONCE.search(f.name):
+                for t in self.guards.touches(f):
+                    found.setdefault((t.object, f.path), []).append(t)
+        return found
+
+    def inside(self, object_: str, path: str) -> list[Touch]:
+        """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
+        return self._inside.get((object_, path), [])
+
+    def text(self, func: Func) -> bytes:
+        d = func.definition
+        return self.program.text(func.path)[d.start : d.end] if d is not None else b""
+
+
+# --- a patch takes the lock away ----------------------------------------------------------------------------------------
+
+
+def lost(new: Side) -> Iterator[Finding]:
+    old = new.before
+    if old is None:
+        return
+    functions = {(f.path, f.name): f for f in old.focus.functions}
+    for func in new.focus.functions:
+        was = functions.get((func.path, func.name))
+        if was is None or runs_once(func) or old.text(was) == new.text(func):
+            continue
+        if old.guards.takes(was) - new.guards.takes(func) or asks_elsewhere(old, new, was, func):
+            yield from without(old, new, was, func)
+
+
+def asks_elsewhere(old: Side, new: Side, was: Func, func: Func) -> bool:
+    """Whether an access of the function stands under other locks than before, although it still takes the same ones."""
+    one = Counter((t.object, t.held) for t in old.guards.touches(was))
+    two = Counter((t.object, t.held) for t in new.guards.touches(func))
+    return any(two[key] > one[key] and not key[1] for key in two)
+
+
+def without(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
+    """Accesses, and calls, that had a lock before and have none now."""
+    outer, outer_now = old.guards.around(was), new.guards.around(func)
+    had: dict[tuple[str, str, bool], frozenset[str]] = {}
+    for t in old.guards.own(was):
+        key = (t.object, t.func.name, t.look)
+        had[key] = had.get(key, t.held | outer) & (t.held | outer)
+    best: dict[str, tuple[int, int, Touch]] = {}
+    for t in new.guards.own(func):
+        were = had.get((t.object, t.func.name, t.look), frozenset())
+        held = t.held | outer_now
+        for lock in were - held if held <= were else ():
+            rank = evidence(old, func, t, lock)
+            if rank > bool(held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
+                best[lock] = (rank, -len(t.way), t)
+    for lock, (rank, _, touch) in best.items():
+        yield finding(new, func, touch, lock, "high" if rank > 1 else "medium", witness(old, touch, lock, func))
+    if not best:
+        yield from calls_without(old, new, was, func, outer, outer_now)
+
+
+def evidence(old: Side, func: Func, touch: Touch, lock: str) -> int:
+    """How sure it is that the lock guards the object: 2 if others have it too, 1 if some do or if nothing speaks against."""
+    others = [t for t in old.guards.others(touch.object, func.path) if t.func.name != func.name]
+    guarded = sum(lock in t.held for t in others)
+    free = [t for t in others if lock not in t.held]
+    above = [old.guards.around(t.func) for t in free[:MAX_ASKED]]
+    guarded += sum(lock in a for a in above)
+    bare = sum(not t.held and not a for t, a in zip(free, above, strict=False))
+    if guarded and guarded >= 2 * bare:
+        return 2
+    return 1 if guarded >= bare and (guarded or not touch.look) else 0
+
+
+def calls_without(
+    old: Side, new: Side, was: Func, func: Func, outer: frozenset[str], outer_now: frozenset[str]
+) -> Iterator[Finding]:
+    """A function that all others call with the lock held, and that this one has called so until now."""
+    for callee in new.guards.lives.callees(func):
+        if callee.macro is not None or not callee.path.endswith(".c"):
+            continue
+        had = [exclusive(s) | outer for s in old.guards.calls(was, callee.name)]
+        now = [s for s in new.guards.calls(func, callee.name) if not exclusive(s)]
+        common = frozenset.intersection(*had) if had else frozenset()
+        if not now or not common - outer_now:
+            continue
+        others = [c for c in old.guards.lives.callers(callee) if c.name != func.name]
+        if not 0 < len(others) <= MAX_ASKED:
+            continue
+        for lock in common - outer_now:
+            if lock not in new.guards.takes(callee) and all(
+                lock in exclusive(s) or lock in old.guards.around(c) for c in others for s in old.guards.calls(c, callee.name)
+            ):
+                touch = next((t for t in new.guards.own(callee) if not t.look and not t.held), None)
+                if touch is not None:
+                    touch = replace(touch, way=((func, now[0].event.at), *touch.way))
+                    yield finding(new, func, touch, lock, "medium", None, callee)
+                    return
+
+
+def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
+    """Another access to the same object that has the lock."""
+    return next(
+        (t for t in side.guards.others(touch.object, func.path) if t.func.name != func.name and lock in side.guards.total(t)),
+        None,
+    )
+
+
+# --- an assertion that a caller cannot keep -----------------------------------------------------------------------------
+
+
+def asserted(side: Side) -> Iterator[Finding]:
+    contexts = side.focus.analysis.contexts
+    for func in side.focus.functions:
+        wanted = {h.name: h for h in contexts.asserted(func) if h.name}
+        if not wanted:
+            continue
+        for caller in side.guards.lives.callers(func):
+            for seen in side.guards.calls(caller, func.name):
+                for lock, hold in wanted.items():
+                    if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
+                        continue
+                    taker = next((t for t in takers(side, caller, lock)), None)
+                    if taker is None:
+                        continue
+                    file, line, column, function = place(caller, seen.event.at)
+                    analysis = side.focus.analysis
+                    yield Finding(
+                        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column,
+                        function=function, message=f"{func.name}() wants {lock} held, which {caller.name}() does not hold",
+                        involves=(lock,), event=side.program.line_text(file, line),
+                        proof=(
+                            step(analysis, "call", caller, seen.event.at), step(analysis, "access", func, hold.at),
+                            step(analysis, "acquire", *taker),
+                        ),
+                    )  # fmt: skip
+
+
+def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, int]]:
+    """Other functions that the caller calls, without the lock, and that take it: so nobody above the caller holds it."""
+    for callee in side.guards.lives.callees(caller):
+        if callee.macro is None and lock in side.guards.takes(callee) and lock not in side.guards.around(callee):
+            flow = side.focus.flow(callee)
+            at = next((h.at for s in (flow.seen if flow else ()) for h in s.may() if h.name == lock), 0)
+            yield callee, at
+
+
+# --- one among many -----------------------------------------------------------------------------------------------------
+
+
+def outliers(side: Side) -> Iterator[Finding]:
+    for func in side.focus.functions:
+        if runs_once(func) or ONCE.search(func.name) or LOCKED.search(func.name):
+            continue
+        for t in side.guards.touches(func):
+            if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
+                continue
+            others = side.inside(t.object, func.path)
+            counts = Counter(lock for o in others for lock in o.held)
+            if not counts or (len(others) - counts.most_common(1)[0][1]) > MAX_ASKED:
+                continue
+            lock = counts.most_common(1)[0][0]
+            inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
+            if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
+                continue
+            if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
+                yield finding(side, func, t, lock, "medium", inside[0])
+
+
+def known(side: Side, func: Func) -> bool:
+    """Whether it can be told who enters the function."""
+    return side.guards.entered(func) or bool(side.guards.lives.callers(func))
+
+
+def finding(
+    side: Side, func: Func, touch: Touch, lock: str, confidence: Confidence, other: Touch | None, callee: Func | None = None
+) -> Finding:
+    analysis = side.focus.analysis
+    steps: list[Step] = [step(analysis, "call", f, at) for f, at in touch.way]
+    steps.append(step(analysis, "access", touch.func, touch.access.at))
+    if other is not None:
+        steps.append(step(analysis, "access", other.func, other.access.at, other.access.held))
+    file, line, column, function = place(func, touch.at)
+    what = f"{short(touch.object)} is {'looked at' if touch.look else 'changed'}"
+    if callee is not None:
+        message = f"{callee.name}() is called without {lock}, which its other callers hold"
+    else:
+        message = f"{what} without {lock}, which guards it elsewhere"
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=message, involves=(touch.object, lock), proof=tuple(steps), event=side.program.line_text(file, line),
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""Which lock guards what: accesses to shared objects with the locks of their own function and of all that call it.
+
+Calls are followed by name, up inside the unit and folder (elsewhere if few files name the function), down inside the folder.
+What enters a function by its address is not asked: nothing is held then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reviewer.parse.facts import Call, Expr, Items, Name
+from reviewer.program import values
+from reviewer.program.contexts import serialises
+from reviewer.program.lifetimes import Lifetimes
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.shared import CHANGES, Access, Shared, runs_once
+
+LEVELS = 3
+"""Levels of callers that are asked what they hold."""
+
+BELOW = 2
+"""Calls below a function that count as its own accesses."""
+
+MAX_BELOW = 40
+"""Functions below one whose accesses count as its own."""
+
+MAX_OTHERS = 40
+"""Functions that are asked for accesses to one object."""
+
+ONCE = re.compile(
+    r"(?:^|_)(?:init|probe|alloc|create|new|setup|attach|bind|add|register|free|destroy|remove|exit|fini|deinit|cleanup|teardown"
+    r"|release|detach|unbind|unregister|disconnect|kill|shutdown|suspend|resume|ctor|dtor|clone|dup|prepare|parse)\w*(?:_|$)"
+)
+"""How the kernel names what runs before others know of an object, or when nobody does any more."""
+
+LOCKED = re.compile(r"^__|_(?:un)?locked(?:_|$)|_nolock(?:_|$)|_held(?:_|$)")
+"""How it names what is called with the lock held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One access. ``held``: lock classes that keep others out, the callers' too where that was asked. ``way``: the calls that
+    lead to it from the function in question, each with the position of the call. ``look``: it only reads a list."""
+
+    access: Access
+    held: frozenset[str]
+    way: tuple[tuple[Func, int], ...] = ()
+    look: bool = False
+
+    @property
+    def object(self) -> str:
+        return self.access.object
+
+    @property
+    def func(self) -> Func:
+        return self.access.func
+
+    @property
+    def at(self) -> int:
+        """Where, in the function in question."""
+        return self.way[0][1] if self.way else self.access.at
+
+
+class Guards:
+    """Memoised over one program."""
+
+    def __init__(self, shared: Shared, lives: Lifetimes) -> None:
+        self.shared = shared
+        self.lives = lives
+        self.summaries = shared.summaries
+        self.program = shared.program
+        self._touches: dict[str, tuple[Touch, ...]] = {}
+        self._around: dict[str, frozenset[str] | None] = {}
+        self._others: dict[str, tuple[Touch, ...]] = {}
+        self._taken: dict[str, frozenset[str]] = {}
+        self._entered: dict[str, bool] = {}
+
+    def touches(self, func: Func) -> tuple[Touch, ...]:
+        """Changes of named objects, and looks at lists, with the function's own locks."""
+        got = self._touches.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func)
+            frame = self.program.frame(func)
+            found = [
+                Touch(a, locks(a), look=a.op == "read") for s in (flow.seen if flow is not None else ())
+                for a in self.shared.in_event(frame, s, gates=False)
+                if a.object and not a.atomic and (a.op in CHANGES or self.lists(s))
+            ]  # fmt: skip
+            got = self._touches[func.key] = tuple(found)
+        return got
+
+    def lists(self, seen: Seen) -> bool:
+        """Whether an event is a modelled call that looks at a list's head."""
+        event = seen.event
+        if not isinstance(event, Call) or not isinstance(event.callee, Name):
+            return False
+        model = self.program.model(event.callee.id)
+        return model is not None and bool(model.accesses) and all(a.op == "read" and not a.atomic for a in model.accesses)
+
+    def gated(self, touch: Touch) -> bool:
+        """Whether its caller has won an atomic test, which keeps others out as well."""
+        return bool(self.shared.gate_names(self.program.frame(touch.func), touch.access.at))
+
+    def around(self, func: Func, level: int = LEVELS) -> frozenset[str]:
+        """Lock classes that every caller holds, or that the function says they do."""
+        return self._held_around(func, level) or frozenset()
+
+    def _held_around(self, func: Func, level: int) -> frozenset[str] | None:
+        """None: recursion, anything may be held."""
+        if func.key in self._around:
+            return self._around[func.key]
+        self._around[func.key] = None
+        said = frozenset(h.name for h in self.shared.contexts.asserted(func) if h.name)
+        got: frozenset[str] | None = None
+        if level == 0 or self.entered(func):
+            got = frozenset()
+        else:
+            for caller in self.lives.callers(func):
+                above = self._held_around(caller, level - 1)
+                for seen in self.calls(caller, func.name):
+                    here = None if above is None else above | exclusive(seen)
+                    if here is not None:
+                        got = here if got is None else got & here
+        got = (got or frozenset()) | said
+        self._around[func.key] = got
+        return got
+
+    def calls(self, caller: Func, name: str) -> Iterator[Seen]:
+        """The calls of a name in a function."""
+        flow = self.summaries.flow(caller)
+        for seen in flow.seen if flow is not None else ():
+            if isinstance(seen.event, Call) and (seen.callee or seen.event.callee) == Name(name):
+                yield seen
+
+    def entered(self, func: Func) -> bool:
+        """Whether it is entered by its address: it stands in a table, or its name is passed or stored."""
+        got = self._entered.get(func.key)
+        if got is None:
+            got = self._entered[func.key] = any(
+                any(named(v.value, func.name) for v in self.program.initialised_with(f, func.name) if v.value is not None)
+                or any(func.name not in g.calls and g.name != func.name for g in self.program.functions_with(f, func.name))
+                for f in self.program.unit(func.path) if f.endswith(".c")
+            )
+        return got
+
+    def own(self, func: Func) -> list[Touch]:
+        """The accesses of a function and of what it calls by name inside its folder, with the locks on the way."""
+        found = list(self.touches(func))
+        todo: list[tuple[Func, tuple[tuple[Func, int], ...], frozenset[str]]] = [(func, (), frozenset())]
+        met = {func.key}
+        while todo and len(met) < MAX_BELOW:
+            f, way, held = todo.pop(0)
+            near = {g.name: g for g in self.lives.callees(f) if g.macro is None and g.path.endswith(".c")}
+            flow = self.summaries.flow(f) if near else None
+            for seen in flow.seen if flow is not None else ():
+                callee = (seen.callee or seen.event.callee) if isinstance(seen.event, Call) else None
+                g = near.get(callee.id) if isinstance(callee, Name) else None
+                if g is None or g.key in met:
+                    continue
+                met.add(g.key)
+                inner = held | exclusive(seen)
+                steps = (*way, (f, seen.event.at))
+                found += (replace(t, held=t.held | inner, way=steps) for t in self.touches(g))
+                if len(steps) < BELOW:
+                    todo.append((g, steps, inner))
+        return found
+
+    def others(self, object_: str, home: str) -> tuple[Touch, ...]:
+        """Accesses to an object in the unit and folder, with their own locks; start-up and constructors left out."""
+        got = self._others.get(object_)
+        if got is None:
+            word = object_.rpartition(":")[2].rpartition(".")[2].lstrip("*")
+            found: list[Touch] = []
+            asked: set[str] = set()
+            for func in self.lives.naming(word, home):
+                if runs_once(func) or ONCE.search(func.name):
+                    continue
+                if len(asked) >= MAX_OTHERS:
+                    break
+                asked.add(func.key)
+                found += (t for t in self.touches(func) if t.object == object_)
+            got = self._others[object_] = tuple(found)
+        return got
+
+    def total(self, touch: Touch) -> frozenset[str]:
+        """The locks around an access, the callers' too."""
+        return touch.held | self.around(touch.func)
+
+    def takes(self, func: Func) -> frozenset[str]:
+        """Lock classes that the function itself takes somewhere, whatever its callers hold."""
+        got = self._taken.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func)
+            got = frozenset(h.name for s in flow.seen for h in s.may() if serialises(h)) if flow is not None else frozenset()
+            self._taken[func.key] = got
+        return got
+
+
+def named(value: Expr, word: str) -> bool:
+    """Whether a name stands in an initialiser."""
+    if isinstance(value, Items):
+        return any(named(item, word) for _, item in value.items)
+    return any(e == Name(word) for e in values.walk(value))
+
+
+def locks(access: Access) -> frozenset[str]:
+    return frozenset(h.name for h in access.held if serialises(h))
+
+
+def exclusive(seen: Seen) -> frozenset[str]:
+    """Lock classes that keep others out at an event."""
+    return frozenset(h.name for h in seen.must() if serialises(h))

@@ -1,0 +1,416 @@
+"""What keeps a callback set up on an object from running, and what ends the object's life; learned from the API models.
+
+A callback belongs to a class of objects, the field on which it was set up (``struct T.work``). All uses of a class are looked
+for in the unit and folder of whoever asks; calls are followed by name inside that folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import msgspec
+
+from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
+from reviewer.program import values
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.models import Function as Model
+from reviewer.program.models import Place
+from reviewer.program.objects import object_name, result_used, root_of, rooted, short
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Summaries, place
+
+STOPPING = frozenset({"work", "workqueue", "timer", "irq", "thread", "tasklet", "callbacks"})
+"""Waits (models, ``Waits.what``) after which a callback does not run any more."""
+
+DEPTH = 2
+"""Calls below a function in which what happens to an object that it passes is looked for."""
+
+MAX_BELOW = 200
+"""Functions below one that are followed."""
+
+MAX_NAMING = 12
+"""Files that name a function and are looked at for callers."""
+
+MAX_FIELDS = 4
+"""Structs inside structs that are looked through."""
+
+ActKind = Literal["setup", "start", "stop", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that a function does to the life of an object or of a callback.
+
+    ``what``: work, timer ... of the models; ``name``: the class of the object, "" while only a parameter tells; ``path``: the
+    object; of a ``free`` the pointer. ``waits``: the callback does not run any more afterwards. ``queue``: class of the queue on
+    which it is started. ``struct``: of a ``free``, the type that ends. ``used``: somebody looks at the result. ``func``, ``at``:
+    whose call it is; ``api``: the modelled function; ``callback``: of a ``setup``, the function's name.
+    """
+
+    kind: ActKind
+    what: str
+    name: str
+    path: Expr | None
+    func: Func
+    at: int
+    api: str
+    waits: bool = False
+    queue: str = ""
+    struct: str = ""
+    used: bool = False
+    callback: str = ""
+
+    @property
+    def word(self) -> str:
+        return short(self.name)
+
+
+@dataclass(slots=True)
+class Uses:
+    """What the code of a folder does with one class. ``escapes``: functions that pass its address to what we cannot read."""
+
+    setups: list[Act] = field(default_factory=list)
+    starts: list[Act] = field(default_factory=list)
+    stops: list[Act] = field(default_factory=list)
+    escapes: list[Func] = field(default_factory=list)
+
+    @property
+    def waits(self) -> list[Act]:
+        return [a for a in self.stops if a.waits]
+
+    @property
+    def queues(self) -> frozenset[str]:
+        return frozenset(a.queue for a in self.starts if a.queue)
+
+
+class Lifetimes:
+    """Memoised over one program."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        models = self.program.models.functions
+        self.names = frozenset(n for n, m in models.items() if acts_of(m))
+        self.draining = frozenset(
+            n for n, m in models.items()
+            if any(w.what == "workqueue" for w in m.waits) or any(c.what == "workqueue" for c in m.cancels)
+        )  # fmt: skip
+        self.managing = frozenset(n for n, m in models.items() if m.managed)
+        self.fields = {
+            r.field: "timer" if "timer" in r.how else r.how
+            for m in models.values() for r in m.registers if r.block is not None and r.starts
+        }  # fmt: skip
+        self.inner = frozenset(p.path[-1] for m in models.values() for p in places(m) if p.path)
+        self._acts: dict[tuple[str, int], tuple[Act, ...]] = {}
+        self._may: dict[tuple[str, int], bool] = {}
+        self._uses: dict[tuple[str, str], Uses] = {}
+        self._below: dict[str, dict[str, Func]] = {}
+        self._callers: dict[str, tuple[Func, ...]] = {}
+
+    # --- one function -----------------------------------------------------------------------------
+
+    def may_act(self, func: Func, depth: int = DEPTH) -> bool:
+        """Whether a function can have acts, by the names that it calls."""
+        got = self._may.get((func.key, depth))
+        if got is None:
+            self._may[func.key, depth] = False
+            got = not self.names.isdisjoint(self.program.models.meant(n) for n in func.calls)
+            if not got and depth:
+                got = any(self.may_act(f, depth - 1) for f in self.callees(func))
+            self._may[func.key, depth] = got
+        return got
+
+    def acts(self, func: Func, depth: int = DEPTH) -> tuple[Act, ...]:
+        """What a function does, and what others do to the objects that it passes."""
+        key = (func.key, depth)
+        got = self._acts.get(key)
+        if got is None:
+            self._acts[key] = ()
+            found: dict[tuple[object, ...], Act] = {}
+            if self.may_act(func, depth) or self._assigns(func):
+                flow = self.summaries.flow(func)
+                frame = self.program.frame(func)
+                for seen in flow.seen if flow is not None else ():
+                    for act in self._in_event(frame, seen, depth):
+                        found.setdefault((act.kind, act.what, act.name, act.path, act.at, act.waits), act)
+            got = self._acts[key] = tuple(found.values())
+        return got
+
+    def _assigns(self, func: Func) -> bool:
+        """Whether it may set a callback up by an assignment."""
+        return func.definition is not None and any(f in func.definition.mentions for f in self.fields)
+
+    def _in_event(self, frame: Frame, seen: Seen, depth: int) -> Iterator[Act]:
+        event = seen.event
+        if isinstance(event, Write):
+            yield from self._assigned(frame, event, seen)
+        elif isinstance(event, Call):
+            for target in self.summaries.calls.targets(frame, seen.callee or event.callee):
+                for args in list(dict.fromkeys(seen.args))[:2]:
+                    if target.model is not None:
+                        yield from self._modelled(frame, event, target.model, args)
+                    elif target.func is not None and depth and target.sure and self.may_act(target.func, depth - 1):
+                        yield from self._passed(frame, event, target.func, args, depth)
+
+    def _passed(self, frame: Frame, call: Call, callee: Func, args: tuple[Expr, ...], depth: int) -> Iterator[Act]:
+        for act in self.acts(callee, depth - 1):
+            if act.name or act.path is None or (act.kind == "free" and act.struct):
+                continue
+            path = values.substitute(act.path, args, callee.name)
+            made = replace(act, path=path, func=frame.func, at=call.at, name=self.name(frame, path))
+            yield replace(made, struct=pointed(frame, path)) if act.kind == "free" else made
+
+    def _assigned(self, frame: Frame, event: Write, seen: Seen) -> Iterator[Act]:
+        """``x->timer.function = f``."""
+        target, value = seen.args[0]
+        if isinstance(target, Member) and target.name in self.fields and not target.arrow and isinstance(value, Name):
+            if self.of_the_api(frame, target):
+                name = self.name(frame, target.base)
+                yield Act(
+                    "setup", self.fields[target.name], name, target.base, frame.func, event.at, target.name,
+                    callback=value.id.removeprefix("::"),
+                )
+
+    def _modelled(self, frame: Frame, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Act]:
+        def act(kind: ActKind, what: str, on: Place | None) -> Act:
+            path = place(msgspec.structs.replace(on, path=()), args) if on is not None else None
+            path = self.whole(frame, rooted(frame, path)) if path is not None else None
+            return Act(kind, what, self.name(frame, path) if path is not None else "", path, frame.func, call.at, model.name)
+
+        for r in model.registers:
+            if r.block is None:
+                if r.starts or r.how in ("irq", "threaded_irq"):
+                    yield act("start", r.how, None)
+                continue
+            what = "timer" if "timer" in r.how else r.how
+            if r.starts:
+                queue = place(r.queue, args) if r.queue is not None else None
+                yield replace(act("start", what, r.block), queue=self.queue(frame, queue))
+            elif r.callback is not None and r.callback < len(args):
+                given = args[r.callback]
+                name = given.id.removeprefix("::") if isinstance(given, Name) else ""
+                yield replace(act("setup", what, r.block), callback=name)
+        for w in model.waits:
+            if w.what in STOPPING and not w.gives_up:
+                made = act("stop", w.what, w.on)
+                yield replace(made, waits=True, queue=made.name if w.what == "workqueue" else "")
+        for c in model.cancels:
+            yield replace(act("stop", c.what, c.on), waits=c.waits, used=result_used(frame, call))
+        if model.chain_register is not None and model.chain_register.remove:
+            yield replace(act("stop", "notifier", Place(base="arg", index=model.chain_register.block)), waits=True)
+        ended = model.frees if model.frees is not None else model.ends
+        if ended is not None and ended < len(args):
+            path = rooted(frame, args[ended])
+            yield Act("free", model.name, "", path, frame.func, call.at, model.name, struct=pointed(frame, path))
+
+    def queue(self, frame: Frame, path: Expr | None) -> str:
+        return object_name(frame, rooted(frame, path.base if isinstance(path, Deref) else path)) if path is not None else ""
+
+    def name(self, frame: Frame, path: Expr) -> str:
+        """The class of an object; a pointer variable stands for what it points to."""
+        return object_name(frame, path) or (object_name(frame, path.base) if isinstance(path, Deref) else "")
+
+    def whole(self, frame: Frame, path: Expr) -> Expr:
+        """``x->d`` for ``x->d.work``, where the API itself has put its work into another of its structs."""
+        while isinstance(path, Member) and not path.arrow and path.name in self.inner and self.of_the_api(frame, path):
+            path = path.base
+        return path
+
+    def of_the_api(self, frame: Frame, path: Member) -> bool:
+        """Whether the struct that a field belongs to is one of a header for all."""
+        owner = frame.type_of(path.base)
+        found = self.program.struct_at(frame.resolve(owner).name, frame.func.path) if owner is not None else None
+        return found is not None and found[0].startswith("include/")
+
+    # --- one class of callbacks -------------------------------------------------------------------
+
+    def uses(self, name: str, home: str) -> Uses:
+        """What the unit and the folder of ``home`` do with a class."""
+        key = (name, posixpath.dirname(home))
+        got = self._uses.get(key)
+        if got is None:
+            got = self._uses[key] = Uses()
+            word = short(name).rpartition(".")[2]
+            for func in self.naming(word, home):
+                self._use(got, func, name)
+        return got
+
+    def naming(self, word: str, home: str) -> Iterator[Func]:
+        """Functions of the unit, and of the folder and those below it, in which a word stands."""
+        folder = posixpath.dirname(home)
+        near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
+        files = dict.fromkeys([*self.program.unit(home), *(f for f in near if f.endswith(".c"))])
+        self.program.load(files)
+        for file in files:
+            yield from self.program.functions_with(file, word)
+
+    def _use(self, uses: Uses, func: Func, name: str) -> None:
+        done: set[int] = set()
+        for act in self.acts(func):
+            if act.name == name:
+                done.add(act.at)
+                {"setup": uses.setups, "start": uses.starts, "stop": uses.stops}.get(act.kind, []).append(act)
+        frame = self.program.frame(func)
+        flow = self.summaries.flow(func)
+        for seen in flow.seen if flow is not None else ():
+            call = seen.event
+            if not isinstance(call, Call) or call.at in done:
+                continue
+            for arg in seen.args[0]:
+                inner = arg.operand if isinstance(arg, Cast) else arg
+                if isinstance(inner, AddressOf) and self.name(frame, self.whole(frame, rooted(frame, inner.base))) == name:
+                    targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+                    if not targets or any(t.model is None for t in targets):
+                        uses.escapes.append(func)
+
+    # --- what is below ----------------------------------------------------------------------------
+
+    def callees(self, func: Func) -> Iterator[Func]:
+        """Functions of its own folder, of headers and macros that it calls by name."""
+        folder = posixpath.dirname(func.path)
+        for name in func.calls:
+            for target in self.summaries.calls.named(name, func.path):
+                f = target.func
+                if f is not None and (posixpath.dirname(f.path) == folder or f.path.endswith(".h") or f.macro is not None):
+                    yield f
+
+    def callers(self, func: Func) -> tuple[Func, ...]:
+        """Functions that call it by name: in its unit and, of one that others may call, in its folder and those below.
+
+        The whole tree is not asked: it takes a second for each name.
+        """
+        got = self._callers.get(func.key)
+        if got is None:
+            files = dict.fromkeys(self.program.unit(func.path))
+            if not func.static:
+                folder = posixpath.dirname(func.path)
+                named = self.program.names.files_mentioning([func.name], (folder,) if folder else ()).get(func.name, ())
+                files |= dict.fromkeys([f for f in named if f.endswith(".c")][:MAX_NAMING])
+            found = [
+                f for file in files for f in self.program.functions_with(file, func.name)
+                if func.name in f.calls and any(r.key == func.key for r in self.program.resolve(func.name, file))
+            ]  # fmt: skip
+            got = self._callers[func.key] = tuple(found)
+        return got
+
+    def below(self, func: Func) -> dict[str, Func]:
+        """The function and all that it reaches by name, inside its folder."""
+        got = self._below.get(func.key)
+        if got is None:
+            got = self._below[func.key] = {func.key: func}
+            todo = [func]
+            while todo and len(got) < MAX_BELOW:
+                for f in self.callees(todo.pop(0)):
+                    if f.key not in got:
+                        got[f.key] = f
+                        todo.append(f)
+        return got
+
+    def frees(self, func: Func) -> Iterator[Act]:
+        """Every ``free`` of the function and of what it reaches."""
+        for f in self.below(func).values():
+            if not self.names.isdisjoint(f.calls):
+                yield from (a for a in self.acts(f) if a.kind == "free" and a.struct)
+
+    def managed(self, func: Func, owner: str) -> bool:
+        """Whether below a function an object that has ``owner`` inside is allocated for as long as a driver is bound."""
+        for f in self.below(func).values():
+            if self.managing.isdisjoint(f.calls):
+                continue
+            flow = self.summaries.flow(f)
+            for seen in flow.seen if flow is not None else ():
+                if isinstance(seen.event, Write):
+                    frame = self.program.frame(f)
+                    root = root_of(seen.args[0][1])
+                    call = frame.call(root.call) if isinstance(root, Result) else None
+                    if call is not None and isinstance(call.callee, Name) and call.callee.id in self.managing:
+                        if self.contains(pointed(frame, frame.canonical(seen.event.target, {})), owner, f.path):
+                            return True
+        return False
+
+    def contains(self, struct: str, owner: str, path: str, depth: int = 0) -> bool:
+        """Whether an object of type ``struct`` has one of type ``owner`` inside, by value."""
+        if struct == owner:
+            return True
+        found = self.program.struct_at(struct, path) if depth < MAX_FIELDS else None
+        return found is not None and any(
+            not f.type.pointer and not f.type.function and f.type.name.startswith(("struct ", "union "))
+            and self.contains(f.type.name, owner, found[0], depth + 1)
+            for f in found[1].fields
+        )  # fmt: skip
+
+    # --- operations -------------------------------------------------------------------------------
+
+    def operations(self, func: Func) -> Iterator[tuple[str, dict[str, str]]]:
+        """``(field, the table's functions by field)`` for each table of its unit that holds a function."""
+        for file in self.program.unit(func.path):
+            for v in self.program.initialised_with(file, func.name):
+                for table in tables(v.value) if v.value is not None else ():
+                    yield from ((slot, table) for slot, name in table.items() if name == func.name)
+
+
+def tables(value: Expr) -> Iterator[dict[str, str]]:
+    """Functions by field of an initialiser, and of those inside it."""
+    if not isinstance(value, Items):
+        return
+    found: dict[str, str] = {}
+    for designator, item in value.items:
+        while isinstance(item, Cast | AddressOf):
+            item = item.operand if isinstance(item, Cast) else item.base
+        if isinstance(item, Name) and designator.startswith("."):
+            found[designator.rpartition(".")[2]] = item.id
+        elif isinstance(item, Call):
+            continue
+        else:
+            yield from tables(item)
+    if found:
+        yield found
+
+
+def acts_of(model: Model) -> bool:
+    """Whether a model says anything of lifetimes."""
+    return bool(
+        model.cancels or model.frees is not None or model.ends is not None
+        or any(r.block is not None or r.starts for r in model.registers)
+        or any(w.what in STOPPING for w in model.waits)
+        or (model.chain_register is not None and model.chain_register.remove)
+    )  # fmt: skip
+
+
+def places(model: Model) -> Iterable[Place]:
+    yield from (r.block for r in model.registers if r.block is not None)
+    yield from (w.on for w in model.waits if w.on is not None)
+
+
+def pointed(frame: Frame, pointer: Expr) -> str:
+    """The struct that a pointer points to; "" for anything else."""
+    type_ = frame.type_of(pointer)
+    type_ = frame.resolve(type_) if type_ is not None else None
+    return type_.name if type_ is not None and type_.pointer == 1 and type_.name.startswith(("struct ", "union ")) else ""
+
+
+def owner_of(name: str) -> str:
+    """``struct T`` of ``struct T.field``; "" for a variable."""
+    head = name.lstrip("*")
+    return head.partition(".")[0] if head.startswith(("struct ", "union ")) else ""
+
+
+def holder(path: Expr | None) -> Expr | None:
+    """The pointer ``p`` of ``p->a.b``; None without one."""
+    while isinstance(path, Member | Index):
+        if isinstance(path, Member) and path.arrow:
+            return path.base
+        path = path.base
+    return path.base if isinstance(path, Deref) else None
+
+
+GET = re.compile(r"(?:^|_)(?:get|hold|ref|grab)(?:_|$)")
+"""How the kernel names what takes a reference."""
+
+PUT = re.compile(r"(?:^|_)(?:un)?(?:put|unref|release)(?:_|$)")
+"""How the kernel names what gives a reference back."""
