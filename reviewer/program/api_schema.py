@@ -243,6 +243,22 @@ class ChainHead(Part):
     kind: ChainKind = "blocking"
 
 
+class RcuRead(Part):
+    flavour: Literal["rcu", "srcu"] = "rcu"
+    object: PlaceText | None = None
+    condition: ArgIndex | None = None
+    instead: list[str] = []
+    strict: bool = False
+
+    def record(self) -> models.RcuRead:
+        return models.RcuRead(**{**self.fields(), "instead": tuple(self.instead)})
+
+
+class Publishes(Part):
+    object: PlaceText
+    value: ArgIndex
+
+
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
 )  # fmt: skip
@@ -270,6 +286,9 @@ class Entry(Part):
     chain_call: ChainCall | None = None
     chain_register: ChainRegister | None = None
     chain_head: ChainHead | None = None
+    rcu_read: RcuRead | None = None
+    publishes: Publishes | None = None
+    unlinks: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
     frees: ArgIndex | None = None
@@ -326,6 +345,9 @@ class Entry(Part):
             chain_call=None if call is None else _chain_call(call),
             chain_register=_as(models.ChainRegister, self.chain_register),
             chain_head=_as(models.ChainHead, self.chain_head),
+            rcu_read=None if self.rcu_read is None else self.rcu_read.record(),
+            publishes=_as(models.Publishes, self.publishes),
+            unlinks=self.unlinks,
             pure=self.pure,
             no_return=self.no_return,
             frees=self.frees,

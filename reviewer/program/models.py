@@ -197,6 +197,29 @@ class ChainHead(Model, frozen=True):
     kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
 
 
+class RcuRead(Model, frozen=True):
+    """The call reads what RCU protects, and gives or uses a pointer that only a read section keeps valid.
+
+    ``object``: what is read. ``flavour``: which kind of section. ``condition``: index of the argument that says when none is
+    needed; where it is given, the caller vouches for it. ``instead``: lock classes that do as well. ``strict``: no other context
+    than a section of that kind is accepted by lockdep (a list walk is content with any that a grace period waits for).
+    """
+
+    flavour: Literal["rcu", "srcu"] = "rcu"
+    object: Place | None = None
+    condition: int | None = None
+    instead: tuple[str, ...] = ()
+    strict: bool = False
+
+
+class Publishes(Model, frozen=True):
+    """The call makes ``value`` (an argument's index) what RCU readers find in ``object``; what they found before, old ones may
+    still hold."""
+
+    object: Place
+    value: int
+
+
 class Function(Model, frozen=True):
     """All that the models say of one callee. Empty but for its name: it does nothing a rule cares for."""
 
@@ -221,6 +244,9 @@ class Function(Model, frozen=True):
     chain_head: ChainHead | None = None
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
+    rcu_read: RcuRead | None = None
+    publishes: Publishes | None = None
+    unlinks: Place | None = None  # what RCU readers cannot find any more, while old ones may still hold it
     frees: int | None = None  # index of the argument that is freed
     fresh: bool = False  # its result is an object that nobody else knows yet
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)

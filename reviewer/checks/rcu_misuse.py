@@ -1,0 +1,129 @@
+"""rcu-misuse: what RCU protects is read outside of a read section, used after it, or freed while readers may still hold it.
+
+Whether a lock that is held is the writers' own cannot be told from the code, so any lock excuses a read, unless the others who
+call the same helper, or the same function before the patch, have a section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.checks.registry import general
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.rcu import Need, Needs, excuses, in_section, protects
+from reviewer.program.upward import RESTRICTION
+
+RULE = "rcu-misuse"
+
+
+@general(RULE)
+def rcu_misuse(focus: Focus) -> Iterator[Finding]:
+    reads = Reads(focus)
+    for flow in focus.flows():
+        yield from reads.of(flow)
+
+
+class Reads:
+    """Reads outside of a section."""
+
+    def __init__(self, focus: Focus) -> None:
+        self.focus = focus
+        self.needs = Needs(focus.summaries)
+        self.older = Reads(focus.before) if focus.before is not None else None
+        self._protected: dict[tuple[str, str], frozenset[str]] = {}
+        self._users: dict[str, tuple[int, int]] = {}
+
+    def of(self, flow: Flow) -> Iterator[Finding]:
+        func = flow.frame.func
+        if not self.needs.may_need(func, 4) or any(a.startswith(("__init", "__exit")) for a in annotations(func)):
+            return
+        done: set[str] = set()
+        for seen in flow.seen:
+            for need in self.needs.at(func, seen):
+                word = need.object or need.through
+                if word in done or in_section(seen, need):
+                    continue
+                found = self.judged(func, seen, need)
+                if found is not None:
+                    done.add(word)
+                    yield found
+
+    def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
+        removed = self.older is not None and bool(self.older.protected(func) & {need.object or "-", need.through})
+        other = [h for h in (*seen.may(), *need.held) if excuses(h, need)]
+        if other and not removed and not (need.way and need.spec.strict):
+            return None
+        if need.vouched and not removed:
+            return None
+        with_section, without = self.users(need.way[1][0] if len(need.way) > 1 else need.func) if need.way else (0, 0)
+        if need.way and not removed and not with_section:
+            return None  # nobody does it: the helper's own affair
+        above = self.focus.above(func)
+        if any(protects(h, need) for h in above.must):
+            return None
+        if not removed and (any(excuses(h, need) for h in above.must) or RESTRICTION[above.irq]):
+            return None
+        if not removed and any(protects(h, need) for way in above.ways for h in way.full):
+            return None  # a helper: those of its callers who have no section are asked
+        sure = not above.partial and bool(above.ways or above.roots)
+        confidence: Confidence = "low"
+        if removed:
+            confidence = "high" if sure and not other else "medium"
+        elif need.way and with_section >= 2 and with_section > without:
+            confidence = "high" if sure and not other else "medium" if not other or sure else "low"
+        elif need.way and sure and not other:
+            confidence = "medium"
+        elif not need.way and need.spec.strict and sure:
+            confidence = "medium"
+        return self.finding(func, seen, need, confidence, removed, with_section)
+
+    def finding(
+        self, func: Func, seen: Seen, need: Need, confidence: Confidence, removed: bool, others: int
+    ) -> Finding:
+        analysis = self.focus.analysis
+        file, line, column, function = place(func, seen.event.at)
+        why = " any more" if removed else f", which {others} other callers have" if others > 1 and need.way else ""
+        what = f"{need.name}()" if not need.way else f"{need.through}() reads what RCU protects ({need.name}() in {need.func.name}()) and"
+        steps: list[Step] = [step(analysis, "call", caller, call.at, seen.must()) for caller, call in need.way]
+        steps.append(step(analysis, "access", need.func, need.at, (*seen.must(), *need.held)))
+        return Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=f"{what} is called outside of an RCU read section{why}",
+            involves=(need.object or need.through,), proof=tuple(steps), event=self.focus.program.line_text(file, line),
+        )  # fmt: skip
+
+    def protected(self, func: Func) -> frozenset[str]:
+        """Objects that the function of this name reads, and helpers that it calls, in a section."""
+        key = (func.path, func.name)
+        got = self._protected.get(key)
+        if got is None:
+            found: set[str] = set()
+            for mine in self.focus.program.functions(func.path, func.name):
+                flow = self.focus.flow(mine)
+                for seen in flow.seen if flow is not None and self.needs.may_need(mine, 4) else ():
+                    for need in self.needs.at(mine, seen):
+                        if in_section(seen, need):
+                            found |= {need.object, need.through} - {""}
+            got = self._protected[key] = frozenset(found)
+        return got
+
+    def users(self, helper: Func) -> tuple[int, int]:
+        """How many callers of a helper have a section around the call, and how many have none."""
+        got = self._users.get(helper.key)
+        if got is None:
+            with_section = without = 0
+            for site in self.focus.callers_of(helper).sites:
+                if any(h.kind in ("rcu", "srcu") for h in site.must):
+                    with_section += 1
+                else:
+                    without += 1
+            got = self._users[helper.key] = (with_section, without)
+        return got
+
+
+def annotations(func: Func) -> tuple[str, ...]:
+    return func.definition.annotations if func.definition is not None else ()
