@@ -13,9 +13,9 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.rcu import Need, Needs, excuses, in_section, protects
-from reviewer.program.upward import RESTRICTION
+from reviewer.program.lockflow import Seen
+from reviewer.program.nearby import Nearby
+from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects
 
 RULE = "rcu-misuse"
 
@@ -23,8 +23,8 @@ RULE = "rcu-misuse"
 @general(RULE)
 def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     reads = Reads(focus)
-    for flow in focus.flows():
-        yield from reads.of(flow)
+    for func in focus.functions:
+        yield from reads.of(func)
 
 
 class Reads:
@@ -35,16 +35,17 @@ class Reads:
         self.needs = Needs(focus.summaries)
         self.older = Reads(focus.before) if focus.before is not None else None
         self._protected: dict[tuple[str, str], frozenset[str]] = {}
+        self.nearby = Nearby(focus.summaries, focus.setups)
         self._users: dict[str, tuple[int, int]] = {}
 
-    def of(self, flow: Flow) -> Iterator[Finding]:
-        func = flow.frame.func
-        if not self.needs.may_need(func, 4) or any(a.startswith(("__init", "__exit")) for a in annotations(func)):
+    def of(self, func: Func) -> Iterator[Finding]:
+        if not self.needs.may_need(func, DEPTH) or any(a.startswith(("__init", "__exit")) for a in annotations(func)):
             return
+        flow = self.focus.flow(func)
         done: set[str] = set()
-        for seen in flow.seen:
+        for seen in flow.seen if flow is not None else ():
             for need in self.needs.at(func, seen):
-                word = need.object or need.through
+                word = need.through if need.way else need.object or need.name
                 if word in done or in_section(seen, need):
                     continue
                 found = self.judged(func, seen, need)
@@ -59,25 +60,25 @@ class Reads:
             return None
         if need.vouched and not removed:
             return None
-        with_section, without = self.users(need.way[1][0] if len(need.way) > 1 else need.func) if need.way else (0, 0)
+        helper = need.way[1][0] if len(need.way) > 1 else need.func
+        with_section, without = self.users(helper) if need.way else (0, 0)
         if need.way and not removed and not with_section:
             return None  # nobody does it: the helper's own affair
-        above = self.focus.above(func)
-        if any(protects(h, need) for h in above.must):
+        if not need.way and not removed and not need.spec.strict:
             return None
-        if not removed and (any(excuses(h, need) for h in above.must) or RESTRICTION[above.irq]):
+        above = self.nearby.held_above(func, lambda h: protects(h, need))
+        if above == "all" or (above == "some" and not removed):
+            return None  # or it is a helper, and those of its callers who have no section are asked
+        others = self.nearby.held_above(func, lambda h: excuses(h, need))
+        if others in ("all", "some") and not removed:
             return None
-        if not removed and any(protects(h, need) for way in above.ways for h in way.full):
-            return None  # a helper: those of its callers who have no section are asked
-        sure = not above.partial and bool(above.ways or above.roots)
+        sure = above == "none"
         confidence: Confidence = "low"
         if removed:
             confidence = "high" if sure and not other else "medium"
         elif need.way and with_section >= 2 and with_section > without:
             confidence = "high" if sure and not other else "medium" if not other or sure else "low"
-        elif need.way and sure and not other:
-            confidence = "medium"
-        elif not need.way and need.spec.strict and sure:
+        elif sure and not other:
             confidence = "medium"
         return self.finding(func, seen, need, confidence, removed, with_section)
 
@@ -104,7 +105,7 @@ class Reads:
             found: set[str] = set()
             for mine in self.focus.program.functions(func.path, func.name):
                 flow = self.focus.flow(mine)
-                for seen in flow.seen if flow is not None and self.needs.may_need(mine, 4) else ():
+                for seen in flow.seen if flow is not None and self.needs.may_need(mine, DEPTH) else ():
                     for need in self.needs.at(mine, seen):
                         if in_section(seen, need):
                             found |= {need.object, need.through} - {""}
@@ -116,10 +117,10 @@ class Reads:
         got = self._users.get(helper.key)
         if got is None:
             with_section = without = 0
-            for site in self.focus.callers_of(helper).sites:
-                if any(h.kind in ("rcu", "srcu") for h in site.must):
+            for site in self.nearby.of(helper).sites:
+                if any(h.kind in ("rcu", "srcu") for world in site.seen.held for h in world):
                     with_section += 1
-                else:
+                elif self.nearby.held_above(site.caller, lambda h: h.kind in ("rcu", "srcu")) in ("none", "unknown"):
                     without += 1
             got = self._users[helper.key] = (with_section, without)
         return got
