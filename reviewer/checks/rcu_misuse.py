@@ -12,6 +12,8 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.program import values
+from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.nearby import Nearby
@@ -23,8 +25,31 @@ RULE = "rcu-misuse"
 @general(RULE)
 def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     reads = Reads(focus)
+    grace = Grace(focus.summaries)
     for func in focus.functions:
         yield from reads.of(func)
+        yield from freed_early(focus, grace, func)
+
+
+def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
+    """Objects that are freed right after they were taken away from readers."""
+    if teardown(func):
+        return
+    analysis = focus.analysis
+    for unlinked, freed in grace.early(func):
+        at = freed.way[0][1].at if freed.way else freed.at
+        file, line, column, function = place(func, at)
+        confidence: Confidence = "high" if not unlinked.way and not freed.way else "medium"
+        steps = [step(analysis, "call", f, call.at) for f, call in unlinked.way]
+        steps.append(step(analysis, "access", unlinked.func, unlinked.at))
+        steps += [step(analysis, "call", f, call.at) for f, call in freed.way]
+        steps.append(step(analysis, "access", freed.func, freed.at))
+        word = values.show(freed.object, {f"%{i}": p.name for i, p in enumerate(func.parameters)})
+        yield Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=f"{word} is freed ({freed.name}()) with no grace period after it was taken away from RCU readers ({unlinked.name}())",
+            involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+        )  # fmt: skip
 
 
 class Reads:
@@ -39,7 +64,7 @@ class Reads:
         self._users: dict[str, tuple[int, int]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
-        if not self.needs.may_need(func, DEPTH) or any(a.startswith(("__init", "__exit")) for a in annotations(func)):
+        if not self.needs.may_need(func, DEPTH) or teardown(func):
             return
         flow = self.focus.flow(func)
         done: set[str] = set()
@@ -126,5 +151,7 @@ class Reads:
         return got
 
 
-def annotations(func: Func) -> tuple[str, ...]:
-    return func.definition.annotations if func.definition is not None else ()
+def teardown(func: Func) -> bool:
+    """Whether it runs once, while the module comes or goes and nobody else is there."""
+    annotations = func.definition.annotations if func.definition is not None else ()
+    return any(a.startswith(("__init", "__exit")) for a in annotations)
