@@ -1,7 +1,7 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
+model), ``scope``, ``obligation``, ``ops``, ``handles``, ``bus_types``, ``guards`` with ``unguards``, ``cleanups``, ``constants``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -254,6 +254,16 @@ class RcuRead(Part):
         return models.RcuRead(**{**self.fields(), "instead": tuple(self.instead)})
 
 
+class Halts(Part):
+    flags: list[str] = Field(min_length=1)
+    enter: bool
+    object: PlaceText | None = None
+    why: str = ""
+
+    def record(self) -> models.Halts:
+        return models.Halts(**{**self.fields(), "flags": tuple(self.flags)})
+
+
 class Publishes(Part):
     object: PlaceText
     value: ArgIndex
@@ -286,6 +296,7 @@ class Entry(Part):
     chain_call: ChainCall | None = None
     chain_register: ChainRegister | None = None
     chain_head: ChainHead | None = None
+    halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
     unlinks: PlaceText | None = None
@@ -345,6 +356,7 @@ class Entry(Part):
             chain_call=None if call is None else _chain_call(call),
             chain_register=_as(models.ChainRegister, self.chain_register),
             chain_head=_as(models.ChainHead, self.chain_head),
+            halts=None if self.halts is None else self.halts.record(),
             rcu_read=None if self.rcu_read is None else self.rcu_read.record(),
             publishes=_as(models.Publishes, self.publishes),
             unlinks=self.unlinks,
@@ -399,6 +411,25 @@ class ObligationEntry(Part):
     source: Source
 
 
+class OpsEntry(Part):
+    ops: list[Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]]
+    forbids: list[str] = []
+    reclaim: list[str] = []
+    idle: bool = False
+    why: str = ""
+    source: Source
+
+    def record(self) -> models.OpsContext:
+        return models.OpsContext(
+            ops=tuple(self.ops), forbids=tuple(self.forbids), reclaim=tuple(self.reclaim), idle=self.idle, why=self.why
+        )
+
+
+class HandlesEntry(Part):
+    handles: dict[str, list[str]]
+    source: Source
+
+
 class BusTypesEntry(Part):
     bus_types: dict[str, str]
     source: Source
@@ -425,6 +456,8 @@ ENTRIES: dict[str, type[Part]] = {
     "pattern": PatternEntry,
     "scope": ScopeEntry,
     "obligation": ObligationEntry,
+    "ops": OpsEntry,
+    "handles": HandlesEntry,
     "bus_types": BusTypesEntry,
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,

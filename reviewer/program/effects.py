@@ -42,8 +42,8 @@ class Effect:
     ``what``: the lock, what is waited for, or the allocation's mask, in terms of the function that was asked. ``hold``: how a
     lock is taken; ``wait``: of a wait. ``name``: the API function, called at ``at`` in ``func``. ``way``: the calls from the
     function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks of
-    the callers of the function that was asked which are not held at this point any more. ``doubt``: 0 while every call on the way
-    can mean only this.
+    the callers of the function that was asked which are not held at this point any more. ``cleared``: flags that memalloc scopes
+    on the way take from an allocation's mask. ``doubt``: 0 while every call on the way can mean only this.
     """
 
     kind: EffectKind
@@ -56,6 +56,7 @@ class Effect:
     wait: Waits | None = None
     held: tuple[Hold, ...] = ()
     let_go: tuple[Expr, ...] = ()
+    cleared: frozenset[str] = frozenset()
     doubt: int = 0
 
     @property
@@ -65,7 +66,7 @@ class Effect:
     def key(self) -> tuple[object, ...]:
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken) if self.hold is not None else None
-        return self.kind, self.what, lock, self.wait.what if self.wait is not None else "", self.let_go
+        return self.kind, self.what, lock, self.wait.what if self.wait is not None else "", self.let_go, self.cleared
 
 
 class Effects:
@@ -105,10 +106,12 @@ class Effects:
         doubt = 0 if len(targets) < 2 else 1
         held = seen.must()
         gone = let_go(seen)
+        scopes = cleared(seen)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
             for target in targets:
                 unsure = doubt if target.sure else 2
-                yield from self._target(func, call, target, args, held, gone, unsure, depth)
+                for effect in self._target(func, call, target, args, held, gone, unsure, depth):
+                    yield replace(effect, cleared=effect.cleared | scopes) if scopes and effect.kind == "alloc" else effect
 
     def _target(
         self, func: Func, call: Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...],
@@ -211,6 +214,12 @@ def let_go(seen: Seen) -> tuple[Expr, ...]:
             if all(h.lock != lock for h in held):
                 found[lock] = None
     return tuple(found)
+
+
+def cleared(seen: Seen) -> frozenset[str]:
+    """Flags that memalloc scopes take away on every way to an event."""
+    worlds = [frozenset(flag for scope in world for flag in scope) for world in seen.scopes]
+    return frozenset.intersection(*worlds) if worlds else frozenset()
 
 
 def may_block(summaries: Summaries, effect: Effect) -> bool:

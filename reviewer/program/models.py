@@ -212,6 +212,29 @@ class RcuRead(Model, frozen=True):
     strict: bool = False
 
 
+class Halts(Model, frozen=True):
+    """From this call on (``enter``) an allocation with one of ``flags`` may wait for what cannot complete: ``why``."""
+
+    flags: tuple[str, ...]
+    enter: bool
+    object: Place | None = None
+    why: str = ""
+
+
+class OpsContext(Model, frozen=True):
+    """What holds of the functions in ``struct T.field`` (``ops``).
+
+    ``forbids``: flags with which nothing may be allocated below them. ``reclaim``: they run inside reclaim on behalf of an
+    allocation that has all these flags. ``idle``: on an object that nobody uses any more, so that nobody waits for its own locks.
+    """
+
+    ops: tuple[str, ...]
+    forbids: tuple[str, ...] = ()
+    reclaim: tuple[str, ...] = ()
+    idle: bool = False
+    why: str = ""
+
+
 class Publishes(Model, frozen=True):
     """The call makes ``value`` (an argument's index) what RCU readers find in ``object``; what they found before, old ones may
     still hold."""
@@ -244,6 +267,7 @@ class Function(Model, frozen=True):
     chain_head: ChainHead | None = None
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
+    halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
     unlinks: Place | None = None  # what RCU readers cannot find any more, while old ones may still hold it
@@ -297,6 +321,8 @@ class ApiModels(Model, frozen=True):
     functions: dict[str, Function]
     scopes: dict[str, Scope] = {}
     obligations: tuple[Obligation, ...] = ()
+    ops: tuple[OpsContext, ...] = ()
+    handles: dict[str, tuple[str, ...]] = {}  # type of a parameter that says that such allocations are forbidden: the flags
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}
