@@ -68,8 +68,13 @@ class Search:
                 if root is None or root.func.key == func.key:
                     continue
                 for effect in self.allocations(func, seen, root.flags)[:1]:
-                    doubt = effect.doubt + (hold not in seen.must())
+                    doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect))
                     yield self.locked(func, seen, hold, root, effect, doubt)
+
+    def gives_up(self, effect: Effect) -> bool:
+        """Whether the allocation fails rather than reclaim for ever."""
+        bit = self.program.gfp.value("__GFP_NORETRY") or 0
+        return effect.what is not None and bool(values.known_bits(effect.what)[1] & bit)
 
     def locked(self, func: Func, seen: Seen, hold: Hold, root: InReclaim, effect: Effect, doubt: int) -> Finding:
         confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
@@ -194,8 +199,8 @@ class Search:
         event = seen.event
         assert isinstance(event, Call)
         targets = self.focus.summaries.calls.targets(self.program.frame(func), seen.callee or event.callee)
-        if not targets:
-            return () if not isinstance(event.callee, Name) else None
+        if not targets and not isinstance(event.callee, Name):
+            return ()
         for effect in self.focus.effects.at(func, seen):
             if effect.kind != "alloc" or effect.what is None:
                 continue
@@ -203,7 +208,7 @@ class Search:
             bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, *gone)) if b]
             if not gone & effect.cleared and all(not known & b or value & b for b in bits):
                 return effect_steps(self.focus.analysis, func, None, effect)[1:]
-        return None
+        return () if not isinstance(event.callee, Name) else None  # a table: what lies below it cannot be told
 
     def scope_above(self, func: Func, gone: frozenset[str]) -> bool:
         """Whether all known callers have such a scope."""
