@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
+from reviewer.checks.rcu_before import lost
 from reviewer.checks.registry import general
+from reviewer.parse.facts import Call, Name
 from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.nearby import Nearby
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects
+from reviewer.program.rcu_uses import after_section
 
 RULE = "rcu-misuse"
 
@@ -28,7 +31,47 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     grace = Grace(focus.summaries)
     for func in focus.functions:
         yield from reads.of(func)
-        yield from freed_early(focus, grace, func)
+        early = list(freed_early(focus, grace, func))
+        yield from early
+        if not early:
+            yield from care_lost(focus, func)
+        yield from used_after(focus, func)
+
+
+def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
+    """Pointers that are followed after the section in which they were fetched."""
+    analysis = focus.analysis
+    for at, held in after_section(focus.summaries, func).items():
+        file, line, column, function = place(func, at)
+        word = values.show(held.pointer, names(focus, func))
+        steps = (
+            step(analysis, "access", func, held.at), step(analysis, "release", func, held.over),
+            step(analysis, "access", func, at),
+        )  # fmt: skip
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{word} was fetched ({held.name}()) in an RCU read section and is followed after its end",
+            involves=(word,), proof=steps, event=focus.program.line_text(file, line),
+        )  # fmt: skip
+
+
+def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
+    """What the function did for readers before the patch."""
+    flow = focus.flow(func) if focus.before is not None else None
+    for seen, object_, how, freed in lost(focus, flow) if flow is not None else ():
+        file, line, column, function = place(func, seen.event.at)
+        word = values.show(object_, names(focus, func))
+        what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
+        steps = [step(focus.analysis, "call", f, call.at) for f, call in freed.way] if freed is not None else []
+        steps.append(
+            step(focus.analysis, "access", freed.func, freed.at) if freed is not None
+            else step(focus.analysis, "access", func, seen.event.at)
+        )  # fmt: skip
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{what}; before the patch that was done {how}",
+            involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+        )  # fmt: skip
 
 
 def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
@@ -44,7 +87,7 @@ def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         steps.append(step(analysis, "access", unlinked.func, unlinked.at))
         steps += [step(analysis, "call", f, call.at) for f, call in freed.way]
         steps.append(step(analysis, "access", freed.func, freed.at))
-        word = values.show(freed.object, {f"%{i}": p.name for i, p in enumerate(func.parameters)})
+        word = values.show(freed.object, names(focus, func))
         yield Finding(
             rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
             message=f"{word} is freed ({freed.name}()) with no grace period after it was taken away from RCU readers ({unlinked.name}())",
@@ -61,7 +104,7 @@ class Reads:
         self.older = Reads(focus.before) if focus.before is not None else None
         self._protected: dict[tuple[str, str], frozenset[str]] = {}
         self.nearby = Nearby(focus.summaries, focus.setups)
-        self._users: dict[str, tuple[int, int]] = {}
+        self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
         if not self.needs.may_need(func, DEPTH) or teardown(func):
@@ -81,12 +124,10 @@ class Reads:
     def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
         removed = self.older is not None and bool(self.older.protected(func) & {need.object or "-", need.through})
         other = [h for h in (*seen.may(), *need.held) if excuses(h, need)]
-        if other and not removed and not (need.way and need.spec.strict):
-            return None
-        if need.vouched and not removed:
+        if (other or need.vouched) and not removed:
             return None
         helper = need.way[1][0] if len(need.way) > 1 else need.func
-        with_section, without = self.users(helper) if need.way else (0, 0)
+        with_section, without = self.users(helper, func) if need.way else (0, 0)
         if need.way and not removed and not with_section:
             return None  # nobody does it: the helper's own affair
         if not need.way and not removed and not need.spec.strict:
@@ -102,8 +143,8 @@ class Reads:
         if removed:
             confidence = "high" if sure and not other else "medium"
         elif need.way and with_section >= 2 and with_section > without:
-            confidence = "high" if sure and not other else "medium" if not other or sure else "low"
-        elif sure and not other:
+            confidence = "high" if sure else "medium"
+        elif sure:
             confidence = "medium"
         return self.finding(func, seen, need, confidence, removed, with_section)
 
@@ -137,18 +178,31 @@ class Reads:
             got = self._protected[key] = frozenset(found)
         return got
 
-    def users(self, helper: Func) -> tuple[int, int]:
-        """How many callers of a helper have a section around the call, and how many have none."""
+    def users(self, helper: Func, besides: Func) -> tuple[int, int]:
+        """How many callers of a helper have a section around the call, and how many others have nothing at all."""
         got = self._users.get(helper.key)
         if got is None:
-            with_section = without = 0
+            have: set[str] = set()
+            lack: set[str] = set()
             for site in self.nearby.of(helper).sites:
-                if any(h.kind in ("rcu", "srcu") for world in site.seen.held for h in world):
-                    with_section += 1
-                elif self.nearby.held_above(site.caller, lambda h: h.kind in ("rcu", "srcu")) in ("none", "unknown"):
-                    without += 1
-            got = self._users[helper.key] = (with_section, without)
-        return got
+                holds = [h for world in site.seen.held for h in world]
+                if any(h.kind in ("rcu", "srcu") for h in holds):
+                    have.add(site.caller.key)
+                elif not holds and self.nearby.held_above(site.caller, lambda h: h.kind in ("rcu", "srcu")) != "all":
+                    lack.add(site.caller.key)
+            got = self._users[helper.key] = (frozenset(have), frozenset(lack))
+        have_it, lack_it = got
+        return len(have_it), len(lack_it - have_it - {besides.key})
+
+
+def names(focus: Focus, func: Func) -> dict[str, str]:
+    """Canonical names to those in the source; a result is named by what was called."""
+    found = {f"%{i}": p.name for i, p in enumerate(func.parameters)}
+    flow = focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and isinstance(seen.event.callee, Name):
+            found[f"r{seen.event.number}"] = f"{seen.event.callee.id}()"
+    return found
 
 
 def teardown(func: Func) -> bool:

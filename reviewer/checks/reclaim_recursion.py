@@ -125,7 +125,8 @@ class Search:
             if any(flag in scope for world in seen.scopes for scope in world for flag in flags):
                 continue
             for effect in self.allocations(func, seen, flags)[:1]:
-                if any(p.type.name == given.type.name for f, _ in effect.way[1:] for p in f.parameters) or effect.depth > 1:
+                below = [f for f, _ in effect.way[1:]] + [effect.func] * bool(effect.way)
+                if effect.depth > 1 or any(p.type.name == given.type.name for f in below for p in f.parameters):
                     continue  # said of that function
                 message = f"{words(effect)} may write back in reclaim while a transaction ({given.type.name}) is open"
                 steps = effect_steps(self.focus.analysis, func, None, effect)

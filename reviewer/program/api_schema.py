@@ -249,6 +249,7 @@ class RcuRead(Part):
     condition: ArgIndex | None = None
     instead: list[str] = []
     strict: bool = False
+    writer: bool = False
 
     def record(self) -> models.RcuRead:
         return models.RcuRead(**{**self.fields(), "instead": tuple(self.instead)})
@@ -302,6 +303,8 @@ class Entry(Part):
     unlinks: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
+    variant_of: str = ""
+    frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
     fresh: bool = False
     per_cpu: bool = False
@@ -362,6 +365,8 @@ class Entry(Part):
             unlinks=self.unlinks,
             pure=self.pure,
             no_return=self.no_return,
+            variant_of=self.variant_of,
+            frees_later=self.frees_later,
             frees=self.frees,
             fresh=self.fresh,
             per_cpu=self.per_cpu,

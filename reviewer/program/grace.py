@@ -176,6 +176,7 @@ class Watch(Observer):
     def __init__(self, grace: Grace) -> None:
         self.grace = grace
         self.deeds: dict[tuple[Expr, int], Deed] = {}
+        self.alone: set[Expr] = set()
         self.found: dict[int, tuple[Deed, Deed]] = {}
 
     def start(self) -> object:
@@ -194,6 +195,13 @@ class Watch(Observer):
             names |= {frame.canonical(a, {}).id for a in event.args if isinstance(frame.canonical(a, {}), Name)}  # type: ignore[union-attr]
             gone = frozenset(g for g in gone if names.isdisjoint(lockflow.names_in(g[0])))
         callee = frame.callee(event.callee, state.known)
+        model = self.grace.program.model(callee.id) if isinstance(callee, Name) else None
+        read = model.rcu_read if model is not None else None
+        if read is not None and read.writer and read.condition is not None and read.condition < len(args):
+            where = place(read.object, args) if read.object is not None else None
+            if where is not None and values.truth(args[read.condition]):
+                self.alone.add(where)
+            return gone
         if gone and self.grace.waits(frame, event, callee):
             return frozenset()
         deeds = self.grace.at(frame, event, callee, args)
@@ -202,7 +210,7 @@ class Watch(Observer):
                 if object_ == freed.object:
                     self.found.setdefault(event.at, (self.deeds[object_, at], freed))
         for unlinked in deeds.unlinks:
-            if not isinstance(unlinked.object, Const):
+            if not isinstance(unlinked.object, Const) and unlinked.object not in self.alone:
                 self.deeds[unlinked.object, event.at] = unlinked
                 gone = gone | {(unlinked.object, event.at)}
         return gone

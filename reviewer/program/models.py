@@ -203,6 +203,8 @@ class RcuRead(Model, frozen=True):
     ``object``: what is read. ``flavour``: which kind of section. ``condition``: index of the argument that says when none is
     needed; where it is given, the caller vouches for it. ``instead``: lock classes that do as well. ``strict``: no other context
     than a section of that kind is accepted by lockdep (a list walk is content with any that a grace period waits for).
+    ``writer``: it is for those who keep other writers out, so it needs no section; a condition that is always true says that
+    nobody else is there.
     """
 
     flavour: Literal["rcu", "srcu"] = "rcu"
@@ -210,6 +212,7 @@ class RcuRead(Model, frozen=True):
     condition: int | None = None
     instead: tuple[str, ...] = ()
     strict: bool = False
+    writer: bool = False
 
 
 class Halts(Model, frozen=True):
@@ -271,6 +274,8 @@ class Function(Model, frozen=True):
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
     unlinks: Place | None = None  # what RCU readers cannot find any more, while old ones may still hold it
+    variant_of: str = ""  # it is this other function, made safe for RCU readers
+    frees_later: int | None = None  # index of the argument that is freed once RCU readers are done
     frees: int | None = None  # index of the argument that is freed
     fresh: bool = False  # its result is an object that nobody else knows yet
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)

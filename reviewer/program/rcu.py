@@ -91,7 +91,7 @@ class Needs:
         target = targets[0]
         if target.model is not None:
             spec = target.model.rcu_read
-            if spec is None:
+            if spec is None or spec.writer:
                 return
             vouched = spec.condition is not None and spec.condition < len(call.args)
             at = place(spec.object, seen.args[0]) if spec.object is not None and seen.args else None
@@ -113,7 +113,7 @@ class Needs:
     def _name_needs(self, func: Func, name: str, depth: int) -> bool:
         for target in self.summaries.calls.named(name, func.path):
             if target.model is not None:
-                if target.model.rcu_read is not None:
+                if target.model.rcu_read is not None and not target.model.rcu_read.writer:
                     return True
             elif target.func is not None:
                 left = depth - cost(func, target.func)
