@@ -234,9 +234,7 @@ def owner(frame: Frame, pointer: Expr) -> Expr:
             inner: Expr = pointer.base
             while isinstance(inner, Member | Index) and not (isinstance(inner, Member) and inner.arrow):
                 inner = inner.base
-            if isinstance(inner, Member):
-                pointer = inner.base
-            elif isinstance(inner, Deref):
+            if isinstance(inner, Member) or isinstance(inner, Deref):
                 pointer = inner.base
             else:
                 return AddressOf(inner)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import Call, Expr
+from reviewer.parse.facts import Call
 from reviewer.program.effects import cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import Hold
 from reviewer.program.models import RcuRead
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.summaries import Summaries, place
