@@ -90,7 +90,7 @@ def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         word = values.show(freed.object, names(focus, func))
         yield Finding(
             rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
-            message=f"{word} is freed ({freed.name}()) with no grace period after it was taken away from RCU readers ({unlinked.name}())",
+            message=f"{word} is freed ({freed.name}()) with no grace period after {unlinked.name}() took it from RCU readers",
             involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
         )  # fmt: skip
 
@@ -154,7 +154,9 @@ class Reads:
         analysis = self.focus.analysis
         file, line, column, function = place(func, seen.event.at)
         why = " any more" if removed else f", which {others} other callers have" if others > 1 and need.way else ""
-        what = f"{need.name}()" if not need.way else f"{need.through}() reads what RCU protects ({need.name}() in {need.func.name}()) and"
+        what = f"{need.name}()"
+        if need.way:
+            what = f"{need.through}() reads what RCU protects ({need.name}() in {need.func.name}()) and"
         steps: list[Step] = [step(analysis, "call", caller, call.at, seen.must()) for caller, call in need.way]
         steps.append(step(analysis, "access", need.func, need.at, (*seen.must(), *need.held)))
         return Finding(

@@ -13,7 +13,7 @@ from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Name, Switch
 from reviewer.program import values
-from reviewer.program.effects import Effect, cleared
+from reviewer.program.effects import DEPTH, Effect, cleared
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
@@ -26,8 +26,9 @@ RULE = "reclaim-recursion"
 @general(RULE)
 def reclaim_recursion(focus: Focus) -> Iterator[Finding]:
     search = Search(focus)
-    for flow in focus.flows():
-        if focus.program.gfp.known:
+    for func in focus.functions if focus.program.gfp.known else ():
+        flow = focus.flow(func) if search.concerns(func) else None
+        if flow is not None:
             yield from search.of(flow)
 
 
@@ -40,15 +41,24 @@ class Search:
         self.reclaim = Reclaim(focus.summaries, focus.effects)
         self.nearby = Nearby(focus.summaries, focus.setups)
 
+    def concerns(self, func: Func) -> bool:
+        """Whether anything can be said of a function, by names and tables alone."""
+        handles = self.program.models.handles
+        return (
+            self.focus.before is not None
+            or any(p.type.name == "gfp_t" or p.type.name in handles for p in func.parameters)
+            or self.reclaim.halting(func)
+            or func.key in self.reclaim.slots(func.path)
+            or (bool(self.reclaim.locks(func.path)) and self.focus.effects.may_matter(func, DEPTH))
+        )
+
     def of(self, flow: Flow) -> Iterator[Finding]:
-        func = flow.frame.func
         found: dict[int, Finding] = {}
         for finding in (
             *self.under_locks(flow), *self.in_operations(flow), *self.while_halted(flow), *self.with_handle(flow),
             *self.flags_ignored(flow), *self.scope_removed(flow),
         ):  # fmt: skip
             found.setdefault(finding.line, finding)
-        del func
         yield from found.values()
 
     def allocations(self, func: Func, seen: Seen, flags: tuple[str, ...]) -> list[Effect]:
@@ -78,7 +88,8 @@ class Search:
 
     def locked(self, func: Func, seen: Seen, hold: Hold, root: InReclaim, effect: Effect, doubt: int) -> Finding:
         confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
-        message = f"{words(effect)} may reclaim memory while {hold.name} is held, which {root.func.name}() ({root.how}) waits for in reclaim"
+        waits = f"{root.func.name}() ({root.how}) waits for in reclaim"
+        message = f"{words(effect)} may reclaim memory while {hold.name} is held, which {waits}"
         steps = (
             *effect_steps(self.focus.analysis, func, hold, effect),
             *effect_steps(self.focus.analysis, root.func, None, root.effect),
@@ -92,7 +103,8 @@ class Search:
         for slot, ops in self.reclaim.slots(func.path).get(func.key, ()):
             for seen in flow.seen if ops.forbids else ():
                 for effect in self.allocations(func, seen, ops.forbids)[:1]:
-                    confidence: Confidence = "high" if effect.doubt == 0 and effect.depth <= 2 else "medium" if effect.doubt < 2 else "low"
+                    near = effect.doubt == 0 and effect.depth <= 2
+                    confidence: Confidence = "high" if near else "medium" if effect.doubt < 2 else "low"
                     message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
                     steps = effect_steps(self.focus.analysis, func, None, effect)
                     yield self.made(func, seen, confidence, message, (slot,), steps)
@@ -158,10 +170,14 @@ class Search:
             tested = exit_.condition if isinstance(exit_, Branch) else exit_.value if isinstance(exit_, Switch) else None
             if tested is not None and parameter in values.walk(frame.canonical(tested, {})):
                 return True
-        for seen in flow.seen:
-            if calls(seen).startswith("gfp") and parameter in seen.args[0]:
-                return True
-        return False
+        return any(parameter in seen.args[0] and self.tells(flow, seen) for seen in flow.seen)
+
+    def tells(self, flow: Flow, seen: Seen) -> bool:
+        """Whether what is called answers a question (it returns a bool)."""
+        event = seen.event
+        targets = self.focus.summaries.calls.targets(flow.frame, event.callee) if isinstance(event, Call) else ()
+        found = [t.func.definition for t in targets if t.func is not None]
+        return any(d is not None and d.type.name in ("bool", "_Bool") for d in found)
 
     def scope_removed(self, flow: Flow) -> Iterator[Finding]:
         """The same call stood in a memalloc scope before the patch."""

@@ -60,7 +60,7 @@ class Grace:
     # --- by names alone ---------------------------------------------------------------------------
 
     def may(self, what: str, func: Func, depth: int) -> bool:
-        """Whether a function can do it (``unlink``, ``free``, ``wait``, ``count``) within ``depth``, by the names that are called."""
+        """Whether a function can do it (``unlink``, ``free``, ``wait``, ``count``) within ``depth``, by the names it calls."""
         key = (what, func.key, depth)
         known = self._near.get(key)
         if known is None:
@@ -234,7 +234,7 @@ def owner(frame: Frame, pointer: Expr) -> Expr:
             inner: Expr = pointer.base
             while isinstance(inner, Member | Index) and not (isinstance(inner, Member) and inner.arrow):
                 inner = inner.base
-            if isinstance(inner, Member) or isinstance(inner, Deref):
+            if isinstance(inner, Member | Deref):
                 pointer = inner.base
             else:
                 return AddressOf(inner)

@@ -56,7 +56,7 @@ class Uses(Observer):
                 if followed and not locked and state.locks == ():
                     self.found.setdefault(event.at, h)
                     held = held - {h}
-            elif (isinstance(event, Call) and any(h.pointer in lockflow.parts_of(a) for a in args)) or (isinstance(event, Write) and h.pointer in lockflow.parts_of(args[0])):
+            elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
                 held = held - {h}
         if isinstance(event, Write) and isinstance(args[0], Name):
             held = frozenset(h for h in held if args[0].id not in lockflow.names_in(h.pointer))
