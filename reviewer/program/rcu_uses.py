@@ -51,9 +51,8 @@ class Uses(Observer):
             if model is not None and (model.pure or model.takes or model.drops or model.identity is not None):
                 return held
         for h in held:
-            followed = any(follows(a, h.pointer) for a in args)
             if h.over >= 0:
-                if followed and not locked and state.locks == ():
+                if not locked and state.locks == () and follows(frame, event, state, h.pointer):
                     self.found.setdefault(event.at, h)
                     held = held - {h}
             elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
@@ -73,12 +72,13 @@ class Uses(Observer):
         return held
 
 
-def follows(expr: Expr, pointer: Expr) -> bool:
-    """Whether evaluating an expression reads what a pointer points to."""
+def follows(frame: Frame, event: Event, state: State, pointer: Expr) -> bool:
+    """Whether an event itself reads what a pointer points to, rather than a copy of what was read."""
+    parts = event.args if isinstance(event, Call) else (event.target, event.value) if isinstance(event, Write) else (event.value,)
     return any(
-        (isinstance(e, Member) and e.arrow and e.base == pointer) or (isinstance(e, Deref) and e.base == pointer)
-        for e in values.walk(expr)
-    )
+        isinstance(e, Member | Deref) and (isinstance(e, Deref) or e.arrow) and frame.canonical(e.base, state.known) == pointer
+        for part in parts for e in values.walk(part)
+    )  # fmt: skip
 
 
 def after_section(summaries: Summaries, func: Func) -> dict[int, Held]:
