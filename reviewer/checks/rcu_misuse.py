@@ -188,9 +188,9 @@ class Reads:
             lack: set[str] = set()
             for site in self.nearby.of(helper).sites:
                 holds = [h for world in site.seen.held for h in world]
-                if any(h.kind in ("rcu", "srcu") for h in holds):
+                if any(h.kind == "rcu" for h in holds):
                     have.add(site.caller.key)
-                elif not holds and self.nearby.held_above(site.caller, lambda h: h.kind in ("rcu", "srcu")) != "all":
+                elif not holds and self.nearby.held_above(site.caller, lambda h: h.kind == "rcu") != "all":
                     lack.add(site.caller.key)
             got = self._users[helper.key] = (frozenset(have), frozenset(lack))
         have_it, lack_it = got

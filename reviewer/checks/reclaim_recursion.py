@@ -18,7 +18,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.nearby import Nearby
-from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls
+from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 
 RULE = "reclaim-recursion"
 
@@ -74,7 +74,7 @@ class Search:
             holds = [h for h in seen.may() if h.name and h.kind in SLEEPING]
             known = self.reclaim.locks(func.path) if holds else {}
             for hold in holds:
-                root = known.get(hold.name)
+                root = known.get(lock_key(hold))
                 if root is None or root.func.key == func.key:
                     continue
                 for effect in self.allocations(func, seen, root.flags)[:1]:
@@ -124,6 +124,7 @@ class Search:
                 first = step(self.focus.analysis, "call", func, at)
                 steps = (first, *effect_steps(self.focus.analysis, func, None, effect))
                 yield self.made(func, seen, confidence, message, (halts.why,), steps)
+                return  # one is enough: the mend is a scope
 
     def with_handle(self, flow: Flow) -> Iterator[Finding]:
         """A parameter says that a transaction is open."""

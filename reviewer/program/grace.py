@@ -14,7 +14,7 @@ from reviewer.program.lockflow import Flow, Observer, State
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import Summaries, exported, place
+from reviewer.program.summaries import Binding, Summaries, exported, place
 
 DEPTH = 2
 """Calls below a function in which something is unlinked or freed, in the distances of ``effects.py``."""
@@ -54,7 +54,7 @@ class Grace:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.program = summaries.program
-        self._made: dict[tuple[str, int], Deeds] = {}
+        self._made: dict[tuple[str, Binding, int], Deeds] = {}
         self._near: dict[tuple[str, str, int], bool] = {}
 
     # --- by names alone ---------------------------------------------------------------------------
@@ -81,15 +81,15 @@ class Grace:
 
     # --- deeds ------------------------------------------------------------------------------------
 
-    def of(self, func: Func, depth: int = DEPTH) -> Deeds:
+    def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> Deeds:
         """What a call of the function unlinks and frees; nothing of one that counts references, or waits for readers."""
-        key = (func.key, depth)
+        key = (func.key, binding, depth)
         got = self._made.get(key)
         if got is None:
             self._made[key] = NOTHING
             if not (self.may("unlink", func, depth) or self.may("free", func, depth)) or self.may("count", func, 0):
                 return NOTHING
-            flow = self.summaries.flow(func)
+            flow = self.summaries.flow(func, binding)
             unlinks: dict[Expr, Deed] = {}
             frees: dict[Expr, Deed] = {}
             for seen in flow.seen if flow is not None else ():
@@ -117,7 +117,7 @@ class Grace:
         left = depth - cost(frame.func, target.func)
         if left < 0 or self.may("wait", target.func, WAITS_DEPTH):
             return NOTHING
-        below = self.of(target.func, left)
+        below = self.of(target.func, self.summaries.bind(target.func, args, frame), left)
 
         def lifted(deed: Deed) -> Deed:
             object_ = owner(frame, values.substitute(deed.object, args, f"{call.number}"))

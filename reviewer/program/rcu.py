@@ -134,5 +134,4 @@ def protects(hold: Hold, need: Need) -> bool:
 
 def excuses(hold: Hold, need: Need) -> bool:
     """Whether a lock may be what keeps the writers out, or makes a grace period wait."""
-    del need
-    return hold.kind in ATOMIC or hold.mode == "exclusive"
+    return hold.kind in ATOMIC or hold.mode == "exclusive" or (hold.kind == "srcu" and need.spec.flavour == "rcu")

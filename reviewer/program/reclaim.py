@@ -6,15 +6,16 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import AddressOf, Call, Event, Expr, Name
+from reviewer.parse.facts import AddressOf, Call, Event, Expr, Member, Name
 from reviewer.program import lockflow, values
 from reviewer.program.callers import BLOCK
 from reviewer.program.effects import Effect, Effects
 from reviewer.program.grace import owner
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Seen, State
-from reviewer.program.locks import SLEEPING
+from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.models import Halts, OpsContext
+from reviewer.program.objects import result_used
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
 
@@ -109,7 +110,7 @@ class Reclaim:
     # --- locks ------------------------------------------------------------------------------------
 
     def locks(self, file: str) -> dict[str, InReclaim]:
-        """Lock classes that something in the folder of a file waits for inside reclaim."""
+        """Locks (:func:`lock_key`) that something in the folder of a file waits for inside reclaim."""
         folder = posixpath.dirname(file)
         got = self._locks.get(folder)
         if got is None:
@@ -138,7 +139,7 @@ class Reclaim:
                     continue
                 if idle and own(self.program.frame(func), hold.lock):
                     continue
-                into.setdefault(hold.name, InReclaim(func, how, flags, effect))
+                into.setdefault(lock_key(hold), InReclaim(func, how, flags, effect))
 
     # --- sections in which something stands still --------------------------------------------------
 
@@ -177,6 +178,8 @@ class Watch(Observer):
             return still
         object_ = place(halts.object, args) if halts.object is not None else None
         object_ = object_ if object_ is not None else values.UNKNOWN
+        if halts.enter and result_used(frame, event):
+            return still  # since v6.14 it opens a scope and returns what to restore
         if halts.enter:
             self.known[object_, event.at] = halts
             return still | {(object_, event.at)}
@@ -187,6 +190,13 @@ def own(frame: Frame, lock: Expr) -> bool:
     """Whether a lock lies in the object that is the function's first parameter."""
     whole = owner(frame, AddressOf(lock))
     return isinstance(whole, Name) and whole.id == "%0"
+
+
+def lock_key(hold: Hold) -> str:
+    """The class of a lock; of one inside a lock of the tree's own making, with the member that this is."""
+    lock = hold.lock
+    inside = isinstance(lock, Member) and not lock.arrow and isinstance(lock.base, Member)
+    return f"{hold.name} of {lock.base.name}" if inside else hold.name  # type: ignore[union-attr]
 
 
 def calls(seen: Seen) -> str:
