@@ -57,7 +57,7 @@ def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
 
 def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
     """What the function did for readers before the patch."""
-    flow = focus.flow(func) if focus.before is not None else None
+    flow = focus.flow(func) if focus.edited(func) else None
     for seen, object_, how, freed in lost(focus, flow) if flow is not None else ():
         file, line, column, function = place(func, seen.event.at)
         word = values.show(object_, names(focus, func))
@@ -122,7 +122,8 @@ class Reads:
                     yield found
 
     def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
-        removed = self.older is not None and bool(self.older.protected(func) & {need.object or "-", need.through})
+        words = {need.object or "-", need.through}
+        removed = self.older is not None and self.focus.edited(func) and bool(self.older.protected(func) & words)
         other = [h for h in (*seen.may(), *need.held) if excuses(h, need)]
         if (other or need.vouched) and not removed:
             return None

@@ -45,7 +45,7 @@ class Search:
         """Whether anything can be said of a function, by names and tables alone."""
         handles = self.program.models.handles
         return (
-            self.focus.before is not None
+            self.focus.edited(func)
             or any(p.type.name == "gfp_t" or p.type.name in handles for p in func.parameters)
             or self.reclaim.halting(func)
             or func.key in self.reclaim.slots(func.path)
@@ -78,7 +78,7 @@ class Search:
                 if root is None or root.func.key == func.key:
                     continue
                 for effect in self.allocations(func, seen, root.flags)[:1]:
-                    doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect))
+                    doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect), 2 * root.idle)
                     yield self.locked(func, seen, hold, root, effect, doubt)
 
     def gives_up(self, effect: Effect) -> bool:
@@ -103,8 +103,7 @@ class Search:
         for slot, ops in self.reclaim.slots(func.path).get(func.key, ()):
             for seen in flow.seen if ops.forbids else ():
                 for effect in self.allocations(func, seen, ops.forbids)[:1]:
-                    near = effect.doubt == 0 and effect.depth <= 2
-                    confidence: Confidence = "high" if near else "medium" if effect.doubt < 2 else "low"
+                    confidence: Confidence = "low" if effect.doubt else "high" if effect.depth <= 2 else "medium"
                     message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
                     steps = effect_steps(self.focus.analysis, func, None, effect)
                     yield self.made(func, seen, confidence, message, (slot,), steps)
@@ -184,7 +183,7 @@ class Search:
         """The same call stood in a memalloc scope before the patch."""
         func = flow.frame.func
         before = self.focus.before
-        if before is None:
+        if before is None or not self.focus.edited(func):
             return
         older = self.scoped(before, func)
         done: set[str] = set()

@@ -28,12 +28,14 @@ MAX_FILES = 24
 @dataclass(frozen=True, slots=True)
 class InReclaim:
     """A function that runs inside reclaim, and one lock that it waits for. ``flags``: allocations without one of these do not
-    lead there. ``how``: what calls it."""
+    lead there. ``how``: what calls it. ``idle``: it is called for an object that nobody uses; whether a filesystem
+    ever lets reclaim have its inodes (one that lives in memory does not) cannot be told."""
 
     func: Func
     how: str
     flags: tuple[str, ...]
     effect: Effect
+    idle: bool = False
 
 
 class Reclaim:
@@ -139,7 +141,7 @@ class Reclaim:
                     continue
                 if idle and own(self.program.frame(func), hold.lock):
                     continue
-                into.setdefault(lock_key(hold), InReclaim(func, how, flags, effect))
+                into.setdefault(lock_key(hold), InReclaim(func, how, flags, effect, idle))
 
     # --- sections in which something stands still --------------------------------------------------
 
