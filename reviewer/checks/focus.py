@@ -95,6 +95,14 @@ class Focus:
             if flow is not None:
                 yield flow
 
+    def edited(self, func: Func) -> bool:
+        """Whether a patch, if there is one in question, changes the body of the function."""
+        if self.before is None:
+            return False
+        older = self.before.program
+        body = self.program.body(func)
+        return all(older.body(f) != body for f in older.functions(func.path, func.name))
+
     def callers_of(self, func: Func) -> Callers:
         """Call sites and registrations of a function, one level."""
         return self.callers.of(func)

@@ -26,8 +26,9 @@ class Compiler:
         self._scopes: dict[str, models.Scope] = {}
         self._obligations: dict[str, models.Obligation] = {}
         self._operations: dict[str, models.Operation] = {}
+        self._ops: dict[str, models.OpsContext] = {}
         self._tables: dict[str, dict[str, Any]] = {
-            name: {} for name in ("bus_types", "ends_of", "guards", "unguards", "cleanups", "constants")
+            name: {} for name in ("handles", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants")
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
 
@@ -64,6 +65,7 @@ class Compiler:
             scopes=self._scopes,
             obligations=tuple(self._obligations.values()),
             operations=self._operations,
+            ops=tuple(dict.fromkeys(self._ops.values())),
             patterns=tuple(sorted(self._patterns.items(), key=lambda item: (-len(item[0]), item[0]))),
             digest=digest,
             **self._tables,
@@ -120,11 +122,15 @@ class Compiler:
             for record in entry.records():
                 once("operations", record.table, loc)
                 self._operations[record.table] = record
+        elif isinstance(entry, schema.OpsEntry):
+            for name in entry.ops:
+                once("ops", name, (*loc, "ops"))
+                self._ops[name] = entry.record()
         else:
             for table, values in entry.fields().items():
                 for name, value in values.items() if table in self._tables else ():
                     once(table, name, (*loc, table, name))
-                    self._tables[table][name] = value
+                    self._tables[table][name] = tuple(value) if isinstance(value, list) else value
 
     def _resolved(self, name: str, model: Function) -> Function:
         """An alias's model with the effects of what it stands for."""

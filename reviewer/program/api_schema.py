@@ -1,8 +1,8 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``operations``, ``bus_types``, ``ends_of``, ``guards`` with ``unguards``, ``cleanups``,
-``constants``.
+model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``bus_types``, ``ends_of``, ``guards`` with
+``unguards``, ``cleanups``, ``constants``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -255,6 +255,33 @@ class ChainHead(Part):
     kind: ChainKind = "blocking"
 
 
+class RcuRead(Part):
+    flavour: Literal["rcu", "srcu"] = "rcu"
+    object: PlaceText | None = None
+    condition: ArgIndex | None = None
+    instead: list[str] = []
+    strict: bool = False
+    writer: bool = False
+
+    def record(self) -> models.RcuRead:
+        return models.RcuRead(**{**self.fields(), "instead": tuple(self.instead)})
+
+
+class Halts(Part):
+    flags: list[str] = Field(min_length=1)
+    enter: bool
+    object: PlaceText | None = None
+    why: str = ""
+
+    def record(self) -> models.Halts:
+        return models.Halts(**{**self.fields(), "flags": tuple(self.flags)})
+
+
+class Publishes(Part):
+    object: PlaceText
+    value: ArgIndex
+
+
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
     "tells", "is_error", "ends_if", "cancels", "ends", "managed",
@@ -283,8 +310,14 @@ class Entry(Part):
     chain_call: ChainCall | None = None
     chain_register: ChainRegister | None = None
     chain_head: ChainHead | None = None
+    halts: Halts | None = None
+    rcu_read: RcuRead | None = None
+    publishes: Publishes | None = None
+    unlinks: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
+    variant_of: str = ""
+    frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
     cancels: OneOrMore[Cancels] = []
     ends: ArgIndex | None = None
@@ -345,8 +378,14 @@ class Entry(Part):
             chain_call=None if call is None else _chain_call(call),
             chain_register=_as(models.ChainRegister, self.chain_register),
             chain_head=_as(models.ChainHead, self.chain_head),
+            halts=None if self.halts is None else self.halts.record(),
+            rcu_read=None if self.rcu_read is None else self.rcu_read.record(),
+            publishes=_as(models.Publishes, self.publishes),
+            unlinks=self.unlinks,
             pure=self.pure,
             no_return=self.no_return,
+            variant_of=self.variant_of,
+            frees_later=self.frees_later,
             frees=self.frees,
             cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
             ends=self.ends,
@@ -422,6 +461,25 @@ class OperationsEntry(Part):
             )  # fmt: skip
 
 
+class OpsEntry(Part):
+    ops: list[Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]]
+    forbids: list[str] = []
+    reclaim: list[str] = []
+    idle: bool = False
+    why: str = ""
+    source: Source
+
+    def record(self) -> models.OpsContext:
+        return models.OpsContext(
+            ops=tuple(self.ops), forbids=tuple(self.forbids), reclaim=tuple(self.reclaim), idle=self.idle, why=self.why
+        )
+
+
+class HandlesEntry(Part):
+    handles: dict[str, list[str]]
+    source: Source
+
+
 class BusTypesEntry(Part):
     bus_types: dict[str, str]
     source: Source
@@ -453,7 +511,7 @@ ENTRIES: dict[str, type[Part]] = {
     "pattern": PatternEntry,
     "scope": ScopeEntry,
     "obligation": ObligationEntry,
-    "operations": OperationsEntry,
+    "operations", "ops", "handles",
     "bus_types": BusTypesEntry,
     "ends_of": EndsEntry,
     "guards": GuardsEntry,

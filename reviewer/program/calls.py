@@ -172,6 +172,11 @@ class Calls:
             got = self._tables[key] = tuple(self._entries(struct, field, path, home))
         return got
 
+    def in_file(self, file: str, struct: str, field: str) -> Iterator[Func]:
+        """Functions that one file puts into ``struct T.field``."""
+        for name in (*self._initialised(file, struct, field), *self._assigned(file, struct, field)):
+            yield from self._function(name, file)
+
     def _crowded(self, struct: str, path: str) -> bool:
         return len(self.program.files_initialising(struct, path)) > MAX_FILES
 

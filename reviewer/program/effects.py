@@ -43,9 +43,10 @@ class Effect:
     ``what``: the lock, what is waited for, or the allocation's mask, in terms of the function that was asked. ``hold``: how a
     lock is taken; ``wait``: of a wait. ``name``: the API function, called at ``at`` in ``func``. ``way``: the calls from the
     function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks of
-    the callers of the function that was asked which are not held at this point any more. ``doubt``: 0 while every call on the way
-    can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none; ``asked``: some
-    function on the way has made sure that it runs in a task.
+    the callers of the function that was asked which are not held at this point any more. ``cleared``: flags that memalloc scopes
+    on the way take from an allocation's mask. ``doubt``: 0 while every call on the way can mean only this. ``under``: the API
+    that runs a callback on the way where it must not sleep, "" for none; ``asked``: some function on the way has made sure that
+    it runs in a task.
     """
 
     kind: EffectKind
@@ -58,6 +59,7 @@ class Effect:
     wait: Waits | None = None
     held: tuple[Hold, ...] = ()
     let_go: tuple[Expr, ...] = ()
+    cleared: frozenset[str] = frozenset()
     doubt: int = 0
     under: str = ""
     asked: bool = False
@@ -70,7 +72,7 @@ class Effect:
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
-        return self.kind, self.what, lock, wait, self.let_go, self.under, self.asked
+        return self.kind, self.what, lock, wait, self.let_go, self.cleared, self.under, self.asked
 
 
 class Effects:
@@ -113,10 +115,13 @@ class Effects:
         held = seen.must()
         gone = let_go(seen)
         asked = seen.block in self._in_task_only(func)
+        scopes = cleared(seen)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
             for target in targets:
                 unsure = doubt if target.sure else 2
                 for effect in self._target(func, call, target, args, held, gone, unsure, depth):
+                    if scopes and effect.kind == "alloc":
+                        effect = replace(effect, cleared=effect.cleared | scopes)
                     yield replace(effect, asked=True) if asked and not effect.asked else effect
 
     def _in_task_only(self, func: Func) -> frozenset[int]:
@@ -248,6 +253,12 @@ def let_go(seen: Seen) -> tuple[Expr, ...]:
             if all(h.lock != lock for h in held):
                 found[lock] = None
     return tuple(found)
+
+
+def cleared(seen: Seen) -> frozenset[str]:
+    """Flags that memalloc scopes take away on every way to an event."""
+    worlds = [frozenset(flag for scope in world for flag in scope) for world in seen.scopes]
+    return frozenset.intersection(*worlds) if worlds else frozenset()
 
 
 def may_block(summaries: Summaries, effect: Effect) -> bool:

@@ -214,6 +214,55 @@ class ChainHead(Model, frozen=True):
     kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
 
 
+class RcuRead(Model, frozen=True):
+    """The call reads what RCU protects, and gives or uses a pointer that only a read section keeps valid.
+
+    ``object``: what is read. ``flavour``: which kind of section. ``condition``: index of the argument that says when none is
+    needed; where it is given, the caller vouches for it. ``instead``: lock classes that do as well. ``strict``: no other context
+    than a section of that kind is accepted by lockdep (a list walk is content with any that a grace period waits for).
+    ``writer``: it is for those who keep other writers out, so it needs no section; a condition that is always true says that
+    nobody else is there.
+    """
+
+    flavour: Literal["rcu", "srcu"] = "rcu"
+    object: Place | None = None
+    condition: int | None = None
+    instead: tuple[str, ...] = ()
+    strict: bool = False
+    writer: bool = False
+
+
+class Halts(Model, frozen=True):
+    """From this call on (``enter``) an allocation with one of ``flags`` may wait for what cannot complete: ``why``."""
+
+    flags: tuple[str, ...]
+    enter: bool
+    object: Place | None = None
+    why: str = ""
+
+
+class OpsContext(Model, frozen=True):
+    """What holds of the functions in ``struct T.field`` (``ops``).
+
+    ``forbids``: flags with which nothing may be allocated below them. ``reclaim``: they run inside reclaim on behalf of an
+    allocation that has all these flags. ``idle``: on an object that nobody uses any more, so that nobody waits for its own locks.
+    """
+
+    ops: tuple[str, ...]
+    forbids: tuple[str, ...] = ()
+    reclaim: tuple[str, ...] = ()
+    idle: bool = False
+    why: str = ""
+
+
+class Publishes(Model, frozen=True):
+    """The call makes ``value`` (an argument's index) what RCU readers find in ``object``; what they found before, old ones may
+    still hold."""
+
+    object: Place
+    value: int
+
+
 class Function(Model, frozen=True):
     """All that the models say of one callee. Empty but for its name: it does nothing a rule cares for."""
 
@@ -238,6 +287,12 @@ class Function(Model, frozen=True):
     chain_head: ChainHead | None = None
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
+    halts: Halts | None = None
+    rcu_read: RcuRead | None = None
+    publishes: Publishes | None = None
+    unlinks: Place | None = None  # what RCU readers cannot find any more, while old ones may still hold it
+    variant_of: str = ""  # it is this other function, made safe for RCU readers
+    frees_later: int | None = None  # index of the argument that is freed once RCU readers are done
     frees: int | None = None  # index of the argument that is freed
     cancels: tuple[Cancels, ...] = ()
     ends: int | None = None  # index of the argument that the caller gives up: freed by the last user, or after a grace period
@@ -312,6 +367,8 @@ class ApiModels(Model, frozen=True):
     scopes: dict[str, Scope] = {}
     obligations: tuple[Obligation, ...] = ()
     operations: dict[str, Operation] = {}  # by "struct T.field"
+    ops: tuple[OpsContext, ...] = ()
+    handles: dict[str, tuple[str, ...]] = {}  # type of a parameter that says that such allocations are forbidden: the flags
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     ends_of: dict[str, str] = {}  # an operation that ends what another of the same table begins: remove -> probe
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock

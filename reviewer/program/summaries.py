@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_, or_
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
@@ -374,6 +376,10 @@ class Summaries:
             return NOTHING
         if all(f == first for f in found[1:]):
             return first
+        if len(first) == 1 and all(len(f) == 1 and isinstance(f[0].result, Const) and f[0].result.value >= 0 for f in found):
+            masks = [f[0].result.value for f in found if isinstance(f[0].result, Const)]
+            may, must = reduce(or_, masks), reduce(and_, masks)
+            return (Outcome(first[0].takes, first[0].drops, values.bits(f"r{call.number}", may, must)),)
         return tuple(Outcome(o.takes, o.drops) for o in first)
 
     def target_outcomes(

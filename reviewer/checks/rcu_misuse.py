@@ -1,0 +1,214 @@
+"""rcu-misuse: what RCU protects is read outside of a read section, used after it, or freed while readers may still hold it.
+
+Whether a lock that is held is the writers' own cannot be told from the code, so any lock excuses a read, unless the others who
+call the same helper, or the same function before the patch, have a section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.checks.rcu_before import lost
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Call, Name
+from reviewer.program import values
+from reviewer.program.grace import Grace
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.nearby import Nearby
+from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects
+from reviewer.program.rcu_uses import after_section
+
+RULE = "rcu-misuse"
+
+
+@general(RULE)
+def rcu_misuse(focus: Focus) -> Iterator[Finding]:
+    reads = Reads(focus)
+    grace = Grace(focus.summaries)
+    for func in focus.functions:
+        yield from reads.of(func)
+        early = list(freed_early(focus, grace, func))
+        yield from early
+        if not early:
+            yield from care_lost(focus, func)
+        yield from used_after(focus, func)
+
+
+def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
+    """Pointers that are followed after the section in which they were fetched."""
+    analysis = focus.analysis
+    for at, held in after_section(focus.summaries, func).items():
+        file, line, column, function = place(func, at)
+        word = values.show(held.pointer, names(focus, func))
+        steps = (
+            step(analysis, "access", func, held.at), step(analysis, "release", func, held.over),
+            step(analysis, "access", func, at),
+        )  # fmt: skip
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{word} was fetched ({held.name}()) in an RCU read section and is followed after its end",
+            involves=(word,), proof=steps, event=focus.program.line_text(file, line),
+        )  # fmt: skip
+
+
+def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
+    """What the function did for readers before the patch."""
+    flow = focus.flow(func) if focus.edited(func) else None
+    for seen, object_, how, freed in lost(focus, flow) if flow is not None else ():
+        file, line, column, function = place(func, seen.event.at)
+        word = values.show(object_, names(focus, func))
+        what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
+        steps = [step(focus.analysis, "call", f, call.at) for f, call in freed.way] if freed is not None else []
+        steps.append(
+            step(focus.analysis, "access", freed.func, freed.at) if freed is not None
+            else step(focus.analysis, "access", func, seen.event.at)
+        )  # fmt: skip
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{what}; before the patch that was done {how}",
+            involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+        )  # fmt: skip
+
+
+def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
+    """Objects that are freed right after they were taken away from readers."""
+    if teardown(func):
+        return
+    analysis = focus.analysis
+    for unlinked, freed in grace.early(func):
+        at = freed.way[0][1].at if freed.way else freed.at
+        file, line, column, function = place(func, at)
+        confidence: Confidence = "high" if not unlinked.way and not freed.way else "medium"
+        steps = [step(analysis, "call", f, call.at) for f, call in unlinked.way]
+        steps.append(step(analysis, "access", unlinked.func, unlinked.at))
+        steps += [step(analysis, "call", f, call.at) for f, call in freed.way]
+        steps.append(step(analysis, "access", freed.func, freed.at))
+        word = values.show(freed.object, names(focus, func))
+        yield Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=f"{word} is freed ({freed.name}()) with no grace period after {unlinked.name}() took it from RCU readers",
+            involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+        )  # fmt: skip
+
+
+class Reads:
+    """Reads outside of a section."""
+
+    def __init__(self, focus: Focus) -> None:
+        self.focus = focus
+        self.needs = Needs(focus.summaries)
+        self.older = Reads(focus.before) if focus.before is not None else None
+        self._protected: dict[tuple[str, str], frozenset[str]] = {}
+        self.nearby = Nearby(focus.summaries, focus.setups)
+        self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+    def of(self, func: Func) -> Iterator[Finding]:
+        if not self.needs.may_need(func, DEPTH) or teardown(func):
+            return
+        flow = self.focus.flow(func)
+        done: set[str] = set()
+        for seen in flow.seen if flow is not None else ():
+            for need in self.needs.at(func, seen):
+                word = need.through if need.way else need.object or need.name
+                if word in done or in_section(seen, need):
+                    continue
+                found = self.judged(func, seen, need)
+                if found is not None:
+                    done.add(word)
+                    yield found
+
+    def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
+        words = {need.object or "-", need.through}
+        removed = self.older is not None and self.focus.edited(func) and bool(self.older.protected(func) & words)
+        other = [h for h in (*seen.may(), *need.held) if excuses(h, need)]
+        if (other or need.vouched) and not removed:
+            return None
+        helper = need.way[1][0] if len(need.way) > 1 else need.func
+        with_section, without = self.users(helper, func) if need.way else (0, 0)
+        if need.way and not removed and not with_section:
+            return None  # nobody does it: the helper's own affair
+        if not need.way and not removed and not need.spec.strict:
+            return None
+        above = self.nearby.held_above(func, lambda h: protects(h, need))
+        if above == "all" or (above == "some" and not removed):
+            return None  # or it is a helper, and those of its callers who have no section are asked
+        others = self.nearby.held_above(func, lambda h: excuses(h, need))
+        if others in ("all", "some") and not removed:
+            return None
+        sure = above == "none"
+        confidence: Confidence = "low"
+        if removed:
+            confidence = "high" if sure and not other else "medium"
+        elif need.way and with_section >= 2 and with_section > without:
+            confidence = "high" if sure else "medium"
+        elif sure:
+            confidence = "medium"
+        return self.finding(func, seen, need, confidence, removed, with_section)
+
+    def finding(
+        self, func: Func, seen: Seen, need: Need, confidence: Confidence, removed: bool, others: int
+    ) -> Finding:
+        analysis = self.focus.analysis
+        file, line, column, function = place(func, seen.event.at)
+        why = " any more" if removed else f", which {others} other callers have" if others > 1 and need.way else ""
+        what = f"{need.name}()"
+        if need.way:
+            what = f"{need.through}() reads what RCU protects ({need.name}() in {need.func.name}()) and"
+        steps: list[Step] = [step(analysis, "call", caller, call.at, seen.must()) for caller, call in need.way]
+        steps.append(step(analysis, "access", need.func, need.at, (*seen.must(), *need.held)))
+        return Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=f"{what} is called outside of an RCU read section{why}",
+            involves=(need.object or need.through,), proof=tuple(steps), event=self.focus.program.line_text(file, line),
+        )  # fmt: skip
+
+    def protected(self, func: Func) -> frozenset[str]:
+        """Objects that the function of this name reads, and helpers that it calls, in a section."""
+        key = (func.path, func.name)
+        got = self._protected.get(key)
+        if got is None:
+            found: set[str] = set()
+            for mine in self.focus.program.functions(func.path, func.name):
+                flow = self.focus.flow(mine)
+                for seen in flow.seen if flow is not None and self.needs.may_need(mine, DEPTH) else ():
+                    for need in self.needs.at(mine, seen):
+                        if in_section(seen, need):
+                            found |= {need.object, need.through} - {""}
+            got = self._protected[key] = frozenset(found)
+        return got
+
+    def users(self, helper: Func, besides: Func) -> tuple[int, int]:
+        """How many callers of a helper have a section around the call, and how many others have nothing at all."""
+        got = self._users.get(helper.key)
+        if got is None:
+            have: set[str] = set()
+            lack: set[str] = set()
+            for site in self.nearby.of(helper).sites:
+                holds = [h for world in site.seen.held for h in world]
+                if any(h.kind == "rcu" for h in holds):
+                    have.add(site.caller.key)
+                elif not holds and self.nearby.held_above(site.caller, lambda h: h.kind == "rcu") != "all":
+                    lack.add(site.caller.key)
+            got = self._users[helper.key] = (frozenset(have), frozenset(lack))
+        have_it, lack_it = got
+        return len(have_it), len(lack_it - have_it - {besides.key})
+
+
+def names(focus: Focus, func: Func) -> dict[str, str]:
+    """Canonical names to those in the source; a result is named by what was called."""
+    found = {f"%{i}": p.name for i, p in enumerate(func.parameters)}
+    flow = focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and isinstance(seen.event.callee, Name):
+            found[f"r{seen.event.number}"] = f"{seen.event.callee.id}()"
+    return found
+
+
+def teardown(func: Func) -> bool:
+    """Whether it runs once, while the module comes or goes and nobody else is there."""
+    annotations = func.definition.annotations if func.definition is not None else ()
+    return any(a.startswith(("__init", "__exit")) for a in annotations)

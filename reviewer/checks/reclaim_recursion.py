@@ -1,0 +1,248 @@
+"""reclaim-recursion: an allocation may reclaim where reclaim comes back, or where IO cannot complete.
+
+That a lock is the very one which reclaim waits for is told by its class, so two objects of a class look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import effect_steps, place, step
+from reviewer.checks.registry import general
+from reviewer.parse.facts import Branch, Call, Name, Switch
+from reviewer.program import values
+from reviewer.program.effects import DEPTH, Effect, cleared
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.locks import SLEEPING, Hold
+from reviewer.program.nearby import Nearby
+from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
+
+RULE = "reclaim-recursion"
+
+
+@general(RULE)
+def reclaim_recursion(focus: Focus) -> Iterator[Finding]:
+    search = Search(focus)
+    for func in focus.functions if focus.program.gfp.known else ():
+        flow = focus.flow(func) if search.concerns(func) else None
+        if flow is not None:
+            yield from search.of(flow)
+
+
+class Search:
+    """One focus."""
+
+    def __init__(self, focus: Focus) -> None:
+        self.focus = focus
+        self.program = focus.program
+        self.reclaim = Reclaim(focus.summaries, focus.effects)
+        self.nearby = Nearby(focus.summaries, focus.setups)
+
+    def concerns(self, func: Func) -> bool:
+        """Whether anything can be said of a function, by names and tables alone."""
+        handles = self.program.models.handles
+        return (
+            self.focus.edited(func)
+            or any(p.type.name == "gfp_t" or p.type.name in handles for p in func.parameters)
+            or self.reclaim.halting(func)
+            or func.key in self.reclaim.slots(func.path)
+            or (bool(self.reclaim.locks(func.path)) and self.focus.effects.may_matter(func, DEPTH))
+        )
+
+    def of(self, flow: Flow) -> Iterator[Finding]:
+        found: dict[int, Finding] = {}
+        for finding in (
+            *self.under_locks(flow), *self.in_operations(flow), *self.while_halted(flow), *self.with_handle(flow),
+            *self.flags_ignored(flow), *self.scope_removed(flow),
+        ):  # fmt: skip
+            found.setdefault(finding.line, finding)
+        yield from found.values()
+
+    def allocations(self, func: Func, seen: Seen, flags: tuple[str, ...]) -> list[Effect]:
+        """What one call allocates with these flags, the surest first."""
+        found = [e for e in self.focus.effects.at(func, seen) if self.reclaim.asks(e, flags)]
+        return sorted(found, key=lambda e: (e.doubt, e.depth))
+
+    # --- a lock that reclaim waits for ------------------------------------------------------------
+
+    def under_locks(self, flow: Flow) -> Iterator[Finding]:
+        func = flow.frame.func
+        for seen in flow.seen:
+            holds = [h for h in seen.may() if h.name and h.kind in SLEEPING]
+            known = self.reclaim.locks(func.path) if holds else {}
+            for hold in holds:
+                root = known.get(lock_key(hold))
+                if root is None or root.func.key == func.key:
+                    continue
+                for effect in self.allocations(func, seen, root.flags)[:1]:
+                    doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect), 2 * root.idle)
+                    yield self.locked(func, seen, hold, root, effect, doubt)
+
+    def gives_up(self, effect: Effect) -> bool:
+        """Whether the allocation fails rather than reclaim for ever."""
+        bit = self.program.gfp.value("__GFP_NORETRY") or 0
+        return effect.what is not None and bool(values.known_bits(effect.what)[1] & bit)
+
+    def locked(self, func: Func, seen: Seen, hold: Hold, root: InReclaim, effect: Effect, doubt: int) -> Finding:
+        confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
+        waits = f"{root.func.name}() ({root.how}) waits for in reclaim"
+        message = f"{words(effect)} may reclaim memory while {hold.name} is held, which {waits}"
+        steps = (
+            *effect_steps(self.focus.analysis, func, hold, effect),
+            *effect_steps(self.focus.analysis, root.func, None, root.effect),
+        )
+        return self.made(func, seen, confidence, message, (hold.name,), steps)
+
+    # --- places where IO cannot complete -----------------------------------------------------------
+
+    def in_operations(self, flow: Flow) -> Iterator[Finding]:
+        func = flow.frame.func
+        for slot, ops in self.reclaim.slots(func.path).get(func.key, ()):
+            for seen in flow.seen if ops.forbids else ():
+                for effect in self.allocations(func, seen, ops.forbids)[:1]:
+                    confidence: Confidence = "low" if effect.doubt else "high" if effect.depth <= 2 else "medium"
+                    message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
+                    steps = effect_steps(self.focus.analysis, func, None, effect)
+                    yield self.made(func, seen, confidence, message, (slot,), steps)
+
+    def while_halted(self, flow: Flow) -> Iterator[Finding]:
+        func = flow.frame.func
+        if not self.reclaim.halting(func):
+            return
+        halted = self.reclaim.halted(func)
+        for seen in flow.seen:
+            if not isinstance(seen.event, Call) or seen.event.number not in halted:
+                continue
+            halts, at = halted[seen.event.number]
+            for effect in self.allocations(func, seen, halts.flags)[:1]:
+                confidence: Confidence = "high" if effect.doubt == 0 else "medium" if effect.doubt == 1 else "low"
+                message = f"{words(effect)} may wait for IO while {halts.why}"
+                first = step(self.focus.analysis, "call", func, at)
+                steps = (first, *effect_steps(self.focus.analysis, func, None, effect))
+                yield self.made(func, seen, confidence, message, (halts.why,), steps)
+                return  # one is enough: the mend is a scope
+
+    def with_handle(self, flow: Flow) -> Iterator[Finding]:
+        """A parameter says that a transaction is open."""
+        func = flow.frame.func
+        handles = self.program.models.handles
+        given = next((p for p in func.parameters if p.type.pointer == 1 and p.type.name in handles), None)
+        if given is None:
+            return
+        flags = handles[given.type.name]
+        for seen in flow.seen:
+            if any(flag in scope for world in seen.scopes for scope in world for flag in flags):
+                continue
+            for effect in self.allocations(func, seen, flags)[:1]:
+                below = [f for f, _ in effect.way[1:]] + [effect.func] * bool(effect.way)
+                if effect.depth > 1 or any(p.type.name == given.type.name for f in below for p in f.parameters):
+                    continue  # said of that function
+                message = f"{words(effect)} may write back in reclaim while a transaction ({given.type.name}) is open"
+                steps = effect_steps(self.focus.analysis, func, None, effect)
+                yield self.made(func, seen, "medium" if effect.doubt == 0 else "low", message, (given.type.name,), steps)
+
+    # --- the caller's flags, the caller's scope ----------------------------------------------------
+
+    def flags_ignored(self, flow: Flow) -> Iterator[Finding]:
+        """The function is told how to allocate and does otherwise."""
+        func = flow.frame.func
+        index = next((i for i, p in enumerate(func.parameters) if p.type.name == "gfp_t" and not p.type.pointer), None)
+        if index is None or self.looks_at(flow, index):
+            return
+        for seen in flow.seen:
+            for effect in self.allocations(func, seen, ("__GFP_IO", "__GFP_FS"))[:1]:
+                if effect.depth or effect.doubt:
+                    continue
+                name = func.parameters[index].name
+                message = f"{words(effect)} may wait for IO although the caller says in {name} how to allocate"
+                steps = effect_steps(self.focus.analysis, func, None, effect)
+                yield self.made(func, seen, "medium", message, (name,), steps)
+
+    def looks_at(self, flow: Flow, index: int) -> bool:
+        """Whether a function decides by the bits of a parameter."""
+        parameter = Name(f"%{index}")
+        frame = flow.frame
+        for block in frame.body.blocks if frame.body is not None else ():
+            exit_ = block.exit
+            tested = exit_.condition if isinstance(exit_, Branch) else exit_.value if isinstance(exit_, Switch) else None
+            if tested is not None and parameter in values.walk(frame.canonical(tested, {})):
+                return True
+        return any(parameter in seen.args[0] and self.tells(flow, seen) for seen in flow.seen)
+
+    def tells(self, flow: Flow, seen: Seen) -> bool:
+        """Whether what is called answers a question (it returns a bool)."""
+        event = seen.event
+        targets = self.focus.summaries.calls.targets(flow.frame, event.callee) if isinstance(event, Call) else ()
+        found = [t.func.definition for t in targets if t.func is not None]
+        return any(d is not None and d.type.name in ("bool", "_Bool") for d in found)
+
+    def scope_removed(self, flow: Flow) -> Iterator[Finding]:
+        """The same call stood in a memalloc scope before the patch."""
+        func = flow.frame.func
+        before = self.focus.before
+        if before is None or not self.focus.edited(func):
+            return
+        older = self.scoped(before, func)
+        done: set[str] = set()
+        for seen in flow.seen if older else ():
+            gone = older.get(calls(seen), frozenset()) - cleared(seen)
+            if not gone or done & gone:
+                continue
+            doubt = self.may_allocate(func, seen, gone)
+            if doubt is None or self.scope_above(func, gone):
+                continue
+            done |= gone
+            flags = ", ".join(sorted(gone))
+            message = f"{calls(seen)}() may allocate with {flags}, from which a memalloc scope kept it before"
+            steps = (step(self.focus.analysis, "call", func, seen.event.at, seen.must()), *doubt)
+            yield self.made(func, seen, "medium", message, tuple(sorted(gone)), steps)
+
+    @staticmethod
+    def scoped(before: Focus, func: Func) -> dict[str, frozenset[str]]:
+        """The calls that the function of this name makes in a scope: what the scope takes away."""
+        found: dict[str, frozenset[str]] = {}
+        for mine in before.program.functions(func.path, func.name):
+            flow = before.flow(mine)
+            for seen in flow.seen if flow is not None else ():
+                if isinstance(seen.event, Call) and cleared(seen):
+                    found[calls(seen)] = found.get(calls(seen), cleared(seen)) & cleared(seen)
+        return found
+
+    def may_allocate(self, func: Func, seen: Seen, gone: frozenset[str]) -> tuple[Step, ...] | None:
+        """Steps to an allocation that the flags matter to, none where it cannot be told; None if there is no such thing."""
+        event = seen.event
+        assert isinstance(event, Call)
+        targets = self.focus.summaries.calls.targets(self.program.frame(func), seen.callee or event.callee)
+        if not targets and not isinstance(event.callee, Name):
+            return ()
+        for effect in self.focus.effects.at(func, seen):
+            if effect.kind != "alloc" or effect.what is None:
+                continue
+            known, value = values.known_bits(effect.what)
+            bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, *gone)) if b]
+            if not gone & effect.cleared and all(not known & b or value & b for b in bits):
+                return effect_steps(self.focus.analysis, func, None, effect)[1:]
+        return () if not isinstance(event.callee, Name) else None  # a table: what lies below it cannot be told
+
+    def scope_above(self, func: Func, gone: frozenset[str]) -> bool:
+        """Whether all known callers have such a scope."""
+        sites = self.nearby.of(func).sites
+        return bool(sites) and all(gone <= cleared(site.seen) for site in sites)
+
+    def made(
+        self, func: Func, seen: Seen, confidence: Confidence, message: str, involves: tuple[str, ...], steps: tuple[Step, ...]
+    ) -> Finding:
+        file, line, column, function = place(func, seen.event.at)
+        return Finding(
+            rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+            message=message, involves=involves, proof=steps, event=self.program.line_text(file, line),
+        )  # fmt: skip
+
+
+def words(effect: Effect) -> str:
+    """``kmalloc()`` or ``helper() (in kmalloc())``: the call, and what allocates in it."""
+    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
+    return f"{called}()" if called == effect.name else f"{called}() (in {effect.name}())"

@@ -1,0 +1,242 @@
+"""What is taken away from RCU readers and then freed: what a function unlinks and frees, and whether it waits in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Write
+from reviewer.program import lockflow, values
+from reviewer.program.calls import Target
+from reviewer.program.effects import cost
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow, Observer, State
+from reviewer.program.models import Function as Model
+from reviewer.program.objects import rooted
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Binding, Summaries, exported, place
+
+DEPTH = 2
+"""Calls below a function in which something is unlinked or freed, in the distances of ``effects.py``."""
+
+WAITS_DEPTH = 3
+"""The same for a wait for readers: one that is missed is a false alarm."""
+
+WAITS = frozenset({"grace_period", "callbacks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An object is unlinked or freed. ``object``: the pointer to it; ``name``: the API function, called at ``at`` in ``func``.
+    ``way``: the calls from the function that was asked."""
+
+    object: Expr
+    name: str
+    func: Func
+    at: int
+    way: tuple[tuple[Func, Call], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What calls of a function do, in terms of its parameters."""
+
+    unlinks: tuple[Deed, ...] = ()
+    frees: tuple[Deed, ...] = ()
+
+
+NOTHING = Deeds()
+
+
+class Grace:
+    """Memoised by function and depth."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._made: dict[tuple[str, Binding, int], Deeds] = {}
+        self._near: dict[tuple[str, str, int], bool] = {}
+
+    # --- by names alone ---------------------------------------------------------------------------
+
+    def may(self, what: str, func: Func, depth: int) -> bool:
+        """Whether a function can do it (``unlink``, ``free``, ``wait``, ``count``) within ``depth``, by the names it calls."""
+        key = (what, func.key, depth)
+        known = self._near.get(key)
+        if known is None:
+            self._near[key] = False
+            known = self._near[key] = any(self._name_may(what, func, n, depth) for n in func.calls)
+        return known
+
+    def _name_may(self, what: str, func: Func, name: str, depth: int) -> bool:
+        for target in self.summaries.calls.named(name, func.path):
+            if target.model is not None:
+                if DOES[what](target.model):
+                    return True
+            elif target.func is not None:
+                left = depth - cost(func, target.func)
+                if left >= 0 and self.may(what, target.func, left):
+                    return True
+        return False
+
+    # --- deeds ------------------------------------------------------------------------------------
+
+    def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> Deeds:
+        """What a call of the function unlinks and frees; nothing of one that counts references, or waits for readers."""
+        key = (func.key, binding, depth)
+        got = self._made.get(key)
+        if got is None:
+            self._made[key] = NOTHING
+            if not (self.may("unlink", func, depth) or self.may("free", func, depth)) or self.may("count", func, 0):
+                return NOTHING
+            flow = self.summaries.flow(func, binding)
+            unlinks: dict[Expr, Deed] = {}
+            frees: dict[Expr, Deed] = {}
+            for seen in flow.seen if flow is not None else ():
+                if isinstance(seen.event, Call) and flow is not None:
+                    for args in seen.args[:2]:
+                        found = self.at(flow.frame, seen.event, seen.callee, args, depth)
+                        for deed in found.unlinks:
+                            if exported(deed.object):
+                                unlinks.setdefault(deed.object, deed)
+                        for deed in found.frees:
+                            if exported(deed.object):
+                                frees.setdefault(deed.object, deed)
+            got = self._made[key] = Deeds(tuple(unlinks.values())[:4], tuple(frees.values())[:8])
+        return got
+
+    def at(self, frame: Frame, call: Call, callee: Expr | None, args: tuple[Expr, ...], depth: int = DEPTH) -> Deeds:
+        """What one call unlinks and frees, in terms of its function."""
+        targets = self.summaries.calls.targets(frame, callee or call.callee)
+        if len(targets) != 1 or not targets[0].sure:
+            return NOTHING
+        target = targets[0]
+        if target.model is not None:
+            return self._modelled(frame, call, target.model, args)
+        assert target.func is not None
+        left = depth - cost(frame.func, target.func)
+        if left < 0 or self.may("wait", target.func, WAITS_DEPTH):
+            return NOTHING
+        below = self.of(target.func, self.summaries.bind(target.func, args, frame), left)
+
+        def lifted(deed: Deed) -> Deed:
+            object_ = owner(frame, values.substitute(deed.object, args, f"{call.number}"))
+            return replace(deed, object=object_, way=((frame.func, call), *deed.way))
+
+        return Deeds(tuple(map(lifted, below.unlinks)), tuple(map(lifted, below.frees)))
+
+    def _modelled(self, frame: Frame, call: Call, model: Model, args: tuple[Expr, ...]) -> Deeds:
+        unlinks: list[Deed] = []
+        frees: list[Deed] = []
+        if model.unlinks is not None:
+            where = place(model.unlinks, args)
+            if where is not None:
+                unlinks.append(Deed(owner(frame, values.address_of(where)), model.name, frame.func, call.at))
+        if model.publishes is not None and model.publishes.value < len(args):
+            where = place(model.publishes.object, args)
+            if where is not None and args[model.publishes.value] == Const(0):
+                unlinks.append(Deed(where, model.name, frame.func, call.at))
+        if model.frees is not None and model.frees < len(args):
+            frees.append(Deed(owner(frame, args[model.frees]), model.name, frame.func, call.at))
+        return Deeds(tuple(unlinks), tuple(frees))
+
+    def waits(self, frame: Frame, call: Call, callee: Expr | None) -> bool:
+        """Whether a call may wait for readers, or that cannot be told."""
+        targets = self.summaries.calls.targets(frame, callee or call.callee)
+        return any(self._waits(frame, t) for t in targets)
+
+    def _waits(self, frame: Frame, target: Target) -> bool:
+        if target.model is not None:
+            return DOES["wait"](target.model)
+        assert target.func is not None
+        left = WAITS_DEPTH - cost(frame.func, target.func)
+        return left >= 0 and self.may("wait", target.func, left)
+
+    # --- along the paths --------------------------------------------------------------------------
+
+    def early(self, func: Func) -> Iterator[tuple[Deed, Deed]]:
+        """``(unlinked, freed)`` for every object that the function frees although readers may still hold it."""
+        if not self.may("unlink", func, DEPTH) or not self.may("free", func, DEPTH):
+            return
+        frame = self.program.frame(func)
+        if frame.body is None:
+            return
+        watch = Watch(self)
+        flow: Flow = lockflow.run(frame, self.summaries, observer=watch)
+        del flow
+        yield from watch.found.values()
+
+
+Gone = frozenset[tuple[Expr, int]]
+
+
+class Watch(Observer):
+    """Objects that were unlinked on the path and have not waited for readers since."""
+
+    def __init__(self, grace: Grace) -> None:
+        self.grace = grace
+        self.deeds: dict[tuple[Expr, int], Deed] = {}
+        self.alone: set[Expr] = set()
+        self.found: dict[int, tuple[Deed, Deed]] = {}
+
+    def start(self) -> object:
+        return frozenset()
+
+    def event(self, frame: Frame, event: Event, state: State, args: tuple[Expr, ...]) -> object:
+        gone: Gone = state.extra  # type: ignore[assignment]
+        if isinstance(event, Write):
+            if gone and isinstance(args[0], Name):
+                gone = frozenset(g for g in gone if args[0].id not in lockflow.names_in(g[0]))
+            return gone
+        if not isinstance(event, Call):
+            return gone
+        if event.loop and gone:
+            names = {a.id for a in args if isinstance(a, Name)}
+            names |= {frame.canonical(a, {}).id for a in event.args if isinstance(frame.canonical(a, {}), Name)}  # type: ignore[union-attr]
+            gone = frozenset(g for g in gone if names.isdisjoint(lockflow.names_in(g[0])))
+        callee = frame.callee(event.callee, state.known)
+        model = self.grace.program.model(callee.id) if isinstance(callee, Name) else None
+        read = model.rcu_read if model is not None else None
+        if read is not None and read.writer and read.condition is not None and read.condition < len(args):
+            where = place(read.object, args) if read.object is not None else None
+            if where is not None and values.truth(args[read.condition]):
+                self.alone.add(where)
+            return gone
+        if gone and self.grace.waits(frame, event, callee):
+            return frozenset()
+        deeds = self.grace.at(frame, event, callee, args)
+        for freed in deeds.frees:
+            for object_, at in gone:
+                if object_ == freed.object:
+                    self.found.setdefault(event.at, (self.deeds[object_, at], freed))
+        for unlinked in deeds.unlinks:
+            if not isinstance(unlinked.object, Const) and unlinked.object not in self.alone:
+                self.deeds[unlinked.object, event.at] = unlinked
+                gone = gone | {(unlinked.object, event.at)}
+        return gone
+
+
+DOES = {
+    "unlink": lambda m: m.unlinks is not None or m.publishes is not None,
+    "free": lambda m: m.frees is not None,
+    "wait": lambda m: any(w.what in WAITS for w in m.waits),
+    "count": lambda m: any(a.tests for a in m.accesses),
+}
+
+
+def owner(frame: Frame, pointer: Expr) -> Expr:
+    """The pointer to the whole object of which a pointer means a part: ``p`` for ``&p->list`` and for a container_of() of it."""
+    pointer = rooted(frame, pointer)
+    while True:
+        if isinstance(pointer, Cast):
+            pointer = pointer.operand
+        elif isinstance(pointer, AddressOf) and isinstance(pointer.base, Member | Index):
+            inner: Expr = pointer.base
+            while isinstance(inner, Member | Index) and not (isinstance(inner, Member) and inner.arrow):
+                inner = inner.base
+            if isinstance(inner, Member | Deref):
+                pointer = inner.base
+            else:
+                return AddressOf(inner)
+        else:
+            return pointer

@@ -1,0 +1,137 @@
+"""What a function needs an RCU read section for, at any depth: reads that neither it nor those it calls protect.
+
+Bottom-up and bounded like ``effects.py``. Any RCU flavour counts as a section of every other: since v5.0 one grace period waits
+for all of them, and before it nobody mixes them without a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reviewer.parse.facts import Call
+from reviewer.program.effects import cost
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold
+from reviewer.program.models import RcuRead
+from reviewer.program.objects import object_name, rooted
+from reviewer.program.summaries import Summaries, place
+from reviewer.program.upward import ATOMIC
+
+DEPTH = 4
+"""How far below a function reads are looked for, in the distances of ``effects.py``."""
+
+MAX_NEEDS = 12
+"""Needs of one function that are kept, the nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A read that wants a section: the API function ``name`` is called at ``at`` in ``func``.
+
+    ``object``: class of what is read, "" if it has no name. ``way``: the calls from the function that was asked. ``held``:
+    locks that those on the way hold. ``vouched``: the read says itself under which other condition it is right.
+    """
+
+    name: str
+    object: str
+    spec: RcuRead
+    func: Func
+    at: int
+    way: tuple[tuple[Func, Call], ...] = ()
+    held: tuple[Hold, ...] = ()
+    vouched: bool = False
+
+    @property
+    def through(self) -> str:
+        """What the function itself calls."""
+        return self.way[1][0].name if len(self.way) > 1 else self.func.name if self.way else self.name
+
+    def key(self) -> tuple[str, str]:
+        """Reads with equal keys are the same to a caller."""
+        return self.name, self.object
+
+
+class Needs:
+    """Memoised by function and depth."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._made: dict[tuple[str, int], tuple[Need, ...]] = {}
+        self._near: dict[tuple[str, int], bool] = {}
+
+    def of(self, func: Func, depth: int = DEPTH) -> tuple[Need, ...]:
+        """The needs of a function that it does not see to itself, the nearest first."""
+        key = (func.key, depth)
+        got = self._made.get(key)
+        if got is None:
+            if not self.may_need(func, depth):
+                return ()
+            self._made[key] = ()  # a recursion needs nothing more
+            flow = self.summaries.flow(func)
+            found: dict[tuple[str, str], Need] = {}
+            for seen in flow.seen if flow is not None else ():
+                for need in self.at(func, seen, depth):
+                    if not in_section(seen, need):
+                        found.setdefault(need.key(), need)
+            got = self._made[key] = tuple(sorted(found.values(), key=lambda n: len(n.way)))[:MAX_NEEDS]
+        return got
+
+    def at(self, func: Func, seen: Seen, depth: int = DEPTH) -> Iterator[Need]:
+        """The needs of one call, whatever is held around it."""
+        call = seen.event
+        if not isinstance(call, Call):
+            return
+        frame = self.program.frame(func)
+        targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
+        if len(targets) != 1 or not targets[0].sure:
+            return
+        target = targets[0]
+        if target.model is not None:
+            spec = target.model.rcu_read
+            if spec is None or spec.writer:
+                return
+            vouched = spec.condition is not None and spec.condition < len(call.args)
+            at = place(spec.object, seen.args[0]) if spec.object is not None and seen.args else None
+            name = object_name(frame, rooted(frame, at)) if at is not None else ""
+            yield Need(target.name, name, spec, func, call.at, vouched=vouched or bool(spec.instead))
+        elif target.func is not None:
+            left = depth - cost(func, target.func)
+            for need in self.of(target.func, left) if left >= 0 else ():
+                yield replace(need, way=((func, call), *need.way), held=(*seen.must(), *need.held))
+
+    def may_need(self, func: Func, depth: int) -> bool:
+        """Whether such a read can stand within ``depth`` below the function, by the names that are called."""
+        known = self._near.get((func.key, depth))
+        if known is None:
+            self._near[func.key, depth] = False
+            known = self._near[func.key, depth] = any(self._name_needs(func, n, depth) for n in func.calls)
+        return known
+
+    def _name_needs(self, func: Func, name: str, depth: int) -> bool:
+        for target in self.summaries.calls.named(name, func.path):
+            if target.model is not None:
+                if target.model.rcu_read is not None and not target.model.rcu_read.writer:
+                    return True
+            elif target.func is not None:
+                left = depth - cost(func, target.func)
+                if left >= 0 and self.may_need(target.func, left):
+                    return True
+        return False
+
+
+def in_section(seen: Seen, need: Need) -> bool:
+    """Whether a read stands in a section, or under a lock that does as well, in some world of an event."""
+    return any(protects(h, need) for world in seen.held for h in world)
+
+
+def protects(hold: Hold, need: Need) -> bool:
+    """Whether a lock makes the read right by itself."""
+    return hold.kind == need.spec.flavour or hold.name in need.spec.instead
+
+
+def excuses(hold: Hold, need: Need) -> bool:
+    """Whether a lock may be what keeps the writers out, or makes a grace period wait."""
+    return hold.kind in ATOMIC or hold.mode == "exclusive" or (hold.kind == "srcu" and need.spec.flavour == "rcu")

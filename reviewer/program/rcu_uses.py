@@ -1,0 +1,94 @@
+"""Pointers that were fetched in an RCU read section and are followed after its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reviewer.parse.facts import Call, Deref, Event, Expr, Member, Name, Write
+from reviewer.program import lockflow, values
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Observer, Outcome, State
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Summaries, place
+from reviewer.program.upward import ATOMIC
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A pointer that a section keeps valid. ``over``: since where the section is over, -1 while it lasts."""
+
+    pointer: Expr
+    name: str
+    at: int
+    over: int = -1
+
+
+class Uses(Observer):
+    """Whatever is done with the pointer inside of the section, other than to look, may be what makes it last longer."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self.found: dict[int, Held] = {}
+
+    def start(self) -> object:
+        return frozenset()
+
+    def event(self, frame: Frame, event: Event, state: State, args: tuple[Expr, ...]) -> object:
+        held: frozenset[Held] = state.extra  # type: ignore[assignment]
+        locked = any(h.kind != "rcu" and (h.kind in ATOMIC or h.mode == "exclusive") for h in state.locks)
+        if isinstance(event, Call):
+            model = self.program.model(event.callee.id) if isinstance(event.callee, Name) else None
+            read = model.rcu_read if model is not None else None
+            if read is not None and read.flavour == "rcu" and not read.writer:
+                pointer = args[0] if event.loop and args else place(read.object, args) if read.object is not None else None
+                held = frozenset(h for h in held if h.pointer != pointer)
+                inside = any(h.kind == "rcu" for h in state.locks)
+                if pointer is not None and inside and not locked and isinstance(pointer, Member | Name | Deref):
+                    assert model is not None
+                    held |= {Held(pointer, model.name, event.at)}
+                return held
+            if model is not None and (model.pure or model.takes or model.drops or model.identity is not None):
+                return held
+        for h in held:
+            if h.over >= 0:
+                if not locked and state.locks == () and follows(frame, event, state, h.pointer):
+                    self.found.setdefault(event.at, h)
+                    held = held - {h}
+            elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
+                held = held - {h}
+        if isinstance(event, Write) and isinstance(args[0], Name):
+            held = frozenset(h for h in held if args[0].id not in lockflow.names_in(h.pointer))
+        return held
+
+    def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
+        held: frozenset[Held] = state.extra  # type: ignore[assignment]
+        if not held or not outcome.drops:
+            return held
+        inside = [h for h in state.locks if h.kind == "rcu"]
+        left = [h for h in inside if h.lock not in outcome.drops]
+        if len(inside) == 1 and not left:
+            return frozenset(Held(h.pointer, h.name, h.at, call.at) if h.over < 0 else h for h in held)
+        return held
+
+
+def follows(frame: Frame, event: Event, state: State, pointer: Expr) -> bool:
+    """Whether an event itself reads what a pointer points to, rather than a copy of what was read."""
+    parts = event.args if isinstance(event, Call) else (event.target, event.value) if isinstance(event, Write) else (event.value,)
+    return any(
+        isinstance(e, Member | Deref) and (isinstance(e, Deref) or e.arrow) and frame.canonical(e.base, state.known) == pointer
+        for part in parts for e in values.walk(part)
+    )  # fmt: skip
+
+
+def after_section(summaries: Summaries, func: Func) -> dict[int, Held]:
+    """For the position of an event: the pointer that is followed there although its section is over."""
+    frame = summaries.program.frame(func)
+    named = summaries.program.models.functions
+    reads = any(n in named and named[n].rcu_read is not None for n in func.calls)
+    drops = any(n in named and any(d.kind == "rcu" for d in named[n].drops) for n in func.calls)
+    if frame.body is None or not reads or not drops:
+        return {}
+    watch = Uses(summaries)
+    lockflow.run(frame, summaries, observer=watch)
+    return watch.found
