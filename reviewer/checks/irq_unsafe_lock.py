@@ -15,11 +15,11 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
+from reviewer.program.entries import MASKED
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow
-from reviewer.program.lockusers import Take
 from reviewer.program.locks import Hold
-from reviewer.program.entries import MASKED
+from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
 
 RULE = "irq-unsafe-lock"
