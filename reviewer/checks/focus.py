@@ -43,6 +43,11 @@ class Focus:
         self.effects = Effects(self.summaries)
 
     @cached_property
+    def every(self) -> tuple[Func, ...]:
+        """The functions in question and those beside them, each once."""
+        return tuple({f.key: f for f in (*self.functions, *self.beside)}.values())
+
+    @cached_property
     def files(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f.path for f in self.functions))
 

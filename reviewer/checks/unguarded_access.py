@@ -59,7 +59,7 @@ class Side:
     @cached_property
     def _inside(self) -> dict[tuple[str, str], list[Touch]]:
         found: dict[tuple[str, str], list[Touch]] = {}
-        for f in self.focus.functions:
+        for f in self.focus.every:
             if not runs_once(f) and not ONCE.search(f.name):
                 for t in self.guards.touches(f):
                     found.setdefault((t.object, f.path), []).append(t)

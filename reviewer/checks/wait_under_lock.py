@@ -46,9 +46,9 @@ class Blocked:
 
 @general(RULE)
 def wait_under_lock(focus: Focus) -> Iterator[Finding]:
-    for flow in focus.flows():
-        func = flow.frame.func
-        if not focus.effects.waits(func, DEPTH):
+    for func in focus.every:
+        flow = focus.flow(func) if focus.effects.waits(func, DEPTH) else None
+        if flow is None:
             continue
         started = bool(focus.entries.of(func))
         for seen in flow.seen:
