@@ -15,7 +15,6 @@ from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
 
-
 MAX_FILES = 40
 """Files of the subsystem that name a field and are searched for its setup, the nearest first."""
 

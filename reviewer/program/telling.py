@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Body, Branch, Call, Config, Expr, Name, Read, Result
+from reviewer.program import values
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, polarity
-from reviewer.program import values
 
 
 def asks(program: Program, func: Func) -> bool:
