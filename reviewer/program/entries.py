@@ -141,10 +141,9 @@ class Entries:
     def _search(self, func: Func, slots: list[Slot]) -> Iterator[Entry]:
         name = func.name
         for file in self._files(func):
-            pieces = self.program.file(file)
-            if pieces.names is not None and name not in pieces.names:
+            if name.encode() not in self.program.text(file):
                 continue
-            for use in pieces.uses_with(name):
+            for use in self.program.file(file).uses_with(name):
                 for index, arg in enumerate(use.args):
                     if arg == Name(name):
                         yield from self._registered(use.name, index, file, use.line, "")
