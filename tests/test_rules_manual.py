@@ -35,7 +35,7 @@ def test_one_id_four_places() -> None:
         id
         for path in (ROOT / "reviewer" / "checks").glob("*.py")
         for id in [path.stem.replace("_", "-")]
-        if re.search(r"^@(?:check|late)\(", path.read_text(), re.MULTILINE)
+        if re.search(r"^@(?:check|late|general)\(", path.read_text(), re.MULTILINE)
     }
     fixtures = {tree.name for tree in trees(ROOT / "fixtures")} - SCENES
     sections = set(re.findall(r"^### `([a-z0-9-]+)`$", MANUAL.read_text(), re.MULTILINE))

@@ -1,8 +1,8 @@
 """irq-unsafe-lock: a lock that an interrupt takes is taken elsewhere with that interrupt on; or interrupts are turned on by a
 function whose caller needs them off.
 
-Two kinds of evidence for the first: a way on which the lock is taken in an interrupt (or softirq) and one on which it is taken by a
-task, or by a softirq, that this interrupt may hit; or that everybody else who takes the lock turns interrupts (or softirqs) off.
+Two kinds of evidence for the first: a way on which the lock is taken in an interrupt (or softirq) and one on which it is taken
+by a task, or by a softirq, that this interrupt may hit; or that everybody else who takes the lock turns interrupts off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
 from reviewer.program.entries import MASKED
-from reviewer.program.link import Func
+from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow
 from reviewer.program.locks import Hold
 from reviewer.program.lockusers import Take
@@ -55,7 +55,7 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
         if not isinstance(seen.event, Call):
             continue
         off = [h for h in seen.may() if h.irq in ("off", "save")]
-        if not off:
+        if not off or runs_at_boot(func):
             continue
         best: tuple[int, int, Effect, Hold] | None = None
         must = seen.must()
@@ -110,7 +110,7 @@ def called_in(effect: Effect) -> str:
 def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
     done: set[str] = set()
     for take in focus.lock_users.takes(func):
-        if take.hold.name in done or once(func):
+        if take.hold.name in done or runs_at_boot(func):
             continue
         found = None
         if take.masks != "irq":
@@ -122,11 +122,6 @@ def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
         if found is not None:
             done.add(take.hold.name)
             yield found
-
-
-def once(func: Func) -> bool:
-    """Whether a function runs at boot or load only."""
-    return func.definition is not None and any(a.startswith(("__init", "__exit")) for a in func.definition.annotations)
 
 
 def by_evidence(focus: Focus, take: Take) -> Finding | None:
@@ -169,7 +164,7 @@ def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
     """Whether, on this way, the interrupt is not requested yet, or was waited for or turned off."""
     assert context.entry is not None
     for f in {x.key: x for x in (func, *mode.functions)}.values():
-        if once(f) or (f.path, f.name) == (context.entry.path, context.entry.function):
+        if runs_at_boot(f) or (f.path, f.name) == (context.entry.path, context.entry.function):
             return True
         for name in f.calls:
             model = focus.program.models.functions.get(name)

@@ -53,11 +53,6 @@ def entry_step(analysis: Analysis, entry: Entry) -> Step:
     return Step("register", entry.path, entry.line, entry.function, text, held)
 
 
-def through_steps(analysis: Analysis, hold: Hold | None) -> list[Step]:
-    """Where a lock wrapper takes the lock that its caller then holds, if one does."""
-    return []
-
-
 def effect_steps(analysis: Analysis, func: Func, hold: Hold | None, effect: Effect) -> tuple[Step, ...]:
     """From where ``func`` takes a lock, itself or by a wrapper, down to what a call of it does, with the locks held at every
     step."""

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, through_steps
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
-from reviewer.program.link import Func
+from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
+
+CPU = frozenset({"irq", "preempt"})
+"""What the boot CPU has off before there is anybody else to run (init/main.c, system_state)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
 def sleeps_under_lock(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Sleep]:
     """What may sleep in one call under the locks of its function, or in a callback of it that must not."""
     func = flow.frame.func
-    holds = [h for h in seen.may() if h.kind in ATOMIC]
+    holds = [h for h in seen.may() if h.kind in ATOMIC and not (h.kind in CPU and runs_at_boot(func))]
     if not holds and not passes_function(focus, func, seen):
         return
     must = seen.must()
@@ -135,7 +138,7 @@ def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Finding:
     if sleep.entry is not None:
         proof = (entry_step(focus.analysis, sleep.entry), *effect_steps(focus.analysis, func, sleep.entry.hold, effect))
     else:
-        proof = (*through_steps(focus.analysis, sleep.hold), *effect_steps(focus.analysis, func, sleep.hold, effect))
+        proof = effect_steps(focus.analysis, func, sleep.hold, effect)
     return Finding(
         rule=RULE, severity="error", confidence=confidence_of(sleep.doubt), file=file, line=line, column=column,
         function=function, message=f"{what} {sleep.because}", involves=(sleep.object,), proof=tuple(proof),

@@ -1,7 +1,7 @@
 """wait-under-lock: waiting for a function that cannot end, for it needs a lock that the waiter holds, or is the waiter itself.
 
-Awaited are work items, timers, interrupt handlers, tasklets, threads, work queues and completions; what they take is looked for at
-any depth. A wait that gives up is no deadlock, nor is a lock that they only try for.
+Awaited are work items, timers, interrupt handlers, tasklets, threads, work queues and completions; what they take is looked
+for at any depth. A wait that gives up is no deadlock, nor is a lock that they only try for.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def class_of(focus: Focus, func: Func, hold: Hold) -> str:
 
 
 def sleeps(focus: Focus, awaited: Awaited, hold: Hold, effect: Effect) -> Iterator[Blocked]:
-    """The awaited one is a task, so the waiter sleeps; worse if that task sleeps for a lock whose owner may wait for the waiter."""
+    """The awaited one is a task, so the waiter sleeps; worse if it sleeps for a lock whose owner may wait for the waiter."""
     held = hold.name or hold.kind
     blocking = [e for e in focus.effects.of(awaited.func) if e.kind != "alloc" and may_block(focus.summaries, e)]
     named = [(e, class_of(focus, awaited.func, e.hold)) for e in blocking if e.hold is not None]
@@ -208,7 +208,8 @@ def from_interrupt(focus: Focus, func: Func, effect: Effect) -> Iterator[tuple[B
         return
     for entry in focus.entries.of(func):
         if entry.context == "hardirq":
-            sentence = f"{effect.name}() in {func.name}(), which runs in interrupt ({entry.how}) and may have interrupted the callback"
+            where = f"{func.name}(), which runs in interrupt ({entry.how})"
+            sentence = f"{effect.name}() in {where} and may have interrupted the callback"
             yield Blocked(effect.doubt + entry.doubt, own(func), sentence, (entry_step(focus.analysis, entry),)), None
 
 

@@ -1,4 +1,4 @@
-"""What starts a function by itself, and in which context: an interrupt, a timer, a softirq, an operation that is called atomically.
+"""What starts a function by itself, and in which context: an interrupt, a timer, a softirq, an operation called atomically.
 
 From registrations and tables, by the API models; of a table that no model knows, from the locks around the calls through it.
 Only the files are read that can name the function for that purpose: its own unit and, unless it is static, its folder.
@@ -141,10 +141,9 @@ class Entries:
     def _search(self, func: Func, slots: list[Slot]) -> Iterator[Entry]:
         name = func.name
         for file in self._files(func):
-            pieces = self.program.file(file)
-            if pieces.names is not None and name not in pieces.names:
+            if name.encode() not in self.program.text(file):
                 continue
-            for use in pieces.uses_with(name):
+            for use in self.program.file(file).uses_with(name):
                 for index, arg in enumerate(use.args):
                     if arg == Name(name):
                         yield from self._registered(use.name, index, file, use.line, "")
@@ -203,9 +202,9 @@ class Entries:
             for block in body.blocks if body is not None else ():
                 for event in block.events:
                     if isinstance(event, Call) and isinstance(event.callee, Name) and event.callee.id != api:
-                        for i, arg in enumerate(event.args):
+                        for at, arg in enumerate(event.args):
                             if stripped(arg) == Name(word):
-                                yield from self._registered(event.callee.id, i, receiver.path, line, function, depth + 1)
+                                yield from self._registered(event.callee.id, at, receiver.path, line, function, depth + 1)
 
     def _in_slot(self, slot: Slot, slots: list[Slot]) -> Iterator[Entry]:
         struct = slot.struct.partition("@")[0]

@@ -677,6 +677,14 @@ OBJECT = re.compile(r"[\s(&]*([A-Za-z_]\w*)[\s)]*")
 """A macro body that names one object or its address."""
 
 
+def runs_at_boot(func: Func) -> bool:
+    """Whether a function is thrown away after boot or load, by its header."""
+    if func.source is None:
+        return False
+    file, piece = func.source
+    return re.search(rb"\b__(?:init|exit)\b", file.skim.code[piece.start : piece.brace]) is not None
+
+
 def may_be_stub(func: Func) -> bool:
     """Whether it may stand, in some configuration, for what a source defines: an inline that calls nothing, under ``#if``."""
     return not func.calls and func.definition is not None and bool(func.definition.condition)

@@ -36,6 +36,8 @@ MAX_FUNCTIONS = 32
 
 INTERRUPTS = frozenset({"hardirq", "softirq", "nmi"})
 
+WORD = re.compile(rb"[A-Za-z_]\w+")
+
 ANY = frozenset({"lock", "slock", "spinlock", "rlock", "wlock", "_lock"})
 """Names of so many locks that they are looked for in one unit only; so are those shorter than ``SHORT``."""
 
@@ -106,19 +108,18 @@ class LockUsers:
         """Whether a file names anything by which code is started in another context than a task's."""
         got = self._starting.get(file)
         if got is None:
-            names = self.program.file(file).names
-            got = self._starting[file] = names is None or not self._words.isdisjoint(names)
+            got = self._starting[file] = not self._words.isdisjoint(WORD.findall(self.program.text(file)))
         return got
 
     @cached_property
-    def _words(self) -> frozenset[str]:
+    def _words(self) -> frozenset[bytes]:
         models = self.program.models
         apis = {
             n for n, m in models.functions.items()
             if any(r.context in INTERRUPTS and r.callback is not None for r in m.registers)
         }  # fmt: skip
         tables = {t.rpartition(".")[2] for t, o in models.operations.items() if o.context in INTERRUPTS and o.sure}
-        return frozenset(apis | tables - COMMON) - {"call_rcu"}
+        return frozenset(word.encode() for word in apis | tables - COMMON)
 
     def _files(self, name: str, path: str) -> tuple[str, ...]:
         got = self._where.get(name)
