@@ -12,6 +12,7 @@ from reviewer.program.effects import Effects
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
+from reviewer.program.orders import Orders
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -41,6 +42,11 @@ class Focus:
     @cached_property
     def callers(self) -> CallerSearch:
         return CallerSearch(self.analysis.contexts)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Which lock is taken under which."""
+        return Orders(self.summaries, self.effects)
 
     @cached_property
     def upward(self) -> Upward:
