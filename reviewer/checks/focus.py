@@ -17,6 +17,7 @@ from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
 from reviewer.program.lockusers import LockUsers
 from reviewer.program.modes import Modes
+from reviewer.program.orders import Orders
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -54,6 +55,11 @@ class Focus:
     @cached_property
     def callers(self) -> CallerSearch:
         return CallerSearch(self.analysis.contexts)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Which lock is taken under which."""
+        return Orders(self.summaries, self.effects)
 
     @cached_property
     def upward(self) -> Upward:

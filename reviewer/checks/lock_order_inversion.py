@@ -13,38 +13,53 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import effect_steps, place
 from reviewer.checks.registry import general
-from reviewer.program.orders import Order, Orders
+from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
 
 MAX_SEARCHED = 24
 """Orders of one focus whose inverse is searched beyond its functions."""
 
+Pairs = dict[tuple[str, str], list[Order]]
+
 
 @general(RULE)
 def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
-    orders = Orders(focus.summaries, focus.effects)
-    mine: dict[tuple[str, str], list[Order]] = {}
-    for flow in focus.flows():
-        for pair, order in orders.of(flow.frame.func).items():
-            mine.setdefault(pair, []).append(order)
+    mine = pairs(focus)
+    before = pairs(focus.before) if focus.before is not None else None
     searched = 0
+    done: set[tuple[str, str]] = set()
     for pair, found in mine.items():
-        best = min(found, key=lambda o: (o.doubt, o.effect.depth))
-        if best.doubt > 1:
+        sure = [o for o in found if o.doubt < 2]
+        back = (pair[1], pair[0])
+        if not sure or pair in done:
             continue
-        others = list(mine.get((pair[1], pair[0]), ()))
-        if not others:
-            if searched >= MAX_SEARCHED:
-                continue
+        others = mine.get(back, [])
+        if others:
+            done |= {pair, back}
+            new = [p for p in (pair, back) if before is not None and p not in before]
+            blamed = new[0] if len(new) == 1 else pair if len(sure) <= len(others) else back
+            sure, others = (sure, others) if blamed == pair else (others, sure)
+        elif searched < MAX_SEARCHED:
             searched += 1
-            others = list(orders.inverse(best))
-        for order in found:
-            if order.doubt > 1:
-                continue
-            against = [o for o in others if deadlocks(order, o)]
-            if against:
-                yield finding(focus, order, min(against, key=lambda o: (o.doubt, o.effect.depth)))
+            others = list(focus.orders.inverse(min(sure, key=certainty)))
+        found_ = [(o, [x for x in others if deadlocks(o, x)]) for o in sorted(sure, key=certainty) if o.doubt < 2]
+        inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
+        for order, other in inverted if before is not None else inverted[:1]:
+            yield finding(focus, order, other)
+
+
+def pairs(focus: Focus) -> Pairs:
+    """The orders that the functions in question show."""
+    result: Pairs = {}
+    for func in focus.functions:
+        for pair, order in focus.orders.of(func).items():
+            result.setdefault(pair, []).append(order)
+    return result
+
+
+def certainty(order: Order) -> tuple[int, int]:
+    return order.doubt, order.effect.depth
 
 
 def deadlocks(one: Order, other: Order) -> bool:

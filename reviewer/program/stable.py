@@ -29,7 +29,7 @@ class Written:
             if isinstance(event, facts.Call):
                 self.results[event.number] = loop
                 for arg in seen.args[0] if seen.args else ():
-                    if isinstance(arg, AddressOf) and isinstance(arg.base, Name):
+                    if isinstance(arg, AddressOf) and isinstance(arg.base, Name) and arg.base.id[:1] in "$%":
                         counts[arg.base] = counts.get(arg.base, 0) + 1 + loop
                 if event.loop:
                     self.targets |= {self.frame.canonical(a, {}) for a in event.args}
