@@ -544,6 +544,10 @@ class Runner:
         known = values.truth(condition)
         if known is None:
             known = state.truths.get(condition)
+        if known is None and isinstance(condition, Config):
+            known = self.frame.program.configured(condition.condition)
+        if known is None and any(follows(h.lock, condition) for h in state.locks):
+            known = True  # a lock that is held is somewhere: the pointer to its object is no NULL
         for truth, to in ((True, exit_.then), (False, exit_.other)):
             if known is not None and known != (truth == positive):
                 continue
@@ -570,6 +574,15 @@ class Runner:
                     rest = False
         if rest:
             yield exit_.default, state
+
+
+def follows(lock: Expr, pointer: Expr) -> bool:
+    """Whether the lock is a member of what ``pointer`` points to."""
+    while isinstance(lock, facts.Member):
+        if lock.arrow and lock.base == pointer:
+            return True
+        lock = lock.base
+    return False
 
 
 def merged_bits(variable: str, one: Expr, other: Expr | None) -> Expr | None:

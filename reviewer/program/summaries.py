@@ -102,6 +102,7 @@ class Summaries:
         self._containers: dict[tuple[str, str, str], str | None] = {}
         self._depths: dict[tuple[str, int], int] = {}
         self._level = LEVELS
+        self._cut = False
         self.statistics = Statistics()
 
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
@@ -121,11 +122,13 @@ class Summaries:
                 self._made[key] = got
                 return got
         self._open.add(key)
-        before, self._level = self._level, level
+        before, cut, self._level, self._cut = self._level, self._cut, level, False
         try:
             made = self._make(func, binding)
+            if self._cut:  # a callee that was not looked into may give back what it seems to return with
+                made.outcomes = tuple(dict.fromkeys(map(without_takes, made.outcomes)))
         finally:
-            self._level = before
+            self._level, self._cut = before, cut
             self._open.discard(key)
         self._made[key] = made
         self.statistics.summaries += 1
@@ -371,7 +374,7 @@ class Summaries:
             return self.target_outcomes(frame, call, targets[0], args, state)
         found = [self.target_outcomes(frame, call, t, args, state) for t in targets]
         first = found[0]
-        same = all([(o.takes, o.drops) for o in f] == [(o.takes, o.drops) for o in first] for f in found[1:])
+        same = all([net_of(o) for o in f] == [net_of(o) for o in first] for f in found[1:])
         if not same:
             return NOTHING
         if all(f == first for f in found[1:]):
@@ -390,6 +393,7 @@ class Summaries:
         assert target.func is not None
         level = self._level - self.cost(target.func)
         if level < 0 or not self.thin(target.func):
+            self._cut |= level < 0 and any(self._touches_locks(c) for c in target.func.calls)
             return NOTHING
         summary = self.of(target.func, self.bind(target.func, args, frame), level)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
@@ -446,6 +450,18 @@ NOTHING: tuple[Outcome, ...] = (Outcome(),)
 def result_locks(summary: Summary) -> list[tuple[Hold, ...]]:
     """What each way of ending leaves held."""
     return [o.takes for o in summary.outcomes]
+
+
+def net_of(outcome: Outcome) -> tuple[object, ...]:
+    """What an outcome does to locks: those that it returns with by their class, for two variants of a function name the
+    same object by locals of their own."""
+    return tuple((h.name or h.lock, h.mode) for h in outcome.takes), outcome.drops
+
+
+def without_takes(outcome: Outcome) -> Outcome:
+    """The outcome without the locks that it returns with, but for those that it has released before."""
+    takes = tuple(h for h in outcome.takes if h.lock in outcome.drops)
+    return outcome if takes == outcome.takes else replace(outcome, takes=takes)
 
 
 def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
