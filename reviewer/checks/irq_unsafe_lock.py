@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.checks.finding import Finding, Step
+from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
@@ -112,16 +112,17 @@ def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
     for take in focus.lock_users.takes(func):
         if take.hold.name in done or runs_at_boot(func):
             continue
-        found = None
+        found: list[Finding | None] = []
         if take.masks != "irq":
             mixed, started = focus.lock_users.look(take.hold.name, func.path)
-            found = by_evidence(focus, take) if started else None
-            found = found or (by_majority(focus, take) if mixed else None)
+            found.append(by_evidence(focus, take) if started else None)
+            found.append(by_majority(focus, take) if mixed else None)
         if take.hold.irq != "save":
-            found = found or weakened(focus, take)
-        if found is not None:
+            found.append(weakened(focus, take))
+        sure = max((f for f in found if f is not None), key=lambda f: CONFIDENCES.index(f.confidence), default=None)
+        if sure is not None:
             done.add(take.hold.name)
-            yield found
+            yield sure
 
 
 def by_evidence(focus: Focus, take: Take) -> Finding | None:
@@ -182,7 +183,8 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof = [*way(focus, mine), step(focus.analysis, "acquire", take.func, take.at, (take.hold,))]
     proof += [entry_step(focus.analysis, theirs.entry), *way(focus, theirs)]
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
-    doubt = theirs.entry.doubt + (mine.open and bool(mine.way)) + (other.func.path != take.func.path)
+    # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
+    doubt = theirs.entry.doubt + 2 * mine.open + (other.func.path != take.func.path)
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
 
 
