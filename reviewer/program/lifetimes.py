@@ -409,8 +409,8 @@ def holder(path: Expr | None) -> Expr | None:
     return path.base if isinstance(path, Deref) else None
 
 
-GET = re.compile(r"(?:^|_)(?:get|hold|ref|grab)(?:_|$)")
-"""How the kernel names what takes a reference."""
+GET = re.compile(r"_(?:get|hold|ref|grab)(?:_unless_zero|_not_zero)?$|^(?:get|hold|grab)_")
+"""How the kernel names what takes a reference; ``x_get_drvdata`` and the like only look something up."""
 
 PUT = re.compile(r"(?:^|_)(?:un)?(?:put|unref|release)(?:_|$)")
 """How the kernel names what gives a reference back."""
