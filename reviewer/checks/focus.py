@@ -30,13 +30,14 @@ class Focus:
     question. A rule that looks for a partner (who waits for a function that has changed, who frees what it uses) finds it among
     these, after a cheap look at the names that they call. ``before``: of a review, the focus on the tree
     before the patch: what is inferred statistically is inferred there, else one edit would bring findings in functions that it
-    leaves alone.
+    leaves alone. ``after``: of that one, the focus on the tree after the patch.
     """
 
     analysis: Analysis
     functions: Sequence[Func]
     beside: Sequence[Func] = ()
     before: Focus | None = None
+    after: Focus | None = None
 
     def __post_init__(self) -> None:
         self.program = self.analysis.program
@@ -105,6 +106,18 @@ class Focus:
             flow = self.flow(func)
             if flow is not None:
                 yield flow
+
+    @property
+    def other(self) -> Focus | None:
+        """The other side of a review; None in a scan."""
+        return self.before or self.after
+
+    def differs(self, func: Func) -> bool:
+        """Whether the other side of a review has another body of the function; always in a scan."""
+        if self.other is None:
+            return True
+        body = self.program.body(func)
+        return all(self.other.program.body(f) != body for f in self.other.program.functions(func.path, func.name))
 
     def edited(self, func: Func) -> bool:
         """Whether a patch, if there is one in question, changes the body of the function."""

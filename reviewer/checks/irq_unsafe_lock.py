@@ -42,7 +42,8 @@ def irq_unsafe_lock(focus: Focus) -> Iterator[Finding]:
         again = list(enabled_again(focus, flow))
         yield from again
         yield from again or enabled_for_callers(focus, flow.frame.func)
-        yield from taken_with_interrupts_on(focus, flow.frame.func)
+        if focus.differs(flow.frame.func):
+            yield from taken_with_interrupts_on(focus, flow.frame.func)
 
 
 # --- interrupts turned on ---------------------------------------------------------------------------

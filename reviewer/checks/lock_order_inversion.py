@@ -26,7 +26,7 @@ Pairs = dict[tuple[str, str], list[Order]]
 @general(RULE)
 def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
     mine = pairs(focus)
-    before = pairs(focus.before) if focus.before is not None else None
+    before = pairs(focus.other) if focus.other is not None else None
     searched = 0
     done: set[tuple[str, str]] = set()
     for pair, found in mine.items():
@@ -34,6 +34,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         back = (pair[1], pair[0])
         if not sure or pair in done:
             continue
+        if before is not None and pair in before and (back in mine) == (back in before):
+            continue  # the patch has nothing to do with this order
         others = mine.get(back, [])
         if others:
             done |= {pair, back}

@@ -26,6 +26,7 @@ def around(
         return [], []
     old = focus_on(before, change, None)
     new = focus_on(after, change, old)
+    old.after = new
     return findings(old, wanted), findings(new, wanted)
 
 
