@@ -79,6 +79,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     analysis = focus.analysis
     first, second = one.pair
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
+    if one.func.key == other.func.key and doubt:
+        doubt += 1  # one lock or the other, as one condition says
     confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
     file, line, column, function = place(one.func, one.seen.event.at)
     there = other.effect.func.name if other.effect.way else other.func.name

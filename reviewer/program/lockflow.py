@@ -477,8 +477,10 @@ class Runner:
                 return ()
             assume(state, condition, truth)
         state.extra = self.observer.outcome(self.frame, call, o, state)
+        scope = isinstance(call.callee, Name) and call.callee.id.startswith("unguard:")
         for lock in o.drops:
-            self.drop(state, lock)
+            if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
+                self.drop(state, lock)
         if o.takes:
             state.locks = state.locks + o.takes
         if o.enters is not None:
