@@ -222,8 +222,17 @@ def outliers(side: Side) -> Iterator[Finding]:
             inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
             if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
                 continue
+            if sometimes(side, t, lock):
+                continue  # the caller says whether it has the lock already
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "medium", inside[0])
+
+
+def sometimes(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether the function itself holds the lock at the access on some path."""
+    flow = side.focus.flow(touch.func)
+    seen = (s for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
+    return any(h.name == lock for s in seen for h in s.may())
 
 
 def known(side: Side, func: Func) -> bool:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from reviewer.review.cases import Case
 
 
+EACH = 8
+"""Cases that a process takes on; then a fresh one follows, for what it keeps in memory only grows."""
+
+
 @click.command()
 @click.argument("cases", metavar="CASES.yaml")
 @options(positional=False, formats=("text", "json"))
@@ -68,7 +72,7 @@ def judged(options: Options, cases: Sequence[Case], rules: Sequence[Rule]) -> It
             yield one(options, case, rules)
         return
     single = replace(options, jobs=1, quiet=True)
-    with multiprocessing.get_context("fork").Pool(processes, _start, (single, cases, rules)) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, _start, (single, cases, rules), EACH) as pool:
         yield from pool.imap(_one, range(len(cases)))
 
 
