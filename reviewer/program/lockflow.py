@@ -411,6 +411,8 @@ class Runner:
         frame = self.frame
         if isinstance(event, facts.Call):
             callee = frame.callee(event.callee, state.known)
+            if event.loop:
+                self.moved(event, state)
             args = tuple(frame.canonical(a, state.known) for a in event.args)
             if event.number in self.executed:  # in a loop: the last round's result is gone
                 state.forget(f"r{event.number}")
@@ -460,6 +462,13 @@ class Runner:
         self.record(b, i, event, state, None, (value,))
         state.extra = self.observer.event(frame, event, state, (value,))
         return (state,)
+
+    def moved(self, call: facts.Call, state: State) -> None:
+        """An iterator sets its cursor: what a local was initialised with is not its value inside of the loop."""
+        for a in call.args:
+            name = self.frame.name(a.id) if isinstance(a, Name) else None
+            if isinstance(name, Name) and name.id.startswith("$") and isinstance(state.known.get(name.id), Const):
+                state.forget(name.id)
 
     def record(
         self, b: int, i: int, event: facts.Event, state: State, callee: Expr | None, args: tuple[Expr, ...]

@@ -403,11 +403,13 @@ class Summaries:
         for o in summary.outcomes:
             takes = []
             for h in o.takes:
-                lock = values.substitute(h.lock, args, prefix)
+                lock = to_caller(h.lock, call, args, prefix)
+                if foreign(lock, prefix) and h.lock not in o.drops:
+                    continue  # of an object that only the callee knows: nobody out here could release it
                 takes.append(
                     Hold(lock, h.name or lock_class(frame, lock), h.kind, h.mode, h.taken, h.irq, call.at, target.func.key)
                 )
-            drops = tuple(values.substitute(d, args, prefix) for d in o.drops)
+            drops = tuple(to_caller(d, call, args, prefix) for d in o.drops)
             value = values.substitute(o.result, args, prefix) if o.result is not None else None
             failed = ""
             if not takes and len(summary.outcomes) > 1:
@@ -450,6 +452,17 @@ NOTHING: tuple[Outcome, ...] = (Outcome(),)
 def result_locks(summary: Summary) -> list[tuple[Hold, ...]]:
     """What each way of ending leaves held."""
     return [o.takes for o in summary.outcomes]
+
+
+def to_caller(lock: Expr, call: facts.Call, args: tuple[Expr, ...], prefix: str) -> Expr:
+    """A lock of an outcome as the caller names it."""
+    there = values.substitute(lock, args, prefix)
+    return values.rebuild(there, lambda e: facts.Result(call.number) if e == RETURNED else None)
+
+
+def foreign(lock: Expr, prefix: str) -> bool:
+    """Whether a lock belongs to an object that only the callee has a name for."""
+    return any(isinstance(e, Name) and e.id.startswith(f"${prefix}.") for e in values.walk(lock))
 
 
 def net_of(outcome: Outcome) -> tuple[object, ...]:
@@ -581,14 +594,15 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     merged: dict[tuple[object, ...], Outcome] = {}
     tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
     for e in flow.endings:
-        key = net_key(e.state)
+        key = net_key(e)
         outs = pointer_results(frame, e.state) if tracked else ()
         result = returned(e, tracked)
         old = merged.get(key)
         if old is None:
             scopes = e.state.scopes
+            takes, drops = outward(e)
             merged[key] = Outcome(
-                e.state.locks, e.state.dropped, result, outs, enters=scopes[-1] if scopes else None,
+                takes, drops, result, outs, enters=scopes[-1] if scopes else None,
                 nonzero=tracked and no_zero(e),
             )  # fmt: skip
         else:
@@ -622,9 +636,26 @@ def no_zero(ending: lockflow.Ending) -> bool:
     return any(isinstance(lock, Member) and value in lockflow.parts_of(lock.base) for lock in locks)
 
 
-def net_key(state: State) -> tuple[object, ...]:
+def net_key(ending: lockflow.Ending) -> tuple[object, ...]:
     """What makes two endings the same to a caller."""
-    return tuple((h.lock, h.mode) for h in state.locks), state.dropped, state.scopes
+    takes, drops = outward(ending)
+    return tuple((h.lock, h.mode) for h in takes), drops, ending.state.scopes
+
+
+RETURNED = Name("^")
+"""In an outcome, the object that the function returns, if that is none that its caller could name otherwise."""
+
+
+def outward(ending: lockflow.Ending) -> tuple[tuple[Hold, ...], tuple[Expr, ...]]:
+    """The locks held and dropped at an ending, those of the returned object by :data:`RETURNED`."""
+    state, value = ending.state, ending.value
+    if value is None or isinstance(value, Const) or exported(value) or not (state.locks or state.dropped):
+        return state.locks, state.dropped
+
+    def seen(lock: Expr) -> Expr:
+        return values.rebuild(lock, lambda e: RETURNED if e == value else None)
+
+    return tuple(replace(h, lock=seen(h.lock)) for h in state.locks), tuple(map(seen, state.dropped))
 
 
 def conditions(
@@ -634,7 +665,7 @@ def conditions(
     else: ``if (dev->polled) mutex_lock(); else spin_lock();``."""
     common: dict[tuple[object, ...], dict[Expr, bool]] = {}
     for e in flow.endings:
-        key, truths = net_key(e.state), e.state.truths
+        key, truths = net_key(e), e.state.truths
         old = common.get(key)
         common[key] = dict(truths) if old is None else {c: t for c, t in old.items() if truths.get(c) == t}
     result: dict[tuple[object, ...], tuple[tuple[Expr, bool], ...]] = {}
