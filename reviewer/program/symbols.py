@@ -56,7 +56,7 @@ _ALTERNATIVES = (
     r"\}[ \t]*+(?:__\w+(?:\([^\n]*?\)+)?[ \t]+)*+\*?\K(?!_)\w++(?=[ \t]*+(?:[\[=;,]|__))",
     rf"(?=[a-zA-Z_]){_NO_DECLARATION}{_WORDS}\K(?:"
     r"[A-Z][A-Z0-9_]++\([^()\n]*+"
-    rf"|\w+(?:[ \t*]+__\w+)*+(?:\({_NO_PROTOTYPE}|(?=[ \t]*+[=;,\[]))"
+    rf"|\w+(?:[ \t*]+__\w+)*+(?:[ \t]?\({_NO_PROTOTYPE}|(?=[ \t]*+[=;,\[]))"
     r"|\w+[ \t*]*+\(\*[ \t]*+(?:\w+[ \t]+)?\K\w+(?=[\[\])]))",
 )
 """Possessive (``*+``) throughout: without it the search costs twice as much."""
@@ -161,6 +161,8 @@ def read_part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols:
     paths, found = _found(tree, part, first)
     lists: list[list[bytes]] = [[] for _ in range(PAGES)]
     for key, numbers in found.items():
+        if key.endswith((b" (", b"\t(")):  # as some old files write it
+            key = key[:-2] + b"("
         # Most keys are as they should be: no blank, and no parenthesis but the last.
         if b" " not in key and b"\t" not in key:
             if key[:1] == b".":
