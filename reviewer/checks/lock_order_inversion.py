@@ -35,6 +35,7 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         if not sure or pair in done:
             continue
         others = mine.get(back, [])
+        blamed = pair
         if others:
             done |= {pair, back}
             new = [p for p in (pair, back) if before is not None and p not in before]
@@ -45,7 +46,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             others = list(focus.orders.inverse(min(sure, key=certainty)))
         found_ = [(o, [x for x in others if deadlocks(o, x)]) for o in sorted(sure, key=certainty) if o.doubt < 2]
         inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
-        for order, other in inverted if before is not None else inverted[:1]:
+        fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
+        for order, other in inverted if fresh else inverted[:1]:
             yield finding(focus, order, other)
 
 
