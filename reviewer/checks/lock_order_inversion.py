@@ -37,6 +37,7 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         if before is not None and pair in before and (back in mine) == (back in before):
             continue  # the patch has nothing to do with this order
         others = mine.get(back, [])
+        blamed = pair
         if others:
             done |= {pair, back}
             new = [p for p in (pair, back) if before is not None and p not in before]
@@ -47,7 +48,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             others = list(focus.orders.inverse(min(sure, key=certainty)))
         found_ = [(o, [x for x in others if deadlocks(o, x)]) for o in sorted(sure, key=certainty) if o.doubt < 2]
         inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
-        for order, other in inverted if before is not None else inverted[:1]:
+        fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
+        for order, other in inverted if fresh else inverted[:1]:
             yield finding(focus, order, other)
 
 

@@ -45,6 +45,13 @@ class Order:
         return self.hold.name, self.effect.hold.name
 
 
+def abroad(func: Func, effect: Effect) -> bool:
+    """Whether a way leaves the folder, headers aside: one of the many who fill a table need not be the one that is meant."""
+    home = posixpath.dirname(func.path)
+    met = (effect.func, *(f for f, _ in effect.way))
+    return any(not f.path.endswith(".h") and posixpath.dirname(f.path) != home for f in met)
+
+
 class Orders:
     """The orders of one program, memoised by function."""
 
@@ -86,7 +93,7 @@ class Orders:
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
                     vague = self.small(hold.name, func) or self.small(inner.name, func)
-                    doubt = effect.doubt + (hold not in must) + 2 * vague
+                    doubt = effect.doubt + (hold not in must) + 2 * vague + (effect.doubt > 0 and abroad(func, effect))
                     yield Order(func, seen, hold, effect, outer, doubt)
 
     def small(self, name: str, func: Func) -> bool:
