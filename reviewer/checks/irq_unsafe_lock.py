@@ -64,7 +64,7 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             if effect.kind != "acquire" or effect.hold is None or effect.hold.irq != "off" or effect.asked:
                 continue
             for hold in off:
-                if hold.lock not in effect.let_go and hold.lock != effect.hold.lock:
+                if not effect.lets_go(hold) and hold.lock != effect.hold.lock:
                     doubt = effect.doubt + (hold not in must)
                     if best is None or (doubt, effect.depth) < best[:2]:
                         best = (doubt, effect.depth, effect, hold)

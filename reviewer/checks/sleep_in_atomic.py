@@ -67,7 +67,7 @@ def sleeps_under_lock(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Sleep]:
     must = seen.must()
     for effect in blocking(focus, func, seen):
         for hold in holds:
-            if hold.lock not in effect.let_go:
+            if not effect.lets_go(hold):
                 name = hold.name or hold.kind
                 yield Sleep(effect.doubt + (hold not in must), effect, f"while {name} is held", name, hold)
         if effect.under and not passed_above(focus, effect):

@@ -117,14 +117,14 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     """Why the wait of one effect does not end."""
     assert effect.wait is not None
     must = seen.must()
-    holds = [h for h in seen.may() if h.lock not in effect.let_go]
+    holds = [h for h in seen.may() if not effect.lets_go(h)]
     locks = [h for h in holds if h.name and h.kind not in ALONE]
     if effect.wait.what == "completion":
         for hold in locks:
             for blocked in completer_needs(focus, func, effect, hold):
                 yield with_doubt(blocked, effect.doubt + (hold not in must)), hold
         return
-    atomic = next((h for h in must if h.kind in ATOMIC and h.lock not in effect.let_go), None)
+    atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
         for hold in locks:
             for blocked in needs(focus, awaited, [hold], effect):

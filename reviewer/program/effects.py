@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reviewer.parse.facts import Call, Const, Expr
+from reviewer.parse.facts import Call, Const, Expr, Member
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.link import Func
@@ -20,6 +20,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
+from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
 from reviewer.program.telling import asks, in_task_only
 
@@ -42,11 +43,11 @@ class Effect:
 
     ``what``: the lock, what is waited for, or the allocation's mask, in terms of the function that was asked. ``hold``: how a
     lock is taken; ``wait``: of a wait. ``name``: the API function, called at ``at`` in ``func``. ``way``: the calls from the
-    function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks of
-    the callers of the function that was asked which are not held at this point any more. ``cleared``: flags that memalloc scopes
-    on the way take from an allocation's mask. ``doubt``: 0 while every call on the way can mean only this. ``under``: the API
-    that runs a callback on the way where it must not sleep, "" for none; ``asked``: some function on the way has made sure that
-    it runs in a task.
+    function that was asked down to ``func``. ``held``: what the functions on the way hold, outermost first; ``let_go``: locks
+    of the callers of the function that was asked which are not held at this point any more, ``gone``: their classes.
+    ``cleared``: flags that memalloc scopes on the way take from an allocation's mask. ``doubt``: 0 while every call on the
+    way can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none;
+    ``asked``: some function on the way has made sure that it runs in a task.
     """
 
     kind: EffectKind
@@ -59,6 +60,7 @@ class Effect:
     wait: Waits | None = None
     held: tuple[Hold, ...] = ()
     let_go: tuple[Expr, ...] = ()
+    gone: frozenset[str] = frozenset()
     cleared: frozenset[str] = frozenset()
     doubt: int = 0
     under: str = ""
@@ -72,7 +74,11 @@ class Effect:
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
-        return self.kind, self.what, lock, wait, self.let_go, self.cleared, self.under, self.asked
+        return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, self.asked
+
+    def lets_go(self, hold: Hold) -> bool:
+        """Whether the lock is not held here any more: the callee names it as its caller does, or names one of its class."""
+        return hold.lock in self.let_go or hold.name in self.gone or f"?{hold.name[hold.name.rfind('.') :]}" in self.gone
 
 
 class Effects:
@@ -114,12 +120,15 @@ class Effects:
         doubt = 0 if len(targets) < 2 else 1
         held = seen.must()
         gone = let_go(seen)
+        classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
         asked = seen.block in self._in_task_only(func)
         scopes = cleared(seen)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
             for target in targets:
                 unsure = doubt if target.sure else 2
                 for effect in self._target(func, call, target, args, held, gone, unsure, depth):
+                    if classes:
+                        effect = replace(effect, gone=effect.gone | classes)
                     if scopes and effect.kind == "alloc":
                         effect = replace(effect, cleared=effect.cleared | scopes)
                     yield replace(effect, asked=True) if asked and not effect.asked else effect
@@ -243,6 +252,12 @@ def cost(caller: Func, callee: Func) -> int:
     if callee.path.endswith(".h") or callee.macro is not None:
         return 1
     return 1 if posixpath.dirname(caller.path) == posixpath.dirname(callee.path) else 2
+
+
+def class_or_field(frame: Frame, lock: Expr) -> str:
+    """The class of a lock; ``?.field`` where only the name of its field is known (``current->sighand->siglock``)."""
+    name = lock_class(frame, lock)
+    return name or (f"?.{lock.name}" if isinstance(lock, Member) else "")
 
 
 def let_go(seen: Seen) -> tuple[Expr, ...]:

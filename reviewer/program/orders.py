@@ -86,7 +86,7 @@ class Orders:
                 if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
                     continue
                 for hold in held:
-                    if not inner.name or inner.name == hold.name or hold.lock in effect.let_go:
+                    if not inner.name or inner.name == hold.name or effect.lets_go(hold):
                         continue
                     outer = frozenset(
                         h.name for h in (*must, *effect.held)

@@ -117,8 +117,9 @@ class Library:
         return "models"
 
     def scan(
-        self, tree: FakeTree, store: FakeStore, models: object, request: ScanRequest, progress: Progress
-    ) -> ScanResult:
+        self, tree: FakeTree, store: FakeStore, models: object, request: ScanRequest, progress: Progress,
+        executor: str | None = None,
+    ) -> ScanResult:  # fmt: skip
         self.request = request
         progress("reading", 1, 2)
         if self.error is not None:

@@ -28,9 +28,9 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     done: list[Any] = []
     real = scanner.scan
 
-    def spy(tree: Any, store: Any, models: Any, request: Any, progress: Any) -> Any:
+    def spy(tree: Any, store: Any, models: Any, request: Any, progress: Any, cluster: Any = None) -> Any:
         done.append(request)
-        return real(tree, store, models, request, progress)
+        return real(tree, store, models, request, progress, cluster)
 
     monkeypatch.setattr(scanner, "scan", spy)
     return done
