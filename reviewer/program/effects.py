@@ -148,11 +148,11 @@ class Effects:
         if target.model is not None:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, doubt=doubt)
-            for invokes in target.model.invokes:
+            for invokes in target.model.invokes if depth else ():
                 if invokes.context in ("task", "atomic") and not invokes.last:
                     under = target.model.name if invokes.context == "atomic" else ""
                     for t, inner in self.summaries.invoked(frame, call, invokes, args):
-                        for effect in self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth):
+                        for effect in self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth - 1):
                             yield replace(effect, under=effect.under or under)
             return
         if target.func is None:
