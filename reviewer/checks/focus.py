@@ -121,11 +121,7 @@ class Focus:
 
     def edited(self, func: Func) -> bool:
         """Whether a patch, if there is one in question, changes the body of the function."""
-        if self.before is None:
-            return False
-        older = self.before.program
-        body = self.program.body(func)
-        return all(older.body(f) != body for f in older.functions(func.path, func.name))
+        return self.before is not None and self.differs(func)
 
     def callers_of(self, func: Func) -> Callers:
         """Call sites and registrations of a function, one level."""

@@ -125,7 +125,7 @@ def lost_waits(new: Teardown) -> Iterator[Finding]:
     functions = {(f.path, f.name): f for f in old.focus.functions}
     for func in new.focus.functions:
         was = functions.get((func.path, func.name))
-        if was is None or text(old.program, was) == text(new.program, func) or not old.lives.may_act(was):
+        if was is None or was.text == func.text or not old.lives.may_act(was):
             continue
         now = {(a.what, a.name or str(a.path)) for a in new.lives.acts(func) if a.waits}
         for act in old.lives.acts(was):
@@ -154,11 +154,6 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
     confidence: Confidence = "high" if ended is not None or weak is not None else "medium"
     at = weak.at if weak is not None else end_of(new, func, ended)
     yield finding(new, func, at, act, weak, ended or some, unbound, confidence)
-
-
-def text(program: object, func: Func) -> bytes:
-    definition = func.definition
-    return program.text(func.path)[definition.start : definition.end] if definition is not None else b""  # type: ignore[attr-defined]
 
 
 def end_of(new: Teardown, func: Func, ended: Act | None) -> int:

@@ -69,10 +69,6 @@ class Side:
         """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
         return self._inside.get((object_, path), [])
 
-    def text(self, func: Func) -> bytes:
-        d = func.definition
-        return self.program.text(func.path)[d.start : d.end] if d is not None else b""
-
 
 # --- a patch takes the lock away ----------------------------------------------------------------------------------------
 
@@ -84,7 +80,7 @@ def lost(new: Side) -> Iterator[Finding]:
     functions = {(f.path, f.name): f for f in old.focus.functions}
     for func in new.focus.functions:
         was = functions.get((func.path, func.name))
-        if was is None or runs_once(func) or old.text(was) == new.text(func):
+        if was is None or runs_once(func) or was.text == func.text:
             continue
         if old.guards.takes(was) - new.guards.takes(func) or asks_elsewhere(old, new, was, func):
             yield from without(old, new, was, func)

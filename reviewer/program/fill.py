@@ -25,15 +25,13 @@ from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
+from reviewer.program.takers import GUARDS
 from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
 from reviewer.store.factstore import NullStore, Store
 
 BATCH = 60
 """Files that a process takes on at a time; what was made of them is written at once."""
-
-GUARDS = (b"guard", b"scoped_guard", b"scoped_cond_guard")
-"""Declarations that take a lock until the end of their scope (include/linux/cleanup.h)."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done and how much there is."""
@@ -77,7 +75,7 @@ def fill_tree(
 
 def hot_names(models: ApiModels) -> frozenset[bytes]:
     """Functions whose callers matter to a rule."""
-    return frozenset([*GUARDS, *(name.encode() for name, model in models.functions.items() if matters(model))])
+    return frozenset(name.encode() for name in (*GUARDS, *(n for n, model in models.functions.items() if matters(model))))
 
 
 def _kind_of_marks(hot: frozenset[bytes], dialect: Dialect) -> str:

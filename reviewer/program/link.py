@@ -95,6 +95,14 @@ class Func:
         return self.source[0].signature(self.source[1]) if self.source is not None else None
 
     @property
+    def text(self) -> bytes:
+        """Its whole text as it stands in the file; empty for a macro."""
+        if self.source is None:
+            return b""
+        file, piece = self.source
+        return file.text[piece.start : piece.end]
+
+    @property
     def parameters(self) -> tuple[facts.Variable, ...]:
         if self.source is not None:
             return self.source[0].signature(self.source[1]).parameters
@@ -276,11 +284,8 @@ class Program:
         return got
 
     def _make_body(self, func: Func) -> facts.Body | None:
-        if func.source is not None:
-            file, piece = func.source
-            original = file.text[piece.start : piece.end]
-        else:
-            assert func.macro is not None
+        original = func.text
+        if func.macro is not None:
             params = ", ".join("..." if p.endswith("...") else p for p in func.macro.parameters or ())
             text = func.macro.body.replace("##", "")  # fn##_nb is one word, whatever fn is
             keyword = "" if STATEMENT.match(text) else "return "
