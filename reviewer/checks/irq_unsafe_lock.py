@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
@@ -85,8 +85,7 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
         for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save")):
             owner, hold = holder.way[0].caller, holder.hold
             if owner.key not in inside:
-                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
-                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                steps = holder_steps(focus.analysis, holder)
                 steps.append(step(focus.analysis, "acquire", func, take.at, (hold, take.hold)))
                 message = f"{func.name}() turns interrupts on again while {hold.name or hold.kind} is held with interrupts off"
                 yield finding(focus, owner, holder.way[0].call.at, 0, message, hold.name or hold.kind, tuple(steps))
@@ -101,7 +100,7 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
 
 
 def called_in(effect: Effect) -> str:
-    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
+    called = effect.called
     return f"{called}()" if called == effect.name else f"{called}() (by {effect.name}())"
 
 

@@ -12,6 +12,7 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
 from reviewer.program.entries import OUTSIDE, Entry
+from reviewer.program.holders import Holder
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reach import Leaf
@@ -62,6 +63,13 @@ def effect_steps(analysis: Analysis, func: Func, hold: Hold | None, effect: Effe
     kind: StepKind = effect.kind
     steps.append(step(analysis, kind, effect.func, effect.at, joined_holds(held, effect.held)))
     return tuple(steps)
+
+
+def holder_steps(analysis: Analysis, holder: Holder) -> list[Step]:
+    """From where a caller takes its lock down to the call of the function that was asked about."""
+    held = (holder.hold,)
+    taken = step(analysis, "acquire", holder.way[0].caller, holder.hold.at, held)
+    return [taken, *(step(analysis, "call", s.caller, s.call.at, held) for s in holder.way)]
 
 
 def joined_holds(outer: Iterable[Hold], inner: Iterable[Hold]) -> tuple[Hold, ...]:

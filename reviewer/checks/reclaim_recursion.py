@@ -244,5 +244,5 @@ class Search:
 
 def words(effect: Effect) -> str:
     """``kmalloc()`` or ``helper() (in kmalloc())``: the call, and what allocates in it."""
-    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
+    called = effect.called
     return f"{called}()" if called == effect.name else f"{called}() (in {effect.name}())"

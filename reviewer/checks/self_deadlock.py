@@ -132,7 +132,7 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
     confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
     file, line, column, function = place(func, again.seen.event.at)
     name = hold.name or effect.hold.name or hold.kind
-    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else ""
+    called = effect.called if effect.way else ""
     taken = f"is taken again in {effect.func.name}()" if effect.way else "is taken again"
     if called and called != effect.func.name:
         taken += f", by way of {called}(),"

@@ -141,7 +141,7 @@ def described(entry: Entry) -> str:
 def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Finding:
     effect = sleep.effect
     file, line, column, function = place(func, seen.event.at)
-    called = effect.way[1][0].name if len(effect.way) > 1 else effect.func.name if effect.way else effect.name
+    called = effect.called
     what = f"{called}() may sleep" if called == effect.name else f"{called}() may sleep (in {effect.name}())"
     proof: Sequence[Step]
     if sleep.entry is not None:

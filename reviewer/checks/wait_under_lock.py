@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
@@ -105,8 +105,7 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
                 continue
             for blocked in needs(focus, awaited, [holder.hold], effect):
                 hold = holder.hold
-                steps = [step(focus.analysis, "acquire", owner, hold.at, (hold,))]
-                steps += [step(focus.analysis, "call", s.caller, s.call.at, (hold,)) for s in holder.way]
+                steps = holder_steps(focus.analysis, holder)
                 proof = (*steps, *effect_steps(focus.analysis, func, replace(hold, where=OUTSIDE), effect), *blocked.proof)
                 found = with_doubt(blocked, effect.doubt + awaited.doubt)
                 yield finding(focus, owner, holder.way[0].call.at, found, proof)

@@ -70,6 +70,13 @@ class Effect:
     def depth(self) -> int:
         return len(self.way)
 
+    @property
+    def called(self) -> str:
+        """The function, or the API, by whose call the function that was asked comes to it."""
+        if len(self.way) > 1:
+            return self.way[1][0].name
+        return self.func.name if self.way else self.name
+
     def key(self) -> tuple[object, ...]:
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
