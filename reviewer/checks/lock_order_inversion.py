@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import effect_steps, place
+from reviewer.checks.proof import confidence_of, effect_steps, place
 from reviewer.checks.registry import general
 from reviewer.program.orders import Order
 
@@ -83,7 +83,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
-    confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
+    confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
     there = other.effect.func.name if other.effect.way else other.func.name
     steps: tuple[Step, ...] = (

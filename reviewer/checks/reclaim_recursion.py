@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import effect_steps, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Name, Switch
 from reviewer.program import values
@@ -87,7 +87,7 @@ class Search:
         return effect.what is not None and bool(values.known_bits(effect.what)[1] & bit)
 
     def locked(self, func: Func, seen: Seen, hold: Hold, root: InReclaim, effect: Effect, doubt: int) -> Finding:
-        confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
+        confidence = confidence_of(doubt)
         waits = f"{root.func.name}() ({root.how}) waits for in reclaim"
         message = f"{words(effect)} may reclaim memory while {hold.name} is held, which {waits}"
         steps = (

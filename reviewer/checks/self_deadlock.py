@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.checks.finding import Confidence, Finding, Severity
+from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import effect_steps, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import Releases, word_of
@@ -129,7 +129,7 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
     both = hold.mode == effect.hold.mode == "shared"
     severity: Severity = "warning" if both else "error"
     doubt = again.doubt + 2 * both
-    confidence: Confidence = "high" if doubt == 0 else "medium" if doubt == 1 else "low"
+    confidence = confidence_of(doubt)
     file, line, column, function = place(func, again.seen.event.at)
     name = hold.name or effect.hold.name or hold.kind
     called = effect.called if effect.way else ""
