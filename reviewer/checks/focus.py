@@ -107,6 +107,13 @@ class Focus:
             if flow is not None:
                 yield flow
 
+    def holding(self) -> Iterator[Flow]:
+        """Those of the functions in question that may hold anything, by the names that they call."""
+        for func in self.functions:
+            flow = self.flow(func) if self.summaries.holds(func) else None
+            if flow is not None:
+                yield flow
+
     @property
     def other(self) -> Focus | None:
         """The other side of a review; None in a scan."""

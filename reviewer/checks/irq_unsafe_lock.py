@@ -38,7 +38,7 @@ CALLED = {"irq": "interrupts", "bh": "softirqs"}
 
 @general(RULE)
 def irq_unsafe_lock(focus: Focus) -> Iterator[Finding]:
-    for flow in focus.flows():
+    for flow in focus.holding():
         again = list(enabled_again(focus, flow))
         yield from again
         yield from again or enabled_for_callers(focus, flow.frame.func)

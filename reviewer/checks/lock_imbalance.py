@@ -40,9 +40,9 @@ SIGNALS: frozenset[Kind] = frozenset({"semaphore", "other"})
 @general(RULE)
 def lock_imbalance(focus: Focus) -> Iterator[Finding]:
     rule = Imbalance(focus)
-    for flow in focus.flows():
-        func = flow.frame.func
-        if func.macro is None and not flow.capped and len(flow.endings) > 1:
+    for func in focus.functions:
+        flow = focus.flow(func) if func.macro is None and focus.summaries.locks(func) else None
+        if flow is not None and not flow.capped and len(flow.endings) > 1:
             yield from rule.of(func)
 
 

@@ -56,8 +56,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
 def pairs(focus: Focus) -> Pairs:
     """The orders that the functions in question show."""
     result: Pairs = {}
-    for func in focus.functions:
-        for pair, order in focus.orders.of(func).items():
+    for flow in focus.holding():
+        for pair, order in focus.orders.of(flow.frame.func).items():
             result.setdefault(pair, []).append(order)
     return result
 

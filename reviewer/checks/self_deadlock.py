@@ -31,10 +31,10 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 
 @general(RULE)
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
-    for flow in focus.flows():
-        if flow.capped:
-            continue  # most often a loop that takes the locks of many objects
-        yield from in_flow(focus, flow)
+    for func in focus.functions:
+        flow = focus.flow(func) if focus.summaries.holds(func) or focus.summaries.names.asserts(func) else None
+        if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
+            yield from in_flow(focus, flow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,22 +45,27 @@ class Sleep:
 
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
-    for flow in focus.flows():
-        func = flow.frame.func
+    for func in focus.functions:
         if focus.effects.may_matter(func):
             found = False
-            for seen in flow.seen:
-                best = min(sleeps_under_lock(focus, flow, seen), key=Sleep.rank, default=None)
+            flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) else None
+            for seen in flow.seen if flow is not None else ():
+                best = min(sleeps_under_lock(focus, func, seen), key=Sleep.rank, default=None)
                 if best is not None:
                     found = True
                     yield finding(focus, func, seen, best)
             if not found:
-                yield from in_context(focus, flow)
+                yield from in_context(focus, func)
 
 
-def sleeps_under_lock(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Sleep]:
+def hands_on(focus: Focus, func: Func) -> bool:
+    """Whether the function names another one of its file other than to call it."""
+    names = {f.name for f in focus.program.functions_in(func.path)} - {func.name, *func.calls}
+    return not names.isdisjoint(func.words)
+
+
+def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
     """What may sleep in one call under the locks of its function, or in a callback of it that must not."""
-    func = flow.frame.func
     holds = [h for h in seen.may() if h.kind in ATOMIC and not (h.kind in CPU and runs_at_boot(func))]
     if not holds and not passes_function(focus, func, seen):
         return
@@ -107,11 +112,11 @@ def passed_above(focus: Focus, effect: Effect) -> bool:
     return False
 
 
-def in_context(focus: Focus, flow: Flow) -> Iterator[Finding]:
+def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
     """Calls that may sleep in a function that is started where it must not."""
-    func = flow.frame.func
     entry = focus.entries.strictest(func) or focus.entries.learned(func)
-    if entry is None:
+    flow = focus.flow(func) if entry is not None else None
+    if entry is None or flow is None:
         return
     for seen in flow.seen:
         effect = nearest(focus, func, seen) if isinstance(seen.event, Call) else None

@@ -51,23 +51,29 @@ class Side:
     def __post_init__(self) -> None:
         self.program = self.focus.program
         self.guards = Guards(self.focus.analysis.shared, Lifetimes(self.focus.summaries))
+        self._inside: dict[str, dict[str, list[Touch]]] = {}
 
     @cached_property
     def before(self) -> Side | None:
         return Side(self.focus.before) if self.focus.before is not None else None
 
     @cached_property
-    def _inside(self) -> dict[tuple[str, str], list[Touch]]:
-        found: dict[tuple[str, str], list[Touch]] = {}
+    def _by_file(self) -> dict[str, list[Func]]:
+        found: dict[str, list[Func]] = {}
         for f in self.focus.every:
             if not runs_once(f) and not ONCE.search(f.name):
-                for t in self.guards.touches(f):
-                    found.setdefault((t.object, f.path), []).append(t)
+                found.setdefault(f.path, []).append(f)
         return found
 
     def inside(self, object_: str, path: str) -> list[Touch]:
         """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
-        return self._inside.get((object_, path), [])
+        if path not in self._inside:
+            found: dict[str, list[Touch]] = {}
+            for f in self._by_file.get(path, ()):
+                for t in self.guards.touches(f):
+                    found.setdefault(t.object, []).append(t)
+            self._inside[path] = found
+        return self._inside[path].get(object_, [])
 
 
 # --- a patch takes the lock away ----------------------------------------------------------------------------------------
@@ -204,8 +210,10 @@ def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, int]]:
 
 
 def outliers(side: Side) -> Iterator[Finding]:
+    summaries = side.focus.summaries
+    with_locks = {f.path for f in side.focus.every if summaries.holds(f) or summaries.names.asserts(f)}
     for func in side.focus.functions:
-        if runs_once(func) or ONCE.search(func.name) or LOCKED.search(func.name):
+        if runs_once(func) or ONCE.search(func.name) or LOCKED.search(func.name) or func.path not in with_locks:
             continue
         for t in side.guards.touches(func):
             if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:

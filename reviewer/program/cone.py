@@ -52,7 +52,7 @@ class Cone:
 
     def _itself(self, func: Func) -> bool:
         """Whether it does so in its own body."""
-        if self.summaries.calls_indirectly(func):
+        if self.summaries.names.calls_indirectly(func):
             return True
         parameters = {p.name for p in func.parameters}
         for name in func.calls:

@@ -211,7 +211,7 @@ class Effects:
         known = self._near.get((func.key, depth))
         if known is not None:
             return known
-        found = self.summaries.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
+        found = self.summaries.names.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
         self._near[func.key, depth] = found
         return found
 

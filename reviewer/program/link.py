@@ -75,6 +75,8 @@ class Bodies(Protocol):
 
 CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
 
+WORD = re.compile(r"[A-Za-z_]\w*")
+
 
 @dataclass(frozen=True, slots=True)
 class Func:
@@ -101,6 +103,15 @@ class Func:
             return b""
         file, piece = self.source
         return file.text[piece.start : piece.end]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All words of its text."""
+        if self.source is None:
+            assert self.macro is not None
+            return frozenset(WORD.findall(self.macro.body))
+        file, piece = self.source
+        return file.words(piece)
 
     @property
     def parameters(self) -> tuple[facts.Variable, ...]:

@@ -5,16 +5,17 @@ A summary is made per function and per binding (the constant arguments), on dema
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
+from typing import Literal
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Items, Member, Name, Text
 from reviewer.program import lockflow, values
+from reviewer.program.byname import LEVELS, ByName
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, State
@@ -28,17 +29,6 @@ MAX_BINDINGS = 6
 
 MAX_FIELDS = 24
 """Numbers in a struct that a caller fixes for its callee."""
-
-LEVELS = 2
-"""Calls below a function in which a net lock effect is looked for."""
-
-INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
-"""A call through a field or a pointer."""
-
-WORD = re.compile(r"[A-Za-z_]\w*")
-
-THIN = 2
-"""Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
 MAX_CONDITIONS = 4
 """Conditions that tell one outcome of a call from the others, at most."""
@@ -92,15 +82,15 @@ class Summaries:
         self.program = program
         self._near = near
         self._same: dict[tuple[str, int], bool] = {}
+        self._locking: dict[tuple[str, str], bool] = {}
         self.calls = Calls(program)
+        self.names = ByName(program, self.calls)
         self._made: dict[tuple[str, Binding, int], Summary] = {}
         self._open: set[tuple[str, Binding, int]] = set()
         self._bindings: dict[str, set[Binding]] = {}
         self._used: dict[str, frozenset[int]] = {}
         self._tested: dict[str, frozenset[int]] = {}
-        self._thin: dict[str, bool] = {}
         self._containers: dict[tuple[str, str, str], str | None] = {}
-        self._depths: dict[tuple[str, int], int] = {}
         self._level = LEVELS
         self._cut = False
         self.statistics = Statistics()
@@ -108,7 +98,7 @@ class Summaries:
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
         """The summary of ``func`` for callers who pass what ``binding`` says."""
         binding = self._admitted(func, binding)
-        level = self._needed(func, level)
+        level = self.names.needed(func, level)
         key = (func.key, binding, level)
         got = self._made.get(key)
         if got is not None:
@@ -143,7 +133,7 @@ class Summaries:
         return got
 
     def _is_same(self, func: Func, level: int, near: Near) -> bool:
-        if func.path in near.files or not near.words.isdisjoint(words_of(func)):
+        if func.path in near.files or not near.words.isdisjoint(func.words):
             return False
         if level == 0:
             return True
@@ -168,34 +158,6 @@ class Summaries:
             flow = replace(flow, frame=self.program.frame(func))
         return Summary(func, binding, known.outcomes, flow, known.complete)
 
-    def _needed(self, func: Func, level: int) -> int:
-        """The levels below that can make a difference: none, if nothing thin is called."""
-        got = self._depths.get((func.key, level))
-        if got is None:
-            got = self._depths[func.key, level] = 0  # a cycle needs nothing more
-            for name in func.calls:
-                if name in self.program.models.functions:
-                    continue
-                for callee in self.program.resolve(name, func.path):
-                    cost = self.cost(callee)
-                    if cost <= level and self.thin(callee):
-                        got = max(got, cost + self._needed(callee, level - cost))
-                if got == level:
-                    break
-            if got < level and self.calls_indirectly(func):
-                got = level
-            self._depths[func.key, level] = got
-        return got
-
-    @staticmethod
-    def calls_indirectly(func: Func) -> bool:
-        """Whether it calls through a field or a pointer, so that names do not tell whom."""
-        if func.macro is not None:
-            return INDIRECT.search(func.macro.body.encode("utf-8", "replace")) is not None
-        assert func.source is not None
-        file, piece = func.source
-        return INDIRECT.search(file.skim.code, piece.brace, piece.end) is not None
-
     def _admitted(self, func: Func, binding: Binding) -> Binding:
         """The binding, or none if the function has too many already."""
         if not binding:
@@ -211,6 +173,28 @@ class Summaries:
     def flow(self, func: Func, binding: Binding = ()) -> Flow | None:
         """The events of ``func`` with what is held at each."""
         return self.of(func, binding).flow
+
+    def holds(self, func: Func) -> bool:
+        """Whether the function holds anything somewhere: a lock, a read section, interrupts off. Told from what it calls, without
+        a look at its own paths."""
+        return self._leaves(func, "takes")
+
+    def locks(self, func: Func) -> bool:
+        """Whether it takes or drops anything, a lock that a callee takes and drops again left out."""
+        return self._leaves(func, "locks")
+
+    def _leaves(self, func: Func, what: Literal["takes", "locks"]) -> bool:
+        key = (what, func.key)
+        got = self._locking.get(key)
+        if got is None:
+            got = self._locking[key] = any(
+                target.func is None or self._net(target.func, what) for target in self.names.takers(func, what)
+            )
+        return got
+
+    def _net(self, callee: Func, what: Literal["takes", "locks"]) -> bool:
+        level = max(LEVELS - self.names.cost(callee), 0)
+        return any(o.takes or (what == "locks" and o.drops) for o in self.of(callee, (), level).outcomes)
 
     def _make(self, func: Func, binding: Binding) -> Summary:
         frame = self.program.frame(func)
@@ -228,23 +212,6 @@ class Summaries:
         flow = lockflow.run(frame, self, known, truths=truths)
         self.statistics.capped += flow.capped
         return Summary(func, binding, endings(frame, flow), flow)
-
-    def thin(self, func: Func) -> bool:
-        """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
-        got = self._thin.get(func.key)
-        if got is None:
-            got = func.macro is not None or len(func.calls) <= THIN or any(self._touches_locks(c) for c in func.calls)
-            self._thin[func.key] = got
-        return got
-
-    @staticmethod
-    def cost(func: Func) -> int:
-        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns."""
-        return 0 if (func.macro is not None or func.path.endswith(".h")) and len(func.calls) <= 1 else 1
-
-    def _touches_locks(self, name: str) -> bool:
-        model = self.program.models.functions.get(name)
-        return model is not None and bool(model.takes or model.drops or model.gfp_scope)
 
     def invoked(
         self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]
@@ -391,9 +358,11 @@ class Summaries:
         if target.model is not None:
             return self.unasked(frame, call, model_outcomes(self.program, frame, call, target.model, args))
         assert target.func is not None
-        level = self._level - self.cost(target.func)
-        if level < 0 or not self.thin(target.func):
-            self._cut |= level < 0 and any(self._touches_locks(c) for c in target.func.calls)
+        level = self._level - self.names.cost(target.func)
+        if level < 0 or not self.names.thin(target.func):
+            self._cut |= level < 0 and any(self.names.touches_locks(c) for c in target.func.calls)
+            return NOTHING
+        if not frame.uses(call.number) and not self.names.steers(target.func, level):
             return NOTHING
         summary = self.of(target.func, self.bind(target.func, args, frame), level)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
@@ -813,13 +782,3 @@ def accesses(model: Model, args: tuple[Expr, ...]) -> Iterator[tuple[Accesses, E
         found = place(a.object, args)
         if found is not None:
             yield a, found
-
-
-
-
-def words_of(func: Func) -> frozenset[str]:
-    """All words of a function's text."""
-    if func.macro is not None:
-        return frozenset(WORD.findall(func.macro.body))
-    assert func.source is not None
-    return func.source[0].words(func.source[1])

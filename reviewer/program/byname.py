@@ -1,0 +1,150 @@
+"""What a function may do with locks, told from the names that it calls: of ten functions one holds anything, and only that one
+need be executed to know where.
+
+Calls are followed as far as a summary follows them. A lock that only a call through a table returns with is not foreseen: such a
+function is looked at when one of its callers is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from reviewer.program.calls import Calls, Target
+from reviewer.program.link import Func, Program
+from reviewer.program.models import Function as Model
+
+LEVELS = 2
+"""Calls below a function in which a net lock effect is looked for."""
+
+THIN = 2
+"""Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
+
+INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
+"""A call through a field or a pointer."""
+
+SCOPED = ("guard", "CLASS", "class_")
+"""How the names of macros begin that hold something to the end of their scope (linux/cleanup.h); or end, the first."""
+
+What = Literal["takes", "locks", "steers"]
+
+
+class ByName:
+    """Memoised by function."""
+
+    def __init__(self, program: Program, calls: Calls) -> None:
+        self.program = program
+        self.calls = calls
+        self._thin: dict[str, bool] = {}
+        self._indirect: dict[str, bool] = {}
+        self._depths: dict[tuple[str, int], int] = {}
+        self._made: dict[tuple[What, str, int], bool] = {}
+
+    # --- how far a summary looks ------------------------------------------------------------------
+
+    def needed(self, func: Func, level: int) -> int:
+        """The levels below that can make a difference: none, if nothing thin is called."""
+        got = self._depths.get((func.key, level))
+        if got is None:
+            got = self._depths[func.key, level] = 0  # a cycle needs nothing more
+            for name in func.calls:
+                if name in self.program.models.functions:
+                    continue
+                for callee in self.program.resolve(name, func.path):
+                    cost = self.cost(callee)
+                    if cost <= level and self.thin(callee):
+                        got = max(got, cost + self.needed(callee, level - cost))
+                if got == level:
+                    break
+            if got < level and self.calls_indirectly(func):
+                got = level
+            self._depths[func.key, level] = got
+        return got
+
+    def thin(self, func: Func) -> bool:
+        """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
+        got = self._thin.get(func.key)
+        if got is None:
+            got = func.macro is not None or len(func.calls) <= THIN or any(self.touches_locks(c) for c in func.calls)
+            self._thin[func.key] = got
+        return got
+
+    @staticmethod
+    def cost(func: Func) -> int:
+        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns."""
+        return 0 if (func.macro is not None or func.path.endswith(".h")) and len(func.calls) <= 1 else 1
+
+    def touches_locks(self, name: str) -> bool:
+        """Whether an API of that name takes or drops anything."""
+        model = self.program.models.functions.get(name)
+        return model is not None and bool(model.takes or model.drops or model.gfp_scope)
+
+    def calls_indirectly(self, func: Func) -> bool:
+        """Whether it calls through a field or a pointer, so that names do not tell whom."""
+        got = self._indirect.get(func.key)
+        if got is None:
+            if func.macro is not None:
+                got = INDIRECT.search(func.macro.body.encode("utf-8", "replace")) is not None
+            else:
+                assert func.source is not None
+                file, piece = func.source
+                got = INDIRECT.search(file.skim.code, piece.brace, piece.end) is not None
+            self._indirect[func.key] = got
+        return got
+
+    # --- what it may do -----------------------------------------------------------------------------
+
+    def steers(self, func: Func, level: int) -> bool:
+        """Whether a call of it may make a difference to a caller who does not look at the result: what is held after it, and
+        whether it comes back."""
+        return self.calls_indirectly(func) or self._may("steers", func, level)
+
+    def takers(self, func: Func, what: What) -> Iterator[Target]:
+        """What it calls that may take something (``locks``: or drop it), and whoever calls it can see that."""
+        for name in func.calls:
+            if name.startswith(SCOPED) or name.endswith(SCOPED[0]):
+                yield Target(name, None, None)
+                return
+            for target in self.calls.named(name, func.path):
+                if self._target_may(what, target, LEVELS):
+                    yield target
+
+    def asserts(self, func: Func) -> bool:
+        """Whether it says what its callers hold."""
+        models = self.program.models.functions
+        return any((m := models.get(name)) is not None and m.asserts for name in func.calls)
+
+    def _may(self, what: What, func: Func, level: int) -> bool:
+        key = (what, func.key, level)
+        got = self._made.get(key)
+        if got is None:
+            self._made[key] = False  # a cycle adds nothing
+            got = self._made[key] = any(self._name_may(what, name, func, level) for name in func.calls)
+        return got
+
+    def _name_may(self, what: What, name: str, func: Func, level: int) -> bool:
+        if name.startswith(SCOPED) or name.endswith(SCOPED[0]):
+            return True
+        return any(self._target_may(what, target, level) for target in self.calls.named(name, func.path))
+
+    def _target_may(self, what: What, target: Target, level: int) -> bool:
+        if target.model is not None:
+            return TESTS[what](target.model)
+        if target.func is None:
+            return False
+        left = level - self.cost(target.func)
+        if left < 0 or not self.thin(target.func):
+            return False
+        return (what == "steers" and self.calls_indirectly(target.func)) or self._may(what, target.func, left)
+
+
+def _steers(model: Model) -> bool:
+    return bool(model.takes or model.drops or model.gfp_scope is not None or model.no_return or model.ends_if is not None)
+
+
+TESTS: dict[What, Callable[[Model], bool]] = {
+    "takes": lambda model: bool(model.takes),
+    "locks": lambda model: bool(model.takes or model.drops),
+    "steers": _steers,
+}
