@@ -22,10 +22,10 @@ MAX_CALLERS = 120
 """Callers that are looked at."""
 
 
-def of_files(program: Program, files: Iterable[str]) -> list[Func]:
-    """The functions of ``files``, and their callers elsewhere."""
+def of_files(program: Program, files: Iterable[str], above: bool = True) -> list[Func]:
+    """The functions of ``files`` and, with ``above``, their callers elsewhere."""
     inside = [func for file in files for func in program.functions_in(file)]
-    return with_callers(program, inside)
+    return with_callers(program, inside) if above else inside
 
 
 def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:

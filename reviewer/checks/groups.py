@@ -24,7 +24,7 @@ from reviewer.checks.callers import entries
 from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
 from reviewer.checks.registry import Check, Dependencies
-from reviewer.checks.sweep import batches, of_folder
+from reviewer.checks.sweep import batches, of_part
 from reviewer.program.chains import NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Func, Program, Record
@@ -32,11 +32,11 @@ from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
-TASKS_PER_PROCESS = 24
+TASKS_PER_PROCESS = 60
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
 memory is better given back."""
 
-MANY_FILES = 2_500
+MANY_FILES = 6_000
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
 Kind = Literal["below", "alone", "rest", "general"]
@@ -116,7 +116,8 @@ def taken_up(kept: Kept, trace: Trace) -> Done:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory."""
+    """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory. ``above``: the general rules
+    look at the callers of the files in question, too, for not all files are. ``traced``: what their answers rest on is noted."""
 
     fresh: Callable[[Files], Program]
     files: Files
@@ -125,6 +126,8 @@ class Job:
     checks: Sequence[Check]
     below: Mapping[str, Dependencies]
     everything: bool
+    above: bool = True
+    traced: bool = True
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -226,7 +229,7 @@ def done(job: Job, task: Task) -> Done:
     analysis.selected = list(task.part.chains)
     result = Done()
     if task.kind == "general":
-        result.findings = of_folder(analysis, task.files, job.checks)
+        result.findings = of_part(analysis, task.files, job.checks, job.above)
     elif task.kind == "below":
         for name, find in job.below.items():
             for chain in task.part.chains:
@@ -237,7 +240,9 @@ def done(job: Job, task: Task) -> Done:
         result.findings = [finding for run_ in runs for finding in run_(analysis)]
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
     program.bodies.flush()
-    result.record, result.trace = program.record(), program.trace()
+    result.record = program.record()
+    if job.traced or task.kind != "general":
+        result.trace = program.trace()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result
 

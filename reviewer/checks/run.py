@@ -39,7 +39,9 @@ from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.files import Files
+from reviewer.program.fill import hot_names
 from reviewer.program.link import Program
+from reviewer.program.linkage import ASIDE
 from reviewer.program.models import ApiModels
 from reviewer.source.tree import Place, place_of
 
@@ -52,8 +54,8 @@ RECURSION = 20_000
 
 
 MAX_KEPT = 40
-"""Tasks of the general rules in one scan up to which the store keeps each answer by itself: those of a whole tree would push
-everything else out of it."""
+"""Tasks of the general rules in one scan up to which it is traced what their answers rest on, and the store keeps each by itself:
+those of a whole tree would push everything else out of it."""
 
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
@@ -96,7 +98,8 @@ def elsewhere(place: Place, models: ApiModels, request: ScanRequest, files: tupl
 
     tree, store = place.opened(), NullStore()
     wanted = [c for c in wanted_checks(request) if c.general is not None]
-    job = Job(maker(tree, store, models, request), Files(tree, load_dialect()), tree, store, wanted, {}, True)
+    fresh, files_ = maker(tree, store, models, request), Files(tree, load_dialect())
+    job = Job(fresh, files_, tree, store, wanted, {}, True, bool(request.paths), traced=False)
     return done(job, general_task(files))
 
 
@@ -133,18 +136,20 @@ def scan(
     analysis = Analysis(program, everything=request.everything)
     messages: list[str] = []
     progress("chains", 0, 0)
-    chosen = files_of(tree, request) if request.everything else ()
+    chosen = files_of(program, tree, request) if request.everything else ()
     selected = select(analysis, request, messages, chosen)
     trace = program.trace()
     wanted = [c for c in wanted_checks(request) if selected or not c.chains]
     if len(selected) > 1:
         program.forget()  # worker processes inherit what is in memory, and each chain needs other files
     below = {c.below_name: c.below for c in wanted if c.below is not None}
-    job = Job(fresh, files, tree, store, wanted, below, request.everything)
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
     tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
-    tasks += general_tasks(chosen, wanted)
+    general = general_tasks(chosen, wanted)
+    tasks += general
     results: list[Done] = []
+    few = len(general) <= MAX_KEPT
+    job = Job(fresh, files, tree, store, wanted, below, request.everything, bool(request.paths), few)
     others = cluster.map if cluster is not None else None
     remote = partial(others, partial(elsewhere, place_of(tree), models, request)) if others is not None else None
     for one in done_or_known(job, tasks, memo, request.jobs, remote):
@@ -165,7 +170,8 @@ def scan(
         findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
-    memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
+    if few:
+        memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
     memo.flush()
     return result
 
@@ -181,8 +187,7 @@ def done_or_known(
         "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
-    few = sum(task.kind == "general" for task in tasks) <= MAX_KEPT
-    kept_too = [few or task.kind != "general" for task in tasks]
+    kept_too = [job.traced or task.kind != "general" for task in tasks]
     known = [memo.get(name, Kept) if keep else None for name, keep in zip(names, kept_too, strict=True)]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
     for name, got, keep in zip(names, known, kept_too, strict=True):
@@ -206,10 +211,13 @@ def put_together(wanted: Sequence[Check], results: Sequence[Done]) -> list[Findi
     return found
 
 
-def files_of(tree: Tree, request: ScanRequest) -> tuple[str, ...]:
-    """The files that a scan with every rule is about."""
-    wanted = path_pattern(request.paths) if request.paths else None
-    return tuple(f for f in tree.paths() if wanted is None or wanted.match(f))
+def files_of(program: Program, tree: Tree, request: ScanRequest) -> tuple[str, ...]:
+    """The files that a scan with every rule is about: of a whole tree those of the kernel that name anything a rule knows."""
+    if request.paths:
+        wanted = path_pattern(request.paths)
+        return tuple(f for f in tree.paths() if wanted.match(f))
+    named = program.names.files_mentioning(name.decode() for name in hot_names(program.models))
+    return tuple(sorted({f for files in named.values() for f in files if f.split("/", 1)[0] not in ASIDE}))
 
 
 def select(

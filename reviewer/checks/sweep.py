@@ -1,6 +1,7 @@
-"""The general rules over many files: folder by folder, by several processes.
+"""The general rules over many files: part by part, by several processes.
 
-A task is a few files of one folder with a program of their own, so that what it says does not depend on the number of processes.
+A task is some files that stand near each other, with a program of their own, so that what it says does not depend on the number
+of processes. What its files call in common is executed once; more files to a task would share more, and need more memory.
 """
 
 from __future__ import annotations
@@ -15,22 +16,31 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check
 
-FILES = 12
-"""Files of one folder that a task takes on."""
+FILES = 64
+"""Files that a task takes on: some 5 MB of facts and summaries each."""
+
+NEAR = 2
+"""Folders of a path that the files of one task have in common."""
 
 
 def batches(files: Iterable[str]) -> list[tuple[str, ...]]:
-    """The files in tasks, those of a folder together."""
-    found: list[tuple[str, ...]] = []
-    for _, group in groupby(sorted(files, key=lambda f: (posixpath.dirname(f), f)), posixpath.dirname):
-        inside = list(group)
-        found += (tuple(inside[i : i + FILES]) for i in range(0, len(inside), FILES))
-    return found
+    """The C files in tasks: those of a folder together, and small folders that stand side by side."""
+    folders = groupby(sorted(files, key=lambda f: (posixpath.dirname(f), f)), posixpath.dirname)
+    found: list[list[str]] = []
+    last: list[str] | None = None
+    for folder, group in folders:
+        inside, home = list(group), folder.split("/")[:NEAR]
+        if last == home and len(found[-1]) + len(inside) <= FILES:
+            found[-1] += inside
+        else:
+            found += (inside[i : i + FILES] for i in range(0, len(inside), FILES))
+        last = home
+    return [tuple(batch) for batch in found]
 
 
-def of_folder(analysis: Analysis, files: Sequence[str], checks: Iterable[Check]) -> list[Finding]:
-    """What the general rules say of these files and of their callers."""
-    functions = of_files(analysis.program, files)
+def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], above: bool = True) -> list[Finding]:
+    """What the general rules say of these files and, with ``above``, of their callers elsewhere."""
+    functions = of_files(analysis.program, files, above)
     return findings(Focus(analysis, functions, functions), checks)
 
 

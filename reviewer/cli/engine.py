@@ -113,6 +113,8 @@ def scan(
         return msgspec.structs.replace(known, tree_path=tree.path, rev=tree.rev, stats=stats)
     from reviewer.checks import run
 
+    if request.everything and not request.paths and store.path is not None:
+        fill(tree, store, models, request.jobs, progress, executor)  # what the whole tree is asked for is found once
     with cluster(executor) as others:
         result = run.scan(tree, store, models, request, progress, others)
     remembered.save(store, key, tree, result)
@@ -141,6 +143,13 @@ def index(
 
     :raises StoreError: it could not be written to.
     """
+    fill(tree, store, models, jobs, progress, executor)
+    if store.trouble:
+        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+
+
+def fill(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None) -> None:
+    """The same, as far as the store can be written to."""
     from reviewer.parse.dialect import load_dialect
     from reviewer.program.fill import fill_tree
     from reviewer.program.scope import Definitions
@@ -148,8 +157,6 @@ def index(
     Definitions(tree, store, None, jobs).build(progress)
     with cluster(executor) as others:
         fill_tree(tree, store, models, load_dialect(), jobs, progress, others)
-    if store.trouble:
-        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
 
 
 def review(
