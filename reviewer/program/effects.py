@@ -186,9 +186,10 @@ class Effects:
         def effect(kind: EffectKind, object_: Expr | None) -> Effect:
             return Effect(kind, model.name, object_, func, call.at)
 
+        held = [place(d.lock, args) for d in model.drops]
         for takes in (*model.takes, *model.inside):
             lock = place(takes.lock, args)
-            if lock is not None:
+            if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
                 yield replace(effect("acquire", lock), hold=hold)
         for wait in model.waits:
