@@ -85,6 +85,8 @@ class Orders:
                 inner = effect.hold
                 if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
                     continue
+                if any(h.lock == inner.lock and not effect.lets_go(h) for h in must):
+                    continue  # held already: taken once more it is no order, but a deadlock of its own
                 for hold in held:
                     if not inner.name or inner.name == hold.name or effect.lets_go(hold):
                         continue
