@@ -186,6 +186,8 @@ def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Block
         if wait.wait is None or wait.wait.gives_up or wait.wait.what not in TASKS | SPUN:
             continue
         for other in focus.waited.of(awaited.func, wait):
+            if other.func.key == awaited.func.key:
+                continue  # it waits for itself, which is said of it
             for back in focus.effects.of(other.func):
                 if (back.func.key, back.at) == (effect.func.key, effect.at):
                     sentence = (
