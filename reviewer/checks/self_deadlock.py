@@ -75,6 +75,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
             for hold in (*held, *more):
                 if hold.lock == effect.what:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
+                    if doubt == 0 and hold in must and Releases(focus.summaries).before(flow, hold, seen):
+                        doubt = 2
                     again = Again(seen, hold, effect, hold in more, effect.doubt + doubt)
                     key = (hold.lock, effect.func.key)
                     if key not in best or again.doubt < best[key].doubt:

@@ -15,6 +15,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holde
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
+from reviewer.program.balance import Releases
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
 from reviewer.program.link import Func
@@ -81,6 +82,9 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             yield from around(focus, func, effect)
     if best is not None:
         blocked, effect, hold = best
+        flow = focus.flow(func)
+        if hold is not None and flow is not None and Releases(focus.summaries).before(flow, hold, seen):
+            blocked = with_doubt(blocked, 2)
         proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
