@@ -73,7 +73,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
             if not written.stable(effect.what):
                 continue
             for hold in (*held, *more):
-                if hold.lock == effect.what:
+                if hold.lock == effect.what and (hold in more or focus.effects.under(func, seen, hold, effect)):
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and Releases(focus.summaries).before(flow, hold, seen):
                         doubt = 2

@@ -120,7 +120,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     """Why the wait of one effect does not end."""
     assert effect.wait is not None
     must = seen.must()
-    holds = [h for h in seen.may() if not effect.lets_go(h)]
+    holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect, DEPTH)]
     locks = [h for h in holds if h.name and h.kind not in ALONE]
     if effect.wait.what == "completion":
         for hold in locks:

@@ -90,6 +90,8 @@ class Orders:
                 for hold in held:
                     if not inner.name or inner.name == hold.name or effect.lets_go(hold):
                         continue
+                    if not self.effects.under(func, seen, hold, effect):
+                        continue
                     outer = frozenset(
                         h.name for h in (*must, *effect.held)
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
