@@ -99,7 +99,7 @@ class Search:
         """Whether others in the folder allocate so under the lock as a matter of course.
 
         lockdep reports the first of them that runs once reclaim has come to the lock (``fs_reclaim``, mm/page_alloc.c): where
-        everybody does it, reclaim does not come there. In a review, they did so before the patch, and reclaim was said to as well.
+        everybody does it, reclaim does not come there. In a review, all this was so before the patch.
         """
         side = self.old if self.old is not None else self
         if side is not self and lock_key(hold) not in side.reclaim.locks(func.path):
@@ -205,7 +205,12 @@ class Search:
                 name = func.parameters[index].name
                 message = f"{words(effect)} may wait for IO although the caller says in {name} how to allocate"
                 steps = effect_steps(self.focus.analysis, func, None, effect)
-                yield self.made(func, seen, "medium", message, (name,), steps)
+                yield self.made(func, seen, "medium" if self.has_mask(effect) else "low", message, (name,), steps)
+
+    def has_mask(self, effect: Effect) -> bool:
+        """Whether the API that allocates can be told how."""
+        model = self.program.model(effect.name)
+        return model is None or model.allocates is None or model.allocates.gfp is not None
 
     def unrestricted(self, func: Func, index: int) -> bool:
         """Whether all known callers allow anything, so that there is nothing to heed."""
