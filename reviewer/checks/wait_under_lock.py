@@ -164,7 +164,8 @@ def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect)
         for hold in holds:
             if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
-                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+                doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
+                yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 
 def class_of(focus: Focus, func: Func, hold: Hold) -> str:

@@ -96,7 +96,7 @@ class Orders:
                         h.name for h in (*must, *effect.held)
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
-                    vague = self.small(hold.name, func) or self.small(inner.name, func)
+                    vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
                     doubt = effect.doubt + (hold not in must) + 2 * vague + (effect.doubt > 0 and abroad(func, effect))
                     yield Order(func, seen, hold, effect, outer, doubt)
 
