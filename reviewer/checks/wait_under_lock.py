@@ -82,9 +82,10 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             yield from around(focus, func, effect)
     if best is not None:
         blocked, effect, hold = best
-        flow = focus.flow(func)
-        if hold is not None and flow is not None and Releases(focus.summaries).before(flow, hold, seen):
-            blocked = with_doubt(blocked, 2)
+        flow, releases = focus.flow(func), Releases(focus.summaries)
+        if hold is not None and flow is not None:
+            if releases.before(flow, hold, seen) or releases.on_the_way(effect, hold):
+                blocked = with_doubt(blocked, 2)
         proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 

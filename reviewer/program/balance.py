@@ -14,6 +14,7 @@ from typing import Literal
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
 from reviewer.program import lockflow, values
+from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
 from reviewer.program.locks import Hold, lock_class
@@ -276,13 +277,34 @@ class Releases:
                 if self.possible(frame, s.callee or call.callee, hold.kind, word, depth=1):
                     return True
             elif any(h.lock == hold.lock for h in s.may()) and comes_first(frame, s, seen):
-                callee = s.callee or call.callee
-                outcomes = self.summaries.outcomes(frame, call, callee, s.args[0], State())
-                told = any(hold_key(hold) == key_of(frame, d) for o in outcomes for d in o.drops)
-                if not told and self.possible(frame, callee, hold.kind, word, depth=1):
-                    if not self.possible(frame, callee, hold.kind, word, "takes", depth=1):
-                        return True
+                if self.untold(frame, s, hold):
+                    return True
         return False
+
+    def on_the_way(self, effect: Effect, hold: Hold) -> bool:
+        """Whether a function between the caller that holds the lock and the effect so releases it before it goes on."""
+        places = [(f, call.at) for f, call in effect.way[1:]] + [(effect.func, effect.at)] * bool(effect.way)
+        for func, at in places:
+            flow = self.summaries.flow(func)
+            here = next((s for s in flow.seen if s.event.at == at), None) if flow is not None else None
+            if flow is None or here is None:
+                continue
+            for s in flow.seen:
+                if s is not here and comes_first(flow.frame, s, here) and self.untold(flow.frame, s, hold):
+                    return True
+        return False
+
+    def untold(self, frame: Frame, seen: Seen, hold: Hold) -> bool:
+        """Whether a call releases such a lock, and does not take it, by the names in it, while no summary says so."""
+        call = seen.event
+        if not isinstance(call, facts.Call):
+            return False
+        callee, word = seen.callee or call.callee, word_of(hold.lock)
+        if not self.possible(frame, callee, hold.kind, word, depth=1):
+            return False
+        outcomes = self.summaries.outcomes(frame, call, callee, seen.args[0], State())
+        told = any(hold_key(hold) == key_of(frame, d) for o in outcomes for d in o.drops)
+        return not told and not self.possible(frame, callee, hold.kind, word, "takes", depth=1)
 
     def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
         """Whether the function releases such locks on some ways, too many for a summary."""

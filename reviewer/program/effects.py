@@ -140,11 +140,11 @@ class Effects:
                         effect = replace(effect, cleared=effect.cleared | scopes)
                     yield replace(effect, asked=True) if asked and not effect.asked else effect
 
-    def under(self, func: Func, seen: Seen, hold: Hold, effect: Effect, depth: int = DEPTH) -> bool:
-        """Whether the effect of an event comes about where the lock is held, too: an argument may say that it is."""
+    def under(self, func: Func, seen: Seen, hold: Hold, effect: Effect, depth: int = DEPTH) -> Effect | None:
+        """The effect of an event as it comes about where the lock is held, if it does: an argument may say that it is."""
         if len(set(seen.args)) < 2 or hold in seen.must():
-            return True
-        return any(e.key() == effect.key() for e in self.at(func, seen.under(hold), depth))
+            return effect
+        return next((e for e in self.at(func, seen.under(hold), depth) if e.key() == effect.key()), None)
 
     def _in_task_only(self, func: Func) -> frozenset[int]:
         got = self._tasks.get(func.key)
