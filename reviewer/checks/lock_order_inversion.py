@@ -103,9 +103,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
 def perhaps_released(focus: Focus, order: Order) -> bool:
     """Whether something deep below a call has let the first lock go before the second is taken."""
     flow, releases = focus.flow(order.func), Releases(focus.summaries)
-    return flow is not None and (
-        releases.before(flow, order.hold, order.seen) or releases.on_the_way(order.effect, order.hold)
-    )
+    return flow is not None and (releases.before(flow, order.hold, order.seen) or releases.on_the_way(order.effect, order.hold))
 
 
 def unpublished(order: Order) -> int:
