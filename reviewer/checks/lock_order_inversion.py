@@ -13,6 +13,7 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place
 from reviewer.checks.registry import general
+from reviewer.program.balance import Releases
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -83,6 +84,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
+    if any(perhaps_released(focus, order) for order in (one, other)):
+        doubt += 2
     confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
     there = other.effect.func.name if other.effect.way else other.func.name
@@ -95,6 +98,12 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         message=f"{second} is taken while {first} is held; {there}() takes them the other way round",
         involves=tuple(sorted(one.pair)), proof=steps, event=focus.program.line_text(file, line),
     )  # fmt: skip
+
+
+def perhaps_released(focus: Focus, order: Order) -> bool:
+    """Whether something deep below a call has let the first lock go before the second is taken."""
+    flow, releases = focus.flow(order.func), Releases(focus.summaries)
+    return flow is not None and (releases.before(flow, order.hold, order.seen) or releases.on_the_way(order.effect, order.hold))
 
 
 def unpublished(order: Order) -> int:

@@ -5,7 +5,9 @@ That a lock is the very one which reclaim waits for is told by its class, so two
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
+from functools import cached_property
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
@@ -13,6 +15,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Name, Switch
 from reviewer.program import values
+from reviewer.program.balance import word_of
 from reviewer.program.effects import DEPTH, Effect, cleared
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
@@ -21,6 +24,15 @@ from reviewer.program.nearby import Nearby
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 
 RULE = "reclaim-recursion"
+
+FAR = 3
+"""Calls below what reclaim runs at which a lock is less sure to be taken: there are conditions on the way."""
+
+USUAL = 3
+"""Other functions that allocate under a lock, with which that is the custom."""
+
+MAX_FILES, MAX_FUNCTIONS = 24, 60
+"""Files of a folder, and functions, that are asked whether they do."""
 
 
 @general(RULE)
@@ -40,6 +52,7 @@ class Search:
         self.program = focus.program
         self.reclaim = Reclaim(focus.summaries, focus.effects)
         self.nearby = Nearby(focus.summaries, focus.setups)
+        self._under: dict[tuple[str, str], set[str]] = {}
 
     def concerns(self, func: Func) -> bool:
         """Whether anything can be said of a function, by names and tables alone."""
@@ -79,7 +92,40 @@ class Search:
                     continue
                 for effect in self.allocations(func, seen, root.flags)[:1]:
                     doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect), 2 * root.idle)
+                    doubt += (root.effect.depth >= FAR) + 2 * (doubt < 2 and self.usual(func, hold, root))
                     yield self.locked(func, seen, hold, root, effect, doubt)
+
+    def usual(self, func: Func, hold: Hold, root: InReclaim) -> bool:
+        """Whether others in the folder allocate so under the lock as a matter of course.
+
+        lockdep reports the first of them that runs once reclaim has come to the lock (``fs_reclaim``, mm/page_alloc.c): where
+        everybody does it, reclaim does not come there. In a review, all this was so before the patch.
+        """
+        side = self.old if self.old is not None else self
+        if side is not self and lock_key(hold) not in side.reclaim.locks(func.path):
+            return False
+        got = side.allocate_under(func.path, hold, root)
+        return len(got - {func.name}) >= USUAL
+
+    @cached_property
+    def old(self) -> Search | None:
+        return Search(self.focus.before) if self.focus.before is not None else None
+
+    def allocate_under(self, path: str, hold: Hold, root: InReclaim) -> set[str]:
+        """Functions of the folder that allocate under a lock, until there are enough."""
+        folder, word = posixpath.dirname(path), word_of(hold.lock)
+        got = self._under.get((folder, lock_key(hold)))
+        if got is None:
+            got = self._under[folder, lock_key(hold)] = set()
+            files = self.program.names.files_mentioning([word]).get(word, ()) if word else ()
+            near = [f for f in files if posixpath.dirname(f) == folder and f.endswith(".c")]
+            for func in [f for file in near[:MAX_FILES] for f in self.program.functions_with(file, word)][:MAX_FUNCTIONS]:
+                flow = self.focus.flow(func) if len(got) <= USUAL else None
+                for seen in flow.seen if flow is not None else ():
+                    if any(lock_key(h) == lock_key(hold) for h in seen.must()) and self.allocations(func, seen, root.flags):
+                        got.add(func.name)
+                        break
+        return got
 
     def gives_up(self, effect: Effect) -> bool:
         """Whether the allocation fails rather than reclaim for ever."""
@@ -150,7 +196,7 @@ class Search:
         """The function is told how to allocate and does otherwise."""
         func = flow.frame.func
         index = next((i for i, p in enumerate(func.parameters) if p.type.name == "gfp_t" and not p.type.pointer), None)
-        if index is None or self.looks_at(flow, index):
+        if index is None or self.looks_at(flow, index) or self.unrestricted(func, index):
             return
         for seen in flow.seen:
             for effect in self.allocations(func, seen, ("__GFP_IO", "__GFP_FS"))[:1]:
@@ -159,7 +205,19 @@ class Search:
                 name = func.parameters[index].name
                 message = f"{words(effect)} may wait for IO although the caller says in {name} how to allocate"
                 steps = effect_steps(self.focus.analysis, func, None, effect)
-                yield self.made(func, seen, "medium", message, (name,), steps)
+                yield self.made(func, seen, "medium" if self.has_mask(effect) else "low", message, (name,), steps)
+
+    def has_mask(self, effect: Effect) -> bool:
+        """Whether the API that allocates can be told how."""
+        model = self.program.model(effect.name)
+        return model is None or model.allocates is None or model.allocates.gfp is not None
+
+    def unrestricted(self, func: Func, index: int) -> bool:
+        """Whether all known callers allow anything, so that there is nothing to heed."""
+        masks = [args[index] for site in self.nearby.of(func).sites for args in site.seen.args if index < len(args)]
+        bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, "__GFP_IO", "__GFP_FS")) if b]
+        known = [values.known_bits(mask) for mask in masks]
+        return bool(known) and all(must & value & b for must, value in known for b in bits)
 
     def looks_at(self, flow: Flow, index: int) -> bool:
         """Whether a function decides by the bits of a parameter."""

@@ -73,14 +73,25 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
             if not written.stable(effect.what):
                 continue
             for hold in (*held, *more):
+                there = None
                 if hold.lock == effect.what:
+                    there = effect if hold in more else focus.effects.under(func, seen, hold, effect)
+                if there is not None:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
-                    again = Again(seen, hold, effect, hold in more, effect.doubt + doubt)
-                    key = (hold.lock, effect.func.key)
+                    if doubt == 0 and hold in must and perhaps_let_go(focus, flow, seen, hold, there):
+                        doubt = 2
+                    again = Again(seen, hold, there, hold in more, there.doubt + doubt)
+                    key = (hold.lock, there.func.key)
                     if key not in best or again.doubt < best[key].doubt:
                         best[key] = again
     for again in best.values():
         yield finding(focus, func, again)
+
+
+def perhaps_let_go(focus: Focus, flow: Flow, seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """The same for a lock that is said to be held on all ways: something deep below a call may have let it go."""
+    releases = Releases(focus.summaries)
+    return releases.before(flow, hold, seen) or releases.on_the_way(effect, hold)
 
 
 def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:

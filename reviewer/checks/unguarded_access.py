@@ -15,10 +15,13 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.parse.facts import AddressOf, Call, Expr, Name
+from reviewer.program.balance import Releases, word_of
 from reviewer.program.guards import LOCKED, ONCE, Guards, Touch, exclusive
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
-from reviewer.program.objects import short
+from reviewer.program.locks import Hold
+from reviewer.program.objects import root_of, short
 from reviewer.program.shared import runs_once
 
 RULE = "unguarded-access"
@@ -110,7 +113,7 @@ def without(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     for t in new.guards.own(func):
         were = had.get((t.object, t.func.name, t.look), frozenset())
         held = t.held | outer_now
-        for lock in were - held if held <= were else ():
+        for lock in were - held if held <= were and not detached(new, t) else ():
             rank = evidence(old, func, t, lock)
             if rank > bool(held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
                 best[lock] = (rank, -len(t.way), t)
@@ -182,7 +185,7 @@ def asserted(side: Side) -> Iterator[Finding]:
                     if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
                         continue
                     taker = next((t for t in takers(side, caller, lock)), None)
-                    if taker is None:
+                    if taker is None or perhaps_taken(side, caller, taker[1]):
                         continue
                     file, line, column, function = place(caller, seen.event.at)
                     analysis = side.focus.analysis
@@ -192,18 +195,32 @@ def asserted(side: Side) -> Iterator[Finding]:
                         involves=(lock,), event=side.program.line_text(file, line),
                         proof=(
                             step(analysis, "call", caller, seen.event.at), step(analysis, "access", func, hold.at),
-                            step(analysis, "acquire", *taker),
+                            step(analysis, "acquire", taker[0], taker[1].at),
                         ),
                     )  # fmt: skip
 
 
-def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, int]]:
+def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
+    """Whether a call may return with the lock, by the names in it, too deep for a summary."""
+    releases = Releases(side.focus.summaries)
+    flow = side.focus.flow(caller)
+    return flow is not None and any(
+        isinstance(s.event, Call)
+        and releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
+        for s in flow.seen
+    )
+
+
+def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
     """Other functions that the caller calls, without the lock, and that take it: so nobody above the caller holds it."""
     for callee in side.guards.lives.callees(caller):
         if callee.macro is None and lock in side.guards.takes(callee) and lock not in side.guards.around(callee):
             flow = side.focus.flow(callee)
-            at = next((h.at for s in (flow.seen if flow else ()) for h in s.may() if h.name == lock), 0)
-            yield callee, at
+            for seen in flow.seen if flow is not None else ():
+                for held, dropped in zip(seen.held, seen.dropped, strict=True):
+                    for hold in held:
+                        if hold.name == lock and hold.lock not in dropped:  # else its caller held it, and it is taken back
+                            yield callee, hold
 
 
 # --- one among many -----------------------------------------------------------------------------------------------------
@@ -228,6 +245,8 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             if sometimes(side, t, lock):
                 continue  # the caller says whether it has the lock already
+            if detached(side, t):
+                continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "medium", inside[0])
 
@@ -237,6 +256,31 @@ def sometimes(side: Side, touch: Touch, lock: str) -> bool:
     flow = side.focus.flow(touch.func)
     seen = (s for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
     return any(h.name == lock for s in seen for h in s.may())
+
+
+def detached(side: Side, touch: Touch) -> bool:
+    """Whether the object is an entry of a list whose head only this call knows: a local, or one that all callers hand in."""
+    func = touch.func
+    flow = side.focus.flow(func)
+    cursor = root_of(touch.access.path)
+    for seen in flow.seen if flow is not None else ():
+        event = seen.event
+        if not isinstance(event, Call) or not event.loop or not isinstance(cursor, Name) or cursor not in seen.args[0]:
+            continue
+        for head in seen.args[0]:
+            if of_this_call(head):
+                return True
+            if isinstance(head, Name) and head.id.startswith("%") and func.static and not side.guards.entered(func):
+                i = int(head.id[1:])
+                sites = [s for c in side.guards.lives.callers(func) for s in side.guards.calls(c, func.name)]
+                if sites and all(i < len(args) and of_this_call(args[i]) for s in sites for args in s.args):
+                    return True
+    return False
+
+
+def of_this_call(head: Expr) -> bool:
+    """Whether a list head is a local variable."""
+    return isinstance(head, AddressOf) and isinstance(head.base, Name) and head.base.id.startswith("$")
 
 
 def known(side: Side, func: Func) -> bool:

@@ -15,6 +15,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holde
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
+from reviewer.program.balance import Releases
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
 from reviewer.program.link import Func
@@ -81,6 +82,10 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             yield from around(focus, func, effect)
     if best is not None:
         blocked, effect, hold = best
+        flow, releases = focus.flow(func), Releases(focus.summaries)
+        if hold is not None and flow is not None:
+            if releases.before(flow, hold, seen) or releases.on_the_way(effect, hold):
+                blocked = with_doubt(blocked, 2)
         proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
@@ -116,7 +121,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     """Why the wait of one effect does not end."""
     assert effect.wait is not None
     must = seen.must()
-    holds = [h for h in seen.may() if not effect.lets_go(h)]
+    holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect, DEPTH)]
     locks = [h for h in holds if h.name and h.kind not in ALONE]
     if effect.wait.what == "completion":
         for hold in locks:
@@ -160,7 +165,8 @@ def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect)
         for hold in holds:
             if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
-                yield Blocked(taken.doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+                doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
+                yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 
 def class_of(focus: Focus, func: Func, hold: Hold) -> str:
@@ -186,6 +192,8 @@ def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Block
         if wait.wait is None or wait.wait.gives_up or wait.wait.what not in TASKS | SPUN:
             continue
         for other in focus.waited.of(awaited.func, wait):
+            if other.func.key == awaited.func.key:
+                continue  # it waits for itself, which is said of it
             for back in focus.effects.of(other.func):
                 if (back.func.key, back.at) == (effect.func.key, effect.at):
                     sentence = (

@@ -28,7 +28,8 @@ class Compiler:
         self._operations: dict[str, models.Operation] = {}
         self._ops: dict[str, models.OpsContext] = {}
         self._tables: dict[str, dict[str, Any]] = {
-            name: {} for name in ("handles", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants")
+            name: {}
+            for name in ("handles", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees")
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
 

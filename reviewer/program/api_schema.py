@@ -2,7 +2,7 @@
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
 model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``bus_types``, ``ends_of``, ``guards`` with
-``unguards``, ``cleanups``, ``constants``.
+``unguards``, ``cleanups``, ``constants``, ``trees``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -506,6 +506,11 @@ class ConstantsEntry(Part):
     source: Source
 
 
+class TreesEntry(Part):
+    trees: dict[str, str]
+    source: Source
+
+
 ENTRIES: dict[str, type[Part]] = {
     "call": CallEntry,
     "pattern": PatternEntry,
@@ -519,6 +524,7 @@ ENTRIES: dict[str, type[Part]] = {
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,
+    "trees": TreesEntry,
 }
 """The key that makes an entry what it is, and its shape."""
 

@@ -14,12 +14,14 @@ from typing import Literal
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
 from reviewer.program import lockflow, values
+from reviewer.program.effects import Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, State
+from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import NOTHING, Summaries
+from reviewer.program.waiting import order_of
 
 DEPTH = 4
 """Calls below a function in which a release is looked for by names alone."""
@@ -198,6 +200,13 @@ def extra(state: State) -> tuple[int, int, int]:
     return got
 
 
+def comes_first(frame: Frame, one: Seen, other: Seen) -> bool:
+    """Whether an event can come before another."""
+    if one.block == other.block and one.event.at < other.event.at:
+        return True
+    return frame.body is not None and order_of(frame.body).after(one.block, other.block)
+
+
 def balance(
     summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None, accused: Accused
 ) -> Balance:
@@ -255,6 +264,47 @@ class Releases:
             t.func is not None and (self.within(t.func, kind, word, depth, what) or self.gave_up(t.func, kind, word))
             for t in self.summaries.calls.targets(frame, callee)
         )
+
+    def before(self, flow: Flow, hold: Hold, seen: Seen) -> bool:
+        """Whether a call under the lock, on a way to ``seen``, releases it by the names in it, though no summary says so; or the
+        one that seems to return with it does, on some of its ways."""
+        frame, word = flow.frame, word_of(hold.lock)
+        for s in flow.seen:
+            call = s.event
+            if not isinstance(call, facts.Call) or s is seen:
+                continue
+            if call.at == hold.at and hold.where:
+                if self.possible(frame, s.callee or call.callee, hold.kind, word, depth=1):
+                    return True
+            elif any(h.lock == hold.lock for h in s.may()) and comes_first(frame, s, seen):
+                if self.untold(frame, s, hold):
+                    return True
+        return False
+
+    def on_the_way(self, effect: Effect, hold: Hold) -> bool:
+        """Whether a function between the caller that holds the lock and the effect so releases it before it goes on."""
+        places = [(f, call.at) for f, call in effect.way[1:]] + [(effect.func, effect.at)] * bool(effect.way)
+        for func, at in places:
+            flow = self.summaries.flow(func)
+            here = next((s for s in flow.seen if s.event.at == at), None) if flow is not None else None
+            if flow is None or here is None:
+                continue
+            for s in flow.seen:
+                if s is not here and comes_first(flow.frame, s, here) and self.untold(flow.frame, s, hold):
+                    return True
+        return False
+
+    def untold(self, frame: Frame, seen: Seen, hold: Hold) -> bool:
+        """Whether a call releases such a lock, and does not take it, by the names in it, while no summary says so."""
+        call = seen.event
+        if not isinstance(call, facts.Call):
+            return False
+        callee, word = seen.callee or call.callee, word_of(hold.lock)
+        if not self.possible(frame, callee, hold.kind, word, depth=1):
+            return False
+        outcomes = self.summaries.outcomes(frame, call, callee, seen.args[0], State())
+        told = any(hold_key(hold) == key_of(frame, d) for o in outcomes for d in o.drops)
+        return not told and not self.possible(frame, callee, hold.kind, word, "takes", depth=1)
 
     def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
         """Whether the function releases such locks on some ways, too many for a summary."""

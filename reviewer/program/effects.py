@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reviewer.parse.facts import Call, Const, Expr, Member
+from reviewer.parse.facts import Call, Const, Expr, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.link import Func
@@ -140,6 +140,12 @@ class Effects:
                         effect = replace(effect, cleared=effect.cleared | scopes)
                     yield replace(effect, asked=True) if asked and not effect.asked else effect
 
+    def under(self, func: Func, seen: Seen, hold: Hold, effect: Effect, depth: int = DEPTH) -> Effect | None:
+        """The effect of an event as it comes about where the lock is held, if it does: an argument may say that it is."""
+        if len(set(seen.args)) < 2 or hold in seen.must():
+            return effect
+        return next((e for e in self.at(func, seen.under(hold), depth) if e.key() == effect.key()), None)
+
     def _in_task_only(self, func: Func) -> frozenset[int]:
         got = self._tasks.get(func.key)
         if got is None:
@@ -167,6 +173,8 @@ class Effects:
         left = depth - cost(func, target.func)
         if left < 0:
             return
+        if call.callee == Name(target.func.name) and len(args) < len(target.func.parameters) and target.func.macro is None:
+            doubt = 2  # one of them is a macro that stands for several: which parameter gets which cannot be told
         binding = self.summaries.bind(target.func, args, frame)
         prefix = target.func.name
         for effect in self.of(target.func, binding, left):
@@ -186,9 +194,10 @@ class Effects:
         def effect(kind: EffectKind, object_: Expr | None) -> Effect:
             return Effect(kind, model.name, object_, func, call.at)
 
+        held = [place(d.lock, args) for d in model.drops]
         for takes in (*model.takes, *model.inside):
             lock = place(takes.lock, args)
-            if lock is not None:
+            if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
                 yield replace(effect("acquire", lock), hold=hold)
         for wait in model.waits:

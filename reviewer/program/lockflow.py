@@ -223,6 +223,13 @@ class Seen:
         first, rest = self.held[0], self.held[1:]
         return tuple(h for h in first if all(any(same_lock(h, g) for g in other) for other in rest))
 
+    def under(self, hold: Hold) -> Seen:
+        """The event in those worlds only in which the lock is held."""
+        worlds = zip(self.args, self.held, self.scopes, self.kinds, self.dropped, strict=True)
+        kept = [w for w in worlds if any(same_lock(h, hold) for h in w[1])]
+        args, held, scopes, kinds, dropped = ([w[i] for w in kept] for i in range(5))
+        return Seen(self.event, self.block, self.callee, args, held, scopes, kinds, dropped)  # type: ignore[arg-type]
+
     def may(self) -> tuple[Hold, ...]:
         """Locks held in some world."""
         found: list[Hold] = []

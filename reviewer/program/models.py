@@ -374,6 +374,7 @@ class ApiModels(Model, frozen=True):
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}
     cleanups: dict[str, str] = {}  # __free(NAME) -> the function that it calls with the variable
+    trees: dict[str, str] = {}  # class of a lock whose objects form a tree, and which come first: its class says little
     constants: dict[str, int] = {}  # values that a tree computes by means we do not follow
     patterns: tuple[tuple[str, Function], ...] = ()  # (prefix without "*", model), the longest first
     digest: str = ""

@@ -85,16 +85,21 @@ class Orders:
                 inner = effect.hold
                 if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
                     continue
+                if any(h.lock == inner.lock and not effect.lets_go(h) for h in must):
+                    continue  # held already: taken once more it is no order, but a deadlock of its own
                 for hold in held:
                     if not inner.name or inner.name == hold.name or effect.lets_go(hold):
+                        continue
+                    there = self.effects.under(func, seen, hold, effect)
+                    if there is None:
                         continue
                     outer = frozenset(
                         h.name for h in (*must, *effect.held)
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
-                    vague = self.small(hold.name, func) or self.small(inner.name, func)
-                    doubt = effect.doubt + (hold not in must) + 2 * vague + (effect.doubt > 0 and abroad(func, effect))
-                    yield Order(func, seen, hold, effect, outer, doubt)
+                    vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
+                    doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
+                    yield Order(func, seen, hold, there, outer, doubt)
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""
