@@ -112,8 +112,9 @@ def scan(
         )
         return msgspec.structs.replace(known, tree_path=tree.path, rev=tree.rev, stats=stats)
     from reviewer.checks import run
+    from reviewer.store.factstore import NullStore
 
-    if request.everything and not request.paths and store.path is not None:
+    if request.everything and not request.paths and not isinstance(store, NullStore):
         fill(tree, store, models, request.jobs, progress, executor)  # what the whole tree is asked for is found once
     with cluster(executor) as others:
         result = run.scan(tree, store, models, request, progress, others)
