@@ -493,7 +493,9 @@ class Runner:
         scope = isinstance(call.callee, Name) and call.callee.id.startswith("unguard:")
         for lock in o.drops:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
-                self.drop(state, lock)
+                gone = self.drop(state, lock)
+                if gone is not None and gone.kind != "irq" and not gone.irq and self.turns_on(call):
+                    without_irq(state)
         if o.takes:
             state.locks = state.locks + o.takes
         if o.enters is not None:
@@ -514,20 +516,27 @@ class Runner:
                     state.learn(a.base.id, value)
         return (state,)
 
-    def drop(self, state: State, lock: Expr) -> None:
+    def drop(self, state: State, lock: Expr) -> Hold | None:
+        """Release a lock; what was held of it, None if the function held none."""
         locks = state.locks
         for i in range(len(locks) - 1, -1, -1):
             if locks[i].lock == lock:
                 state.locks = locks[:i] + locks[i + 1 :]
-                return
+                return locks[i]
         name = self.class_of(lock)
         if name:
             for i in range(len(locks) - 1, -1, -1):
                 if locks[i].name == name:
                     state.locks = locks[:i] + locks[i + 1 :]
-                    return
+                    return locks[i]
         if lock not in state.dropped and len(state.dropped) < 8:
             state.dropped = (*state.dropped, lock)
+        return None
+
+    def turns_on(self, call: facts.Call) -> bool:
+        """Whether a call that releases a lock lets interrupts in, too."""
+        model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        return model is not None and any(d.irq in ("on", "restore") for d in model.drops)
 
     def class_of(self, lock: Expr) -> str:
         from reviewer.program.locks import lock_class
