@@ -18,7 +18,7 @@ from reviewer.program.effects import Effect
 from reviewer.program.entries import MASKED
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow
-from reviewer.program.locks import Hold
+from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
 
@@ -65,7 +65,7 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
                 continue
             for hold in off:
                 if not effect.lets_go(hold) and hold.lock != effect.hold.lock:
-                    doubt = effect.doubt + (hold not in must)
+                    doubt = effect.doubt + (hold not in must) * (2 if hold.where else 1)
                     if best is None or (doubt, effect.depth) < best[:2]:
                         best = (doubt, effect.depth, effect, hold)
         if best is not None:
@@ -84,7 +84,7 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
         name = take.hold.name
         for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save")):
             owner, hold = holder.way[0].caller, holder.hold
-            if owner.key not in inside:
+            if owner.key not in inside and not given_back(focus, take, hold):
                 steps = holder_steps(focus.analysis, holder)
                 steps.append(step(focus.analysis, "acquire", func, take.at, (hold, take.hold)))
                 message = f"{func.name}() turns interrupts on again while {hold.name or hold.kind} is held with interrupts off"
@@ -97,6 +97,12 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
                 message = f"{func.name}() turns interrupts on again after {name}, where they may be off ({mode.entry.how})"
                 yield finding(focus, func, take.at, 1 + mode.entry.doubt, message, name, tuple(steps))
                 return
+
+
+def given_back(focus: Focus, take: Take, hold: Hold) -> bool:
+    """Whether the caller's lock, and its interrupts, were let go before on every way to the take."""
+    frame = focus.program.frame(take.func)
+    return all(any(lock_class(frame, d) == hold.name for d in world) for world in take.seen.dropped)
 
 
 def called_in(effect: Effect) -> str:

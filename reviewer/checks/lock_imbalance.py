@@ -16,11 +16,11 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Const, Expr, Name
+from reviewer.parse.facts import Branch, Const, Expr, Name
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Releases, Way, balance, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import State
+from reviewer.program.lockflow import State, polarity
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -95,7 +95,7 @@ class Imbalance:
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
             return None
-        if state.kind in COUNTED and state.nested:
+        if (state.kind in COUNTED and state.nested) or state.lent:
             return None
         held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)
         if held and less:
@@ -111,6 +111,8 @@ class Imbalance:
     def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
         """Some ways leave with the lock, others take and release it."""
         released = [w for w in even if w.released > 0 and w.taken > 0]
+        if returns_pointer(func):
+            held, even = list(map(as_object, held)), list(map(as_object, even))
         sure = [w for w in held if w.maybe < 0]
         if not sure or not state.fresh:
             return None
@@ -127,7 +129,9 @@ class Imbalance:
             doubt += 1
         if not released:
             return None
-        if doubt < 2 and self.handed_over(func, state.key):
+        if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
+            doubt += 2
+        if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
 
@@ -140,7 +144,7 @@ class Imbalance:
         way = pick(less)
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
-        doubt = 2 if state.kind in (SIGNALS | COUNTED) or way.released in state.unsure else 0
+        doubt = 2 if state.kind in (SIGNALS | COUNTED) or state.deeper or way.released in state.unsure else 0
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
@@ -190,6 +194,14 @@ class Imbalance:
                 if mine and seen.callee is not None and self.drops(caller, seen, mine):
                     return True
         return False
+
+    def released_elsewhere(self, func: Func, lock: Expr, key: Key) -> bool:
+        """Whether another function of the unit gives it back: a completion of what this one has started, say."""
+        word = word_of(lock)
+        return bool(word) and any(
+            other.key != func.key and self.releases.released_by(other, key, word)
+            for file in self.focus.program.unit(func.path) for other in self.focus.program.functions_with(file, word)
+        )  # fmt: skip
 
     def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
         from reviewer.program.lockflow import Seen
@@ -263,6 +275,35 @@ def overlap(a: set[str], b: set[str]) -> bool:
     if a & b:
         return True
     return any(bool(b & MEANS.get(r, set())) for r in a) or any(bool(a & MEANS.get(r, set())) for r in b)
+
+
+def returns_pointer(func: Func) -> bool:
+    return func.definition is not None and func.definition.type.pointer > 0
+
+
+def as_object(way: Way) -> Way:
+    """For a function that returns an object or NULL, success is what is no zero."""
+    meant = {"nonzero": "positive", "zero": "negative"}
+    return replace(way, result=meant.get(way.result, way.result))
+
+
+def same_questions(state: Balance, held: Way, good: Way) -> bool:
+    """Whether the lock is taken and released under the same several conditions (``if (a || b) lock(); ... if (b || a)
+    unlock();``), of which not all could be remembered in between."""
+    asked = [questions(state.frame, at) for at in (held.taken, good.released)]
+    return len(asked[0]) > 1 and asked[0] == asked[1]
+
+
+def questions(frame: Frame, at: int) -> frozenset[Expr]:
+    """The conditions whose branches lead straight to the block of an event."""
+    body = frame.body
+    assert body is not None
+    here = {number for number, block in enumerate(body.blocks) if any(e.at == at for e in block.events)}
+    return frozenset(
+        polarity(frame.canonical(block.exit.condition, {}))[1]
+        for block in body.blocks
+        if isinstance(block.exit, Branch) and (block.exit.then in here or block.exit.other in here)
+    )
 
 
 def pick(ways: Sequence[Way]) -> Way:

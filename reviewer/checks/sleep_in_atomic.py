@@ -2,7 +2,7 @@
 that is started where nothing may sleep (an interrupt, a timer, an operation that is called atomically).
 
 A lock that the callee lets go while it sleeps is not held then; where a function asks whether it may sleep, its answer counts.
-Low confidence: a way through a table of which only some entries sleep.
+Low confidence: a way through a table of which only some entries sleep; what is left to the last user of an object.
 """
 
 from __future__ import annotations
@@ -74,11 +74,14 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
         for hold in holds:
             if not effect.lets_go(hold):
                 name = hold.name or hold.kind
+                doubt = unsure(effect)
+                if hold not in must:
+                    doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
                 # A callee that nests such sections by a count of its own (kernel_fpu_begin) seems to leave one open.
-                counted = 2 * bool(hold.where and hold.kind in CPU)
-                yield Sleep(effect.doubt + (hold not in must) + counted, effect, f"while {name} is held", name, hold)
+                doubt += 2 * bool(hold.where and hold.kind in CPU)
+                yield Sleep(doubt, effect, f"while {name} is held", name, hold)
         if effect.under and not passed_above(focus, effect):
-            yield Sleep(effect.doubt, effect, f"in a callback of {effect.under}(), which runs where it must not", effect.under)
+            yield Sleep(unsure(effect), effect, f"in a callback of {effect.under}(), which runs where it must not", effect.under)
 
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
@@ -89,10 +92,13 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
 
 
 def spared(focus: Focus, func: Func, effect: Effect) -> bool:
-    """Whether the driver has said that the call does not sleep on its objects (``pm_runtime_irq_safe``)."""
+    """Whether the driver has said that the call does not sleep on its objects (``pm_runtime_irq_safe``), or a lock on the way
+    makes it fail instead (``pagefault_disable``)."""
     model = focus.program.models.functions.get(effect.name)
     word = model.spared_by.encode() if model is not None else b""
-    return bool(word) and any(word in focus.program.text(path) for path in {func.path, effect.func.path})
+    if bool(word) and any(word in focus.program.text(path) for path in {func.path, effect.func.path}):
+        return True
+    return model is not None and bool(model.spared_under) and any(h.name == model.spared_under for h in effect.held)
 
 
 def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
@@ -124,11 +130,17 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
             continue
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
-        yield finding(focus, func, seen, Sleep(effect.doubt + entry.doubt, effect, because, name, None, entry))
+        yield finding(focus, func, seen, Sleep(unsure(effect) + entry.doubt, effect, because, name, None, entry))
 
 
 def nearest(focus: Focus, func: Func, seen: Seen) -> Effect | None:
-    return min(blocking(focus, func, seen), key=lambda e: (e.doubt, e.depth), default=None)
+    return min(blocking(focus, func, seen), key=lambda e: (unsure(e), e.depth), default=None)
+
+
+def unsure(effect: Effect) -> int:
+    """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, or
+    where it is for the last user of an object, who need not be this one."""
+    return effect.doubt + 2 * (effect.some or effect.last)
 
 
 def lets_go(flow: Flow, effect: Effect, hold: Hold) -> bool:

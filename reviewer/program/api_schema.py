@@ -297,6 +297,8 @@ class Entry(Part):
     may_sleep: bool = False
     sleeps_if_gfp: ArgIndex | None = None
     sleeps_if_nonzero: ArgIndex | None = None
+    sleeps_if_zero: ArgIndex | None = None
+    spared_under: str = ""
     spared_by: str = ""
     asserts: OneOrMore[Takes] = []
     inside: OneOrMore[Takes] = []
@@ -367,6 +369,8 @@ class Entry(Part):
             allocates=allocates,
             gfp_scope=None if self.gfp_scope is None else self.gfp_scope.record(),
             sleeps_if_nonzero=self.sleeps_if_nonzero,
+            sleeps_if_zero=self.sleeps_if_zero,
+            spared_under=self.spared_under,
             spared_by=self.spared_by,
             asserts=tuple(take.record() for take in self.asserts),
             inside=tuple(take.record() for take in self.inside),

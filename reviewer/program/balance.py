@@ -14,7 +14,7 @@ from typing import Literal
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
 from reviewer.program import lockflow, values
-from reviewer.program.effects import Effect
+from reviewer.program.effects import Effect, is_named
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
 from reviewer.program.locks import Hold, lock_class
@@ -60,7 +60,8 @@ class Balance:
 
     ``fresh``: it is taken where no caller can hold it; ``nested``: where the function holds it already. ``unsure``: calls that
     release it on some ways only. ``strays``: calls that release it where the function does not hold it.
-    ``firm``: calls that look like its release, but a summary gives up on them.
+    ``firm``: calls that look like its release, but a summary gives up on them. ``lent``: it is taken where a callee seems to
+    have left it held, so that one of the two is wrong. ``deeper``: calls that may take it once more, where it nests.
     """
 
     frame: Frame
@@ -73,6 +74,8 @@ class Balance:
     unsure: set[int]
     strays: set[int]
     firm: set[int]
+    lent: bool = False
+    deeper: bool = False
     ways: list[Way] = field(default_factory=list)
 
     def with_net(self, net: int) -> list[Way]:
@@ -135,6 +138,8 @@ class Track(Observer):
         self.unsure: set[int] = set()
         self.firm: set[int] = set()
         self.strays: set[int] = set()
+        self.lent = False
+        self.deeper = False
         self.kind: Kind = "other"
 
     def start(self) -> object:
@@ -144,9 +149,13 @@ class Track(Observer):
         taken, released, maybe = extra(state)
         if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
             self.unsure.add(event.at)
+        if isinstance(event, facts.Call) and self.kind == "rcu" and not self.deeper and self.holds(state):
+            self.deeper = self.releases.nests(frame, frame.callee(event.callee, state.known), self.kind)
         if isinstance(event, facts.Call) and maybe < 0:
             callee = frame.callee(event.callee, state.known)
             held = self.holds(state)
+            if not held and self.half_taken(frame, event, state, args):
+                return taken, released, event.at
             if not held and self.releases.possible(frame, callee, self.kind, self.word, "takes"):
                 return taken, released, event.at
             if not held and not (taken < 0 and released < 0):
@@ -176,6 +185,15 @@ class Track(Observer):
         drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
         return any(drops) and not all(drops)
 
+    def half_taken(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
+        """Whether a callee seems to take the lock on some ways only, and nothing tells its caller on which."""
+        if not isinstance(call.callee, Name) or call.callee.id in self.releases.summaries.program.models.functions:
+            return False
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        taking = [any(hold_key(h) == self.key for h in o.takes) for o in outcomes]
+        told = len({o.result for o in outcomes}) > 1 or any(o.when or o.nonzero for o in outcomes)
+        return any(taking) and not all(taking) and not told
+
     def holds(self, state: State) -> bool:
         return any(hold_key(h) == self.key for h in state.locks)
 
@@ -188,6 +206,7 @@ class Track(Observer):
         if any(hold_key(h) == self.key for h in outcome.takes):
             if self.holds(state):
                 self.nested = True
+                self.lent |= any(hold_key(h) == self.key and bool(h.where) for h in state.locks)
             elif released < 0:
                 self.fresh = True
             taken, maybe = call.at, -1
@@ -216,6 +235,7 @@ def balance(
     frame = summaries.program.frame(func)
     flow = lockflow.run(frame, summaries, observer=track)
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
+    result.lent, result.deeper = track.lent, track.deeper
     for e in flow.endings:
         taken, released, maybe = extra(e.state)
         result.ways.append(Way(net_of(frame, e, key), taken, released, maybe, result_of(e), e))
@@ -305,6 +325,23 @@ class Releases:
         outcomes = self.summaries.outcomes(frame, call, callee, seen.args[0], State())
         told = any(hold_key(hold) == key_of(frame, d) for o in outcomes for d in o.drops)
         return not told and not self.possible(frame, callee, hold.kind, word, "takes", depth=1)
+
+    def nests(self, frame: Frame, callee: Expr, kind: Kind) -> bool:
+        """Whether a call may leave with one more of a kind of lock that can be taken again and again, or cannot be told."""
+        targets = self.summaries.calls.targets(frame, callee)
+        if not targets and not is_named(callee):
+            return True
+        return any(
+            h.kind == kind
+            for t in targets if t.func is not None for o in self.summaries.of(t.func).outcomes for h in o.takes
+        )  # fmt: skip
+
+    def released_by(self, func: Func, key: Key, word: str) -> bool:
+        """Whether the function releases a lock of its callers, or of nobody that it knows."""
+        frame = self.summaries.program.frame(func)
+        if not self.says(func, word):
+            return False
+        return any(key_of(frame, d) == key for o in self.summaries.of(func).outcomes for d in o.drops)
 
     def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
         """Whether the function releases such locks on some ways, too many for a summary."""

@@ -8,7 +8,7 @@ is known. A modelled function is a leaf.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,7 +22,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
-from reviewer.program.telling import asks, in_task_only
+from reviewer.program.telling import after_last, asks, counts, in_task_only
 
 DEPTH = 6
 """How far below a function effects are looked for: a call within the folder, of a header or of a macro counts 1, one that
@@ -47,7 +47,8 @@ class Effect:
     of the callers of the function that was asked which are not held at this point any more, ``gone``: their classes.
     ``cleared``: flags that memalloc scopes on the way take from an allocation's mask. ``doubt``: 0 while every call on the
     way can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none;
-    ``asked``: some function on the way has made sure that it runs in a task.
+    ``asked``: some function on the way has made sure that it runs in a task. ``some``: on the way is a call through a table of
+    which only some entries put their task to sleep. ``last``: it happens to whoever gives the last reference up.
     """
 
     kind: EffectKind
@@ -65,6 +66,8 @@ class Effect:
     doubt: int = 0
     under: str = ""
     asked: bool = False
+    some: bool = False
+    last: bool = False
 
     @property
     def depth(self) -> int:
@@ -81,7 +84,8 @@ class Effect:
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
-        return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, self.asked
+        flags = self.asked, self.some, self.last
+        return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, flags
 
     def lets_go(self, hold: Hold) -> bool:
         """Whether the lock is not held here any more: the callee names it as its caller does, or names one of its class."""
@@ -98,6 +102,7 @@ class Effects:
         self._near: dict[tuple[str, int], bool] = {}
         self._waiting: dict[tuple[str, int], bool] = {}
         self._tasks: dict[str, frozenset[int]] = {}
+        self._lasts: dict[str, frozenset[int]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
         """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
@@ -129,16 +134,33 @@ class Effects:
         gone = let_go(seen)
         classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
         asked = seen.block in self._in_task_only(func)
+        last = seen.block in self._last_only(func)
         scopes = cleared(seen)
+        table = len(targets) > 1 and not is_named(seen.callee or call.callee)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
-            for target in targets:
-                unsure = doubt if target.sure else 2
-                for effect in self._target(func, call, target, args, held, gone, unsure, depth):
-                    if classes:
-                        effect = replace(effect, gone=effect.gone | classes)
-                    if scopes and effect.kind == "alloc":
-                        effect = replace(effect, cleared=effect.cleared | scopes)
-                    yield replace(effect, asked=True) if asked and not effect.asked else effect
+            found: list[Iterable[Effect]] = [
+                self._target(func, call, t, args, held, gone, doubt if t.sure else 2, depth) for t in targets
+            ]
+            if table:
+                found = [tuple(effects) for effects in found]
+            some = table and not all(any(may_block(self.summaries, e) for e in effects) for effects in found)
+            for effect in (e for effects in found for e in effects):
+                if classes:
+                    effect = replace(effect, gone=effect.gone | classes)
+                if scopes and effect.kind == "alloc":
+                    effect = replace(effect, cleared=effect.cleared | scopes)
+                if (asked, some, last) != (False, False, False):
+                    effect = replace(
+                        effect, asked=effect.asked or asked, some=effect.some or some, last=effect.last or last
+                    )
+                yield effect
+
+    def _last_only(self, func: Func) -> frozenset[int]:
+        got = self._lasts.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func) if counts(self.program, func) else None
+            got = self._lasts[func.key] = after_last(self.program, flow) if flow is not None else frozenset()
+        return got
 
     def under(self, func: Func, seen: Seen, hold: Hold, effect: Effect, depth: int = DEPTH) -> Effect | None:
         """The effect of an event as it comes about where the lock is held, if it does: an argument may say that it is."""
@@ -182,10 +204,11 @@ class Effects:
             hold = effect.hold
             if hold is not None and object_ is not None:
                 hold = replace(hold, lock=object_, name=hold.name or lock_class(frame, object_))
+            below = tuple(values.substitute(d, args, prefix) for d in effect.let_go)
+            classes = {class_or_field(frame, d) for d in below}  # a callee knows a lock that it is passed by no class
             yield replace(
                 effect, what=object_, hold=hold, way=((func, call), *effect.way), held=(*held, *effect.held),
-                let_go=(*gone, *(values.substitute(d, args, prefix) for d in effect.let_go)),
-                doubt=max(effect.doubt, doubt),
+                let_go=(*gone, *below), gone=effect.gone | (classes - {""}), doubt=max(effect.doubt, doubt),
             )  # fmt: skip
 
     def _leaf(self, func: Func, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Effect]:
@@ -209,6 +232,9 @@ class Effects:
             yield effect("alloc", args[model.sleeps_if_gfp])
         elif model.sleeps_if_nonzero is not None and model.sleeps_if_nonzero < len(args):
             if values.truth(args[model.sleeps_if_nonzero]):
+                yield effect("sleep", None)
+        elif model.sleeps_if_zero is not None:
+            if model.sleeps_if_zero < len(args) and values.truth(args[model.sleeps_if_zero]) is False:
                 yield effect("sleep", None)
         elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
             yield effect("sleep", None)
@@ -259,8 +285,13 @@ def matters(model: Model) -> bool:
     """Whether a modelled call has an effect of those that are looked for, or runs something that may."""
     return bool(
         model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
-        or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None
+        or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
     )  # fmt: skip
+
+
+def is_named(callee: Expr) -> bool:
+    """Whether a function is called by its name: of several definitions, each is that of some configuration."""
+    return isinstance(callee, Name) and callee.id[:1] not in "$%:"
 
 
 def cost(caller: Func, callee: Func) -> int:

@@ -10,8 +10,9 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import Call, Expr, Items, Member, Name, Write
+from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
 from reviewer.program.callers import CallerSearch, means, names_function, stripped
+from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.models import Irq, Operation, Registers
@@ -120,12 +121,30 @@ class Entries:
         if not holding:
             return None
         site, hold = holding[0]
+        doubt = int(len(holding) < len(sites))
+        if doubt and all(self._chosen(s) for s, _ in holding):
+            doubt = 2
         irq = any(h.irq in ("off", "save") for s, _ in holding[:1] for h in s.must)
         masks = "irq" if irq else "bh" if any(h.irq == "bh" for h in site.must) else ""
         return Entry(
             "atomic", f"{slot.struct.partition('@')[0]}.{slot.field}", site.caller.name, masks, site.caller.path,
-            site.line, site.caller.name, replace(hold, where=OUTSIDE), (len(holding) < len(sites)) + bool(cut),
+            site.line, site.caller.name, replace(hold, where=OUTSIDE), doubt + bool(cut),
         )  # fmt: skip
+
+    def _chosen(self, site: CallSite) -> bool:
+        """Whether the caller looks at a word beside the pointer that it calls through (``switch (cb->type)``): then it is meant
+        for some of the functions only."""
+        callee = site.call.callee
+        body = self.program.body(site.caller)
+        if body is None or not isinstance(callee, Member):
+            return False
+        for block in body.blocks:
+            asked = block.exit.value if isinstance(block.exit, Switch) else None
+            if isinstance(block.exit, Branch) and isinstance(block.exit.condition, Binary):
+                asked = block.exit.condition.left if block.exit.condition.op in ("==", "!=") else None
+            if isinstance(asked, Member) and asked.base == callee.base and asked.name != callee.name:
+                return True
+        return False
 
     # --- where it is registered -------------------------------------------------------------------
 

@@ -436,9 +436,13 @@ class Runner:
                     state.forget_fields(a)
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
+            told = fails_below_zero(outcomes)
             result: list[State] = []
             for o in outcomes:
-                result.extend(self.apply(state.copy(), event, args, o))
+                after = state.copy()
+                if told and o.takes and o.result is None:
+                    assume(after, Binary("<", Result(event.number), Const(0)), False)
+                result.extend(self.apply(after, event, args, o))
             return result
         if isinstance(event, facts.Write):
             plain = isinstance(event.target, facts.Name)
@@ -496,7 +500,9 @@ class Runner:
         scope = isinstance(call.callee, Name) and call.callee.id.startswith("unguard:")
         for lock in o.drops:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
-                self.drop(state, lock)
+                gone = self.drop(state, lock)
+                if gone is not None and gone.kind != "irq" and not gone.irq and self.turns_on(call):
+                    without_irq(state)
         if o.takes:
             state.locks = state.locks + o.takes
         if o.enters is not None:
@@ -517,20 +523,27 @@ class Runner:
                     state.learn(a.base.id, value)
         return (state,)
 
-    def drop(self, state: State, lock: Expr) -> None:
+    def drop(self, state: State, lock: Expr) -> Hold | None:
+        """Release a lock; what was held of it, None if the function held none."""
         locks = state.locks
         for i in range(len(locks) - 1, -1, -1):
             if locks[i].lock == lock:
                 state.locks = locks[:i] + locks[i + 1 :]
-                return
+                return locks[i]
         name = self.class_of(lock)
         if name:
             for i in range(len(locks) - 1, -1, -1):
                 if locks[i].name == name:
                     state.locks = locks[:i] + locks[i + 1 :]
-                    return
+                    return locks[i]
         if lock not in state.dropped and len(state.dropped) < 8:
             state.dropped = (*state.dropped, lock)
+        return None
+
+    def turns_on(self, call: facts.Call) -> bool:
+        """Whether a call that releases a lock lets interrupts in, too."""
+        model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        return model is not None and any(d.irq in ("on", "restore") for d in model.drops)
 
     def class_of(self, lock: Expr) -> str:
         from reviewer.program.locks import lock_class
@@ -594,6 +607,23 @@ class Runner:
             yield exit_.default, state
 
 
+def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:
+    """Whether every way on which a call takes no lock ends with an error number: then what it returns with the lock is none,
+    whatever else it is."""
+    failed = [o for o in outcomes if not o.takes]
+    return len(failed) < len(outcomes) and all(not o.drops and values.is_error(o.result) for o in failed) and bool(failed)
+
+
+def without_irq(state: State) -> None:
+    """Interrupts that were turned off before a lock was taken are on again (``local_irq_save(); spin_lock();
+    spin_unlock_irqrestore();``)."""
+    locks = state.locks
+    for i in range(len(locks) - 1, -1, -1):
+        if locks[i].kind == "irq":
+            state.locks = locks[:i] + locks[i + 1 :]
+            return
+
+
 def follows(lock: Expr, pointer: Expr) -> bool:
     """Whether the lock is a member of what ``pointer`` points to."""
     while isinstance(lock, facts.Member):
@@ -621,7 +651,7 @@ def merged_error(variable: str, one: State, other: State) -> Expr | None:
 
 
 def polarity(condition: Expr) -> tuple[bool, Expr]:
-    """``(False, c)`` for ``!c``, ``x != y`` and ``x == 0``: so that equal questions look equal."""
+    """``(False, c)`` for ``!c``, ``x != y``, ``x == 0`` and ``x >= 0``: so that equal questions look equal."""
     positive = True
     while True:
         if isinstance(condition, facts.Unary) and condition.op == "!":
@@ -633,6 +663,9 @@ def polarity(condition: Expr) -> tuple[bool, Expr]:
         elif isinstance(condition, Binary) and condition.op == "==" and condition.right == Const(0):
             positive = not positive
             condition = condition.left
+        elif isinstance(condition, Binary) and condition.op == ">=" and condition.right == Const(0):
+            positive = not positive
+            condition = values.binary("<", condition.left, condition.right)
         else:
             return positive, condition
 
@@ -658,8 +691,9 @@ def assume(state: State, condition: Expr, truth: bool) -> None:
 def set_value(state: State, expr: Expr, value: Expr) -> None:
     if isinstance(expr, Name) and expr.id[:1] in "$%":
         state.known[expr.id] = value
-    elif isinstance(expr, Result):
-        state.known[f"r{expr.call}"] = value
+    elif isinstance(expr, Result | facts.Member):
+        if isinstance(expr, Result):
+            state.known[f"r{expr.call}"] = value
         for k in [k for k, v in state.known.items() if v == expr]:
             state.known[k] = value
     if len(state.known) > MAX_FACTS:

@@ -1,12 +1,15 @@
-"""Code that asks whether it may sleep: ``if (!in_interrupt()) msleep(1);``."""
+"""Code that asks whether it may sleep (``if (!in_interrupt()) msleep(1);``), or whether it has given the last reference up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Branch, Call, Config, Expr, Name, Read, Result
+from reviewer.parse.facts import Body, Branch, Call, Config, Const, Expr, Name, Read, Result, Write
 from reviewer.program import values
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, polarity
+from reviewer.program.models import Function as Model
 
 
 def asks(program: Program, func: Func) -> bool:
@@ -23,14 +26,88 @@ def in_task_only(program: Program, flow: Flow) -> frozenset[int]:
     for seen in flow.seen:
         if isinstance(seen.event, Read) and seen.args:
             conditions[seen.event.at] = seen.args[0][0]
+    return only_over(body, lambda exit_: edges_of_tasks(program, flow, exit_, conditions.get(exit_.at)))
+
+
+def only_over(body: Body, edges: Callable[[Branch], list[int]]) -> frozenset[int]:
+    """Blocks that nothing else leads to than some of these edges of branches."""
     everything = reachable(body, None)
     found: set[int] = set()
     for number, block in enumerate(body.blocks):
-        if not isinstance(block.exit, Branch) or isinstance(block.exit.condition, Config):
-            continue
-        for edge in edges_of_tasks(program, flow, block.exit, conditions.get(block.exit.at)):
-            found |= everything - reachable(body, (number, edge))
+        if isinstance(block.exit, Branch) and not isinstance(block.exit.condition, Config):
+            for edge in edges(block.exit):
+                found |= everything - reachable(body, (number, edge))
     return frozenset(found)
+
+
+def counts(program: Program, func: Func) -> bool:
+    """Whether the function gives a reference up and looks whether it was the last, by the names that it calls."""
+    return any((m := program.models.functions.get(c)) is not None and last_if(m) for c in func.calls)
+
+
+def last_if(model: Model) -> bool:
+    """Whether the call counts down, and its result is not 0 for whoever has reached zero (``refcount_dec_and_test``)."""
+    return any(a.op == "sub" and a.tests and a.wins == "nonzero" for a in model.accesses)
+
+
+def after_last(program: Program, flow: Flow) -> frozenset[int]:
+    """Blocks that run only once the last reference was given up, or where a local remembers that it was."""
+    body = flow.frame.body
+    if body is None:
+        return frozenset()
+    conditions: dict[int, Expr] = {}
+    for seen in flow.seen:
+        if isinstance(seen.event, Read) and seen.args:
+            conditions[seen.event.at] = seen.args[0][0]
+
+    def counted(value: Expr) -> bool:
+        call = flow.frame.call(value.call) if isinstance(value, Result) else None
+        name = call.callee.id if isinstance(call, Call) and isinstance(call.callee, Name) else ""
+        model = program.models.functions.get(name)
+        return model is not None and last_if(model)
+
+    results = {w.target.id for w in writes(body) if isinstance(w.target, Name) and counted(w.value)}
+    results -= {w.target.id for w in writes(body) if isinstance(w.target, Name) and not counted(w.value)}
+
+    def tested(exit_: Branch) -> list[int]:
+        for condition in (exit_.condition, conditions.get(exit_.at, exit_.condition)):
+            positive, inner = polarity(condition)
+            if counted(inner) or (isinstance(inner, Name) and inner.id in results):
+                return [exit_.then if positive else exit_.other]
+        return []
+
+    found = only_over(body, tested)
+    remembered = flags(body, found)
+
+    def flagged(exit_: Branch) -> list[int]:
+        positive, inner = polarity(exit_.condition)
+        if isinstance(inner, Name) and inner.id in remembered:
+            return [exit_.then if positive else exit_.other]
+        return []
+
+    return found | only_over(body, flagged) if remembered else found
+
+
+def writes(body: Body) -> Iterator[Write]:
+    for block in body.blocks:
+        for event in block.events:
+            if isinstance(event, Write):
+                yield event
+
+
+def flags(body: Body, blocks: frozenset[int]) -> frozenset[str]:
+    """Locals that are set to true in these blocks, and to nothing but false elsewhere."""
+    inside: set[str] = set()
+    outside: set[str] = set()
+    for number, block in enumerate(body.blocks):
+        for event in block.events:
+            if isinstance(event, Write) and isinstance(event.target, Name) and not is_false(event.value):
+                (inside if number in blocks else outside).add(event.target.id)
+    return frozenset(inside - outside)
+
+
+def is_false(value: Expr) -> bool:
+    return value in (Const(0), Name("false"))
 
 
 def edges_of_tasks(program: Program, flow: Flow, exit_: Branch, condition: Expr | None) -> list[int]:
