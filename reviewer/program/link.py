@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import tree_sitter
@@ -192,6 +192,7 @@ class Program:
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
         self._models: dict[str, Model | None] = {}
         self._frames: dict[str, Frame] = {}
+        self._masks: dict[str, int | None] = {}
         self.near: Program | None = None
         self._rested: set[tuple[str, str]] = set()
         self._parser: tree_sitter.Parser | None = None
@@ -643,9 +644,13 @@ class Program:
         home = next((p for p in GFP_HEADERS if self.content.exists(p)), "")
         return GfpFlags(FileMacros(self, home))
 
-    @cache  # noqa: B019 - one program lives as long as its answers
     def gfp_value(self, text: str) -> int | None:
         """The mask of an expression such as ``GFP_KERNEL | __GFP_NORETRY`` in this tree."""
+        if text not in self._masks:
+            self._masks[text] = self._gfp_value(text)
+        return self._masks[text]
+
+    def _gfp_value(self, text: str) -> int | None:
         mask = 0
         for word in text.split("|"):
             value = self.gfp.value(word.strip())
