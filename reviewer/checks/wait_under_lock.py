@@ -137,7 +137,8 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
             for blocked in sleeps(focus, awaited, atomic, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
         if awaited.func.key == func.key:
-            yield Blocked(effect.doubt + awaited.doubt, own(func), itself(func, awaited, effect), ()), None
+            asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
+            yield Blocked(effect.doubt + awaited.doubt + 2 * asks, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), None

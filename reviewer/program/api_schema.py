@@ -213,7 +213,11 @@ class Registers(Part):
     in_reclaim: bool = False
     masks: Masks = ""
     sure: bool = True
+    unless: list[str] = []
     queue: PlaceText | None = None
+
+    def record(self) -> models.Registers:
+        return models.Registers(**{**self.fields(), "unless": tuple(self.unless)})
 
 
 class Cancels(Part):
@@ -299,6 +303,7 @@ class Entry(Part):
     sleeps_if_nonzero: ArgIndex | None = None
     sleeps_if_zero: ArgIndex | None = None
     spared_under: str = ""
+    needs_irqs: bool = False
     spared_by: str = ""
     asserts: OneOrMore[Takes] = []
     inside: OneOrMore[Takes] = []
@@ -371,13 +376,14 @@ class Entry(Part):
             sleeps_if_nonzero=self.sleeps_if_nonzero,
             sleeps_if_zero=self.sleeps_if_zero,
             spared_under=self.spared_under,
+            needs_irqs=self.needs_irqs,
             spared_by=self.spared_by,
             asserts=tuple(take.record() for take in self.asserts),
             inside=tuple(take.record() for take in self.inside),
             signals=tuple(models.Signals(**signal.fields()) for signal in self.signals),
             waits=tuple(models.Waits(**wait.fields()) for wait in self.waits),
             invokes=tuple(models.Invokes(**run.fields()) for run in self.invokes),
-            registers=tuple(models.Registers(**item.fields()) for item in self.registers),
+            registers=tuple(item.record() for item in self.registers),
             accesses=tuple(models.Accesses(**access.fields()) for access in self.accesses),
             chain_call=None if call is None else _chain_call(call),
             chain_register=_as(models.ChainRegister, self.chain_register),

@@ -7,7 +7,7 @@ Only the files are read that can name the function for that purpose: its own uni
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
@@ -205,7 +205,7 @@ class Entries:
         model = self.program.models.functions.get(self.program.models.meant(api))
         if model is not None:
             for r in model.registers:
-                if r.callback == index:
+                if r.callback == index and not self._has(r.unless, path):
                     yield entry_of(r, model.name, path, line, function)
             for i in model.invokes:
                 if i.callback == index and i.context != "task":
@@ -243,8 +243,11 @@ class Entries:
             )  # fmt: skip
 
     def _excused(self, operation: Operation, path: str) -> bool:
-        word = operation.unless.encode()
-        return bool(word) and any(word in self.program.text(f) for f in self.program.unit(path))
+        return self._has((operation.unless,) if operation.unless else (), path)
+
+    def _has(self, words: Collection[str], path: str) -> bool:
+        """Whether the unit of a file has one of the words."""
+        return bool(words) and any(word.encode() in self.program.text(f) for f in self.program.unit(path) for word in words)
 
 
 def entry_of(registers: Registers, api: str, path: str, line: int, function: str) -> Entry:

@@ -140,7 +140,8 @@ class Registers(Model, frozen=True):
     ``how``: work, timer, hrtimer, tasklet, irq, threaded_irq, kthread, rcu, smp, shrinker, notifier, ops ...
     ``starts``: it is queued by this very call (``call_rcu``) rather than set up (``INIT_WORK``).
     ``in_reclaim``: it runs inside reclaim (a shrinker). ``masks``: what is off while it runs beyond what its context says.
-    ``sure``: False where it may run in a less strict context, too.
+    ``sure``: False where it may run in a less strict context, too. ``unless``: words, any of which in the file says that it may
+    be a stricter one (``system_bh_wq``).
     """
 
     how: str
@@ -153,6 +154,7 @@ class Registers(Model, frozen=True):
     in_reclaim: bool = False
     masks: Masks = ""
     sure: bool = True
+    unless: tuple[str, ...] = ()
     queue: Place | None = None  # the queue on which it runs, where whoever waits for that queue waits for it
 
 
@@ -276,6 +278,7 @@ class Function(Model, frozen=True):
     sleeps_if_nonzero: int | None = None  # may sleep only if this argument is not 0 (read_poll_timeout)
     sleeps_if_zero: int | None = None  # may sleep only if this argument is 0 (a flag that says not to wait)
     spared_under: str = ""  # fails instead of sleeping while this lock is held (pagefault)
+    needs_irqs: bool = False  # may sleep, and may be called anywhere but with interrupts off (dma_free_coherent)
     spared_by: str = ""  # does not sleep on an object that was given to this function (pm_runtime_irq_safe)
     asserts: tuple[Takes, ...] = ()  # locks that must be held where it is called, or it complains
     inside: tuple[Takes, ...] = ()  # locks that it takes and drops again before it returns
