@@ -100,15 +100,8 @@ class Focus:
         """The events of a function with what is held at each."""
         return self.summaries.flow(func)
 
-    def flows(self) -> Iterator[Flow]:
-        """Those of the functions in question that can be read."""
-        for func in self.functions:
-            flow = self.flow(func)
-            if flow is not None:
-                yield flow
-
     def holding(self) -> Iterator[Flow]:
-        """Those of the functions in question that may hold anything, by the names that they call."""
+        """The functions in question that hold anything."""
         for func in self.functions:
             flow = self.flow(func) if self.summaries.holds(func) else None
             if flow is not None:

@@ -32,12 +32,15 @@ from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
-TASKS_PER_PROCESS = 60
+TASKS_PER_PROCESS = 24
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
 memory is better given back."""
 
-MANY_FILES = 6_000
+MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
+
+MANY_MORE_FILES = 6_000
+"""The same between parts of a whole tree: each looks into some thousands, most of them headers that the next one wants."""
 
 Kind = Literal["below", "alone", "rest", "general"]
 
@@ -221,7 +224,7 @@ def _one(i: int) -> Done:
 
 def done(job: Job, task: Task) -> Done:
     """One task, from a fresh program on."""
-    if len(job.files) > MANY_FILES:
+    if len(job.files) > (MANY_MORE_FILES if task.kind == "general" else MANY_FILES):
         job.files.forget()
     job.files.ask_anew()
     program = job.fresh(job.files)
