@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -286,3 +287,10 @@ def one_line(outcome: Outcome, code: int, *parts: str) -> None:
 @pytest.fixture
 def says() -> Callable[..., None]:
     return one_line
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """A job in the background of a script starts with Ctrl-C ignored, and so would the commands that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
