@@ -10,7 +10,6 @@ on what it does is known (its trace).
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import posixpath
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from reviewer.program.link import Func, Program, Record
 from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
+from reviewer.workers import pool
 
 TASKS_PER_PROCESS = 24
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
@@ -193,8 +193,8 @@ def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None 
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
         each = min(TASKS_PER_PROCESS, max(1, len(tasks) // (4 * processes)))
-        with multiprocessing.get_context("fork").Pool(processes, _start, maxtasksperchild=each) as pool:
-            yield from pool.imap(_one, range(len(tasks)), chunksize=1)
+        with pool(processes, _start, each) as workers:
+            yield from workers.imap(_one, range(len(tasks)), chunksize=1)
     finally:
         _inherited = None
         gc.unfreeze()

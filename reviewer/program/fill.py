@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from reviewer.program.takers import GUARDS
 from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
 from reviewer.store.factstore import NullStore, Store
+from reviewer.workers import pool
 
 BATCH = 60
 """Files that a process takes on at a time; what was made of them is written at once."""
@@ -126,8 +126,8 @@ def done(work: Work, jobs: int) -> Iterator[Batch]:
     _inherited = work
     try:
         gc.freeze()
-        with multiprocessing.get_context("fork").Pool(min(jobs, len(work.batches)), _start) as pool:
-            yield from pool.imap(_one, range(len(work.batches)))
+        with pool(min(jobs, len(work.batches)), _start) as workers:
+            yield from workers.imap(_one, range(len(work.batches)))
     finally:
         _inherited = None
         gc.unfreeze()

@@ -32,6 +32,7 @@ from reviewer.parse.dialect import Dialect
 from reviewer.program.postings import Pages
 from reviewer.source.gitrun import GitFailed
 from reviewer.source.tree import Tree
+from reviewer.workers import pool
 
 _WORDS = r"(?:\w+[ \t*]+(?:__\w+[ \t*]+)*+(?=[a-zA-Z0-9]|_(?!_)))*+"
 """Words of a declaration before its name, attributes among them (``static int __init``)."""
@@ -114,8 +115,8 @@ def read_symbols(
     global _inherited
     _inherited = tree, dialect
     try:
-        with multiprocessing.get_context("fork").Pool(min(jobs, len(PARTS)), _start) as pool:
-            found = pool.starmap(_part, zip(PARTS, starts, strict=True), chunksize=1)
+        with pool(min(jobs, len(PARTS)), _start) as workers:
+            found = workers.starmap(_part, zip(PARTS, starts, strict=True), chunksize=1)
     finally:
         _inherited = None
     paths: list[str] = []

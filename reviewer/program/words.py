@@ -18,6 +18,7 @@ from reviewer.parse.code import words_of
 from reviewer.parse.skim import number_macros
 from reviewer.program.postings import Pages
 from reviewer.source.tree import Tree
+from reviewer.workers import pool
 
 PAGES = 8192
 """Pieces that words are spread over, some 20 kB each: one is read to look a word up."""
@@ -52,8 +53,8 @@ def read_words(
     skipped: list[tuple[str, str]] = []
     try:
         gc.freeze()
-        with multiprocessing.get_context("fork").Pool(min(jobs, len(starts)), _start) as pool:
-            for start, (found, absent) in zip(starts, pool.imap(_share, [(s, step) for s in starts]), strict=True):
+        with pool(min(jobs, len(starts)), _start) as workers:
+            for start, (found, absent) in zip(starts, workers.imap(_share, [(s, step) for s in starts]), strict=True):
                 for number, page in found.items():
                     pages[number] += page[1:]
                 skipped += absent
