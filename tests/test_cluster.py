@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.api import load_models
 from reviewer.program.fill import fill_tree
+from reviewer.program.scope import Definitions
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FILE_NAME, FactStore, NullStore
 
@@ -24,6 +27,12 @@ def address() -> Iterator[str]:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+def commit(folder: Path) -> None:
+    """Everything in a folder as a commit of a repository there."""
+    for line in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -qm one"):
+        subprocess.run(["git", "-C", str(folder), *line.split()], check=True)
 
 
 def silent(what: str, done: int, of: int) -> None:
@@ -38,6 +47,24 @@ def test_the_same_findings(address: str) -> None:
         there = scan(tree, NullStore(), load_models(), request, silent, cluster)
     assert there.findings == here.findings
     assert here.findings
+
+
+def test_an_edit_after_an_answer_from_elsewhere(address: str, tmp_path: Path) -> None:
+    """What was worked out on other machines is kept with what it rests on, too."""
+    tree, models, request = tmp_path / "linux", load_models(), ScanRequest(everything=True)
+    shutil.copytree(fixtures_dir() / "sleep-in-atomic", tree)
+    commit(tree)
+    with FactStore.open(tmp_path / "store") as store:
+        Definitions(open_tree(str(tree), "HEAD"), store).build(silent)
+        with Cluster(address) as cluster:
+            before = scan(open_tree(str(tree), "HEAD"), store, models, request, silent, cluster)
+        spared = tree / "drivers/spared.c"
+        spared.write_text(spared.read_text().replace("tank_packet(tank, MSG_DONTWAIT)", "tank_packet(tank, 0)"))
+        commit(tree)
+        after = scan(open_tree(str(tree), "HEAD"), store, models, request, silent)
+    fresh = scan(open_tree(str(tree), "HEAD"), NullStore(), models, request, silent)
+    assert after.findings == fresh.findings
+    assert len(after.findings) == len(before.findings) + 1
 
 
 def test_the_same_facts(address: str, tmp_path: Path) -> None:

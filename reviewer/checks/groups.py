@@ -129,8 +129,12 @@ class Job:
     checks: Sequence[Check]
     below: Mapping[str, Dependencies]
     everything: bool
-    above: bool = True
-    traced: bool = True
+    above: bool
+    traced: bool
+
+    def traces(self, task: Task) -> bool:
+        """Whether it is noted what the answer to a task rests on, so that it can be kept."""
+        return self.traced or task.kind != "general"
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -244,7 +248,7 @@ def done(job: Job, task: Task) -> Done:
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
     program.bodies.flush()
     result.record = program.record()
-    if job.traced or task.kind != "general":
+    if job.traces(task):
         result.trace = program.trace()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result

@@ -92,14 +92,14 @@ def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> 
     return fresh
 
 
-def elsewhere(place: Place, models: ApiModels, request: ScanRequest, files: tuple[str, ...]) -> Done:
+def elsewhere(place: Place, models: ApiModels, request: ScanRequest, traced: bool, files: tuple[str, ...]) -> Done:
     """What the general rules say of a batch of files, on another machine, which has no store."""
     from reviewer.store.factstore import NullStore
 
     tree, store = place.opened(), NullStore()
     wanted = [c for c in wanted_checks(request) if c.general is not None]
-    fresh, files_ = maker(tree, store, models, request), Files(tree, load_dialect())
-    job = Job(fresh, files_, tree, store, wanted, {}, True, bool(request.paths), traced=False)
+    fresh, in_memory = maker(tree, store, models, request), Files(tree, load_dialect())
+    job = Job(fresh, in_memory, tree, store, wanted, {}, True, bool(request.paths), traced)
     return done(job, general_task(files))
 
 
@@ -148,10 +148,9 @@ def scan(
     general = general_tasks(chosen, wanted)
     tasks += general
     results: list[Done] = []
-    few = len(general) <= MAX_KEPT
-    job = Job(fresh, files, tree, store, wanted, below, request.everything, bool(request.paths), few)
+    job = Job(fresh, files, tree, store, wanted, below, request.everything, bool(request.paths), len(general) <= MAX_KEPT)
     others = cluster.map if cluster is not None else None
-    remote = partial(others, partial(elsewhere, place_of(tree), models, request)) if others is not None else None
+    remote = partial(others, partial(elsewhere, place_of(tree), models, request, job.traced)) if others is not None else None
     for one in done_or_known(job, tasks, memo, request.jobs, remote):
         results.append(one)
         progress("callbacks", len(results), len(tasks))
@@ -170,7 +169,7 @@ def scan(
         findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
-    if few:
+    if job.traced:
         memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
     memo.flush()
     return result
@@ -187,7 +186,7 @@ def done_or_known(
         "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
-    kept_too = [job.traced or task.kind != "general" for task in tasks]
+    kept_too = [job.traces(task) for task in tasks]
     known = [memo.get(name, Kept) if keep else None for name, keep in zip(names, kept_too, strict=True)]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
     for name, got, keep in zip(names, known, kept_too, strict=True):
