@@ -10,17 +10,24 @@ from multiprocessing.pool import Pool
 
 
 @contextmanager
-def pool(processes: int, start: Callable[[], None], each: int | None = None) -> Iterator[Pool]:
+def pool(processes: int, start: Callable[[], None] | None = None, each: int | None = None) -> Iterator[Pool]:
     """Workers that leave Ctrl-C to their parent, from the moment on in which they are forked.
 
     :param start: run first in each of them. :param each: tasks after which a worker makes room for a fresh one.
     """
-    # The mask is inherited, by the thread that forks their successors, too: before ``start`` has run, a worker would print a
+    # The mask is inherited, by the thread that forks their successors, too: before ``_begin`` has run, a worker would print a
     # traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        made = multiprocessing.get_context("fork").Pool(processes, start, maxtasksperchild=each)
+        made = multiprocessing.get_context("fork").Pool(processes, _begin, (start,), each)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with made:
         yield made
+
+
+def _begin(start: Callable[[], None] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if start is not None:
+        start()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import posixpath
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -212,9 +211,8 @@ _inherited: tuple[Job, Sequence[Task]] | None = None
 
 
 def _start() -> None:
-    """In a worker: it has files of its own, and leaves Ctrl-C to its parent."""
+    """In a worker: it has files of its own."""
     assert _inherited is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     job, _ = _inherited
     job.tree.after_fork()
     job.store.after_fork()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +64,8 @@ def bench(options: Options, cases: str, only: tuple[str, ...]) -> int:
 
 def judged(options: Options, cases: Sequence[Case], rules: Sequence[Rule]) -> Iterator[Verdict]:
     """The verdicts, in the order of the cases."""
+    from reviewer.workers import pool
+
     processes = min(options.processes, len(cases))
     scan_base(options)  # once, rather than by every process
     if processes < 2:
@@ -72,17 +73,16 @@ def judged(options: Options, cases: Sequence[Case], rules: Sequence[Rule]) -> It
             yield one(options, case, rules)
         return
     single = replace(options, jobs=1, quiet=True)
-    with multiprocessing.get_context("fork").Pool(processes, _start, (single, cases, rules), EACH) as pool:
-        yield from pool.imap(_one, range(len(cases)))
+    with pool(processes, partial(_start, single, cases, rules), EACH) as workers:
+        yield from workers.imap(_one, range(len(cases)))
 
 
 _inherited: tuple[Options, Sequence[Case], Sequence[Rule]] | None = None
 
 
 def _start(options: Options, cases: Sequence[Case], rules: Sequence[Rule]) -> None:
-    """In a worker: it leaves Ctrl-C to its parent."""
+    """In a worker: what all of its cases have in common."""
     global _inherited
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _inherited = options, cases, rules
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from multiprocessing.pool import AsyncResult
 
 import msgspec
 import tree_sitter
@@ -15,6 +15,7 @@ from reviewer.parse.definitions import definitions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import MAX_BYTES, MAX_PARSE, looks_binary, parser
 from reviewer.parse.normalise import rewrite
+from reviewer.workers import pool
 
 CAUSES = 10
 """How many causes are named."""
@@ -93,11 +94,11 @@ def _each(
             yield path, file_health(text, dialect)
         return
     source = iter(files)
-    waiting: deque[multiprocessing.pool.AsyncResult[list[tuple[str, FileHealth]]]] = deque()
-    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+    waiting: deque[AsyncResult[list[tuple[str, FileHealth]]]] = deque()
+    with pool(jobs) as workers:
         while True:
             while len(waiting) < WAITING * jobs and (batch := list(islice(source, BATCH))):
-                waiting.append(pool.apply_async(_batch, (batch, dialect)))
+                waiting.append(workers.apply_async(_batch, (batch, dialect)))
             if not waiting:
                 return
             yield from waiting.popleft().get()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,7 +138,6 @@ _inherited: Work | None = None
 
 def _start() -> None:
     assert _inherited is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _inherited.tree.after_fork()
     _inherited.store.after_fork()
 

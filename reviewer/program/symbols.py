@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-import signal
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -139,7 +138,6 @@ _inherited: tuple[Tree, Dialect] | None = None
 
 def _start() -> None:
     assert _inherited is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _inherited[0].after_fork()
 
 

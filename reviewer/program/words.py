@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import signal
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from zlib import crc32
@@ -74,7 +73,6 @@ _inherited: tuple[Tree, list[str]] | None = None
 
 def _start() -> None:
     assert _inherited is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _inherited[0].after_fork()
 
 
