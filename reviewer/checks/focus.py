@@ -8,6 +8,7 @@ from functools import cached_property
 
 from reviewer.checks.analysis import Analysis
 from reviewer.program.awaited import Waited
+from reviewer.program.balance import Releases
 from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
 from reviewer.program.entries import Entries
@@ -85,6 +86,11 @@ class Focus:
     def modes(self) -> Modes:
         """In which contexts a function runs."""
         return Modes(self.entries, self.holders)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """What may release a lock, by names."""
+        return Releases(self.summaries)
 
     @cached_property
     def lock_users(self) -> LockUsers:

@@ -18,7 +18,7 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Const, Expr, Name
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Releases, Way, balance, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import State, polarity
 from reviewer.program.locks import Hold
@@ -61,7 +61,7 @@ class Fault:
 class Imbalance:
     def __init__(self, focus: Focus) -> None:
         self.focus = focus
-        self.releases = Releases(focus.summaries)
+        self.releases = focus.releases
         self.named = {f.key for f in focus.functions}
         self._faults: dict[str, list[Fault]] = {}
 

@@ -13,7 +13,6 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place
 from reviewer.checks.registry import general
-from reviewer.program.balance import Releases
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -102,8 +101,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
 
 def perhaps_released(focus: Focus, order: Order) -> bool:
     """Whether something deep below a call has let the first lock go before the second is taken."""
-    flow, releases = focus.flow(order.func), Releases(focus.summaries)
-    return flow is not None and (releases.before(flow, order.hold, order.seen) or releases.on_the_way(order.effect, order.hold))
+    flow = focus.flow(order.func)
+    return flow is not None and focus.releases.perhaps(flow, order.hold, order.seen, order.effect)
 
 
 def unpublished(order: Order) -> int:

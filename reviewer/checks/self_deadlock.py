@@ -14,7 +14,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
-from reviewer.program.balance import Releases, word_of
+from reviewer.program.balance import word_of
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
@@ -78,7 +78,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     there = effect if hold in more else focus.effects.under(func, seen, hold, effect)
                 if there is not None:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
-                    if doubt == 0 and hold in must and perhaps_let_go(focus, flow, seen, hold, there):
+                    if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
                     again = Again(seen, hold, there, hold in more, there.doubt + doubt)
                     key = (hold.lock, there.func.key)
@@ -88,19 +88,12 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
         yield finding(focus, func, again)
 
 
-def perhaps_let_go(focus: Focus, flow: Flow, seen: Seen, hold: Hold, effect: Effect) -> bool:
-    """The same for a lock that is said to be held on all ways: something deep below a call may have let it go."""
-    releases = Releases(focus.summaries)
-    return releases.before(flow, hold, seen) or releases.on_the_way(effect, hold)
-
-
 def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
     """Whether some call under the lock may release it, by the names in it."""
-    releases = Releases(focus.summaries)
     word = word_of(hold.lock)
     return any(
         isinstance(s.event, Call) and any(h.lock == hold.lock for h in s.may())
-        and releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word)
+        and focus.releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word)
         for s in flow.seen
     )  # fmt: skip
 

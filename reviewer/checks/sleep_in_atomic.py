@@ -14,13 +14,12 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Member, Name
+from reviewer.parse.facts import Call, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold, lock_class
-from reviewer.program.summaries import place as place_of
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
@@ -72,10 +71,11 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
         return
     must = seen.must()
     for effect in blocking(focus, func, seen):
+        least = unsure(focus, effect)
         for hold in holds:
             if not effect.lets_go(hold) and (hold.irq in ("off", "save") or not needs_irqs(focus, effect)):
                 name = hold.name or hold.kind
-                doubt = unsure(focus, effect)
+                doubt = least
                 if hold not in must:
                     doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
                 # A callee that nests such sections by a count of its own (kernel_fpu_begin) seems to leave one open.
@@ -83,7 +83,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
                 yield Sleep(doubt, effect, f"while {name} is held", name, hold)
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
-            yield Sleep(unsure(focus, effect), effect, because, effect.under)
+            yield Sleep(least, effect, because, effect.under)
 
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
@@ -144,24 +144,8 @@ def nearest(focus: Focus, func: Func, seen: Seen) -> Effect | None:
 def unsure(focus: Focus, effect: Effect) -> int:
     """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, where
     it is for the last user of an object, who need not be this one, or where the object decides which of two locks is taken."""
-    return effect.doubt + 2 * (effect.some or effect.last or either(focus, effect))
-
-
-def either(focus: Focus, effect: Effect) -> bool:
-    """Whether the function that takes the lock takes a spinning one of the same object instead, elsewhere
-    (``if (pcm->nonatomic) mutex_lock(&s->mutex); else spin_lock(&s->lock);``)."""
-    flow = focus.flow(effect.func) if effect.kind == "acquire" else None
-    events = flow.seen if flow is not None else ()
-    seen = next((s for s in events if s.event.at == effect.at and isinstance(s.event, Call)), None)
-    if seen is None:
-        return False
-    model = focus.program.models.functions.get(effect.name)
-    mine = {place_of(t.lock, args) for t in (model.takes if model is not None else ()) for args in seen.args}
-    return any(
-        isinstance(lock, Member) and isinstance(take.hold.lock, Member) and take.hold.lock.base == lock.base
-        and not any(h.lock == take.hold.lock for h in seen.may()) and not any(h.lock == lock for h in take.seen.may())
-        for take in focus.lock_users.takes(effect.func) for lock in mine
-    )  # fmt: skip
+    either = effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name)
+    return effect.doubt + 2 * (effect.some or effect.last or either)
 
 
 def needs_irqs(focus: Focus, effect: Effect) -> bool:

@@ -16,7 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Call, Expr, Name
-from reviewer.program.balance import Releases, word_of
+from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, ONCE, Guards, Touch, exclusive
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
@@ -202,11 +202,10 @@ def asserted(side: Side) -> Iterator[Finding]:
 
 def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
     """Whether a call may return with the lock, by the names in it, too deep for a summary."""
-    releases = Releases(side.focus.summaries)
     flow = side.focus.flow(caller)
     return flow is not None and any(
         isinstance(s.event, Call)
-        and releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
+        and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
         for s in flow.seen
     )
 

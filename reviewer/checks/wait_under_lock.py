@@ -15,7 +15,6 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holde
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
-from reviewer.program.balance import Releases
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
 from reviewer.program.link import Func
@@ -82,10 +81,9 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             yield from around(focus, func, effect)
     if best is not None:
         blocked, effect, hold = best
-        flow, releases = focus.flow(func), Releases(focus.summaries)
-        if hold is not None and flow is not None:
-            if releases.before(flow, hold, seen) or releases.on_the_way(effect, hold):
-                blocked = with_doubt(blocked, 2)
+        flow = focus.flow(func)
+        if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
+            blocked = with_doubt(blocked, 2)
         proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 

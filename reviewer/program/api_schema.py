@@ -213,7 +213,7 @@ class Registers(Part):
     in_reclaim: bool = False
     masks: Masks = ""
     sure: bool = True
-    unless: list[str] = []
+    unless: OneOrMore[str] = []
     queue: PlaceText | None = None
 
     def record(self) -> models.Registers:
@@ -459,7 +459,7 @@ class OperationsEntry(Part):
     context: Irq
     masks: Masks = ""
     holds: str = ""
-    unless: str = ""
+    unless: OneOrMore[str] = []
     sure: bool = True
     source: Source
 
@@ -467,7 +467,7 @@ class OperationsEntry(Part):
         for field in self.fields_:
             yield models.Operation(
                 table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=self.holds,
-                unless=self.unless, sure=self.sure, source=self.source,
+                unless=tuple(self.unless), sure=self.sure, source=self.source,
             )  # fmt: skip
 
 

@@ -285,6 +285,10 @@ class Releases:
             for t in self.summaries.calls.targets(frame, callee)
         )
 
+    def perhaps(self, flow: Flow, hold: Hold, seen: Seen, effect: Effect) -> bool:
+        """Whether the lock may have been let go, too deep for a summary, before the effect of an event comes about under it."""
+        return self.before(flow, hold, seen) or self.on_the_way(effect, hold)
+
     def before(self, flow: Flow, hold: Hold, seen: Seen) -> bool:
         """Whether a call under the lock, on a way to ``seen``, releases it by the names in it, though no summary says so; or the
         one that seems to return with it does, on some of its ways."""

@@ -7,7 +7,7 @@ Only the files are read that can name the function for that purpose: its own uni
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
@@ -205,7 +205,7 @@ class Entries:
         model = self.program.models.functions.get(self.program.models.meant(api))
         if model is not None:
             for r in model.registers:
-                if r.callback == index and not self._has(r.unless, path):
+                if r.callback == index and not self._excused(r, path):
                     yield entry_of(r, model.name, path, line, function)
             for i in model.invokes:
                 if i.callback == index and i.context != "task":
@@ -242,12 +242,10 @@ class Entries:
                 int(not operation.sure),
             )  # fmt: skip
 
-    def _excused(self, operation: Operation, path: str) -> bool:
-        return self._has((operation.unless,) if operation.unless else (), path)
-
-    def _has(self, words: Collection[str], path: str) -> bool:
-        """Whether the unit of a file has one of the words."""
-        return bool(words) and any(word.encode() in self.program.text(f) for f in self.program.unit(path) for word in words)
+    def _excused(self, by: Operation | Registers, path: str) -> bool:
+        """Whether the unit of a file has a word that asks for another context."""
+        texts = [self.program.text(f) for f in self.program.unit(path)] if by.unless else []
+        return any(word.encode() in text for text in texts for word in by.unless)
 
 
 def entry_of(registers: Registers, api: str, path: str, line: int, function: str) -> Entry:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Member
 from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, subsystem
 from reviewer.program.lockflow import Seen
@@ -79,6 +79,7 @@ class LockUsers:
         self._where: dict[str, tuple[str, ...]] = {}
         self._starting: dict[str, bool] = {}
         self._own: dict[str, tuple[Take, ...]] = {}
+        self._instead: dict[tuple[str, int], bool] = {}
 
     def of(self, name: str, path: str) -> tuple[Take, ...]:
         """Where the class is taken, in the unit of ``path`` and, for a field, in the subsystem."""
@@ -162,6 +163,28 @@ class LockUsers:
         if got is None:
             got = self._own[func.key] = tuple(self._takes(func)) if self._locks(func) else ()
         return got
+
+    def instead(self, func: Func, at: int, api: str) -> bool:
+        """Whether the function takes a spinning lock of the same object elsewhere, rather than what a call of ``api`` takes
+        (``if (pcm->nonatomic) mutex_lock(&s->mutex); else spin_lock(&s->lock);``)."""
+        got = self._instead.get((func.key, at))
+        if got is None:
+            got = self._instead[func.key, at] = self._takes_instead(func, at, api)
+        return got
+
+    def _takes_instead(self, func: Func, at: int, api: str) -> bool:
+        others, model = self.takes(func), self.program.models.functions.get(api)
+        flow = self.summaries.flow(func) if others and model is not None else None
+        events = flow.seen if flow is not None else ()
+        seen = next((s for s in events if s.event.at == at and isinstance(s.event, Call)), None)
+        if seen is None or model is None:
+            return False
+        mine = {place(t.lock, args) for t in model.takes for args in seen.args}
+        return any(
+            isinstance(lock, Member) and isinstance(take.hold.lock, Member) and take.hold.lock.base == lock.base
+            and not any(h.lock == take.hold.lock for h in seen.may()) and not any(h.lock == lock for h in take.seen.may())
+            for take in others for lock in mine
+        )  # fmt: skip
 
     def _takes(self, func: Func) -> Iterator[Take]:
         flow = self.summaries.flow(func)

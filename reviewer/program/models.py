@@ -324,15 +324,16 @@ class Operation(Model, frozen=True):
     """In which context the function in a field of a table is called, as the table's own documentation has it.
 
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: class of the lock that its caller holds, ""
-    for none or one that has no name. ``unless``: a word with which a driver asks for another context
-    (``BLK_MQ_F_BLOCKING``): where its file has it, nothing is said. ``sure``: False where some callers may be in another context.
+    for none or one that has no name. ``unless``: words with which a driver asks for another context
+    (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
+    context.
     """
 
     table: str
     context: Irq
     masks: Masks = ""
     holds: str = ""
-    unless: str = ""
+    unless: tuple[str, ...] = ()
     sure: bool = True
     source: str = ""
 

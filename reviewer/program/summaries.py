@@ -193,7 +193,7 @@ class Summaries:
         return got
 
     def _net(self, callee: Func, what: Literal["takes", "locks"]) -> bool:
-        level = max(LEVELS - self.names.cost(callee), 0)
+        level = LEVELS - self.names.cost(callee)
         return any(o.takes or (what == "locks" and o.drops) for o in self.of(callee, (), level).outcomes)
 
     def _make(self, func: Func, binding: Binding) -> Summary:

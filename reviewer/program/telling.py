@@ -22,11 +22,13 @@ def in_task_only(program: Program, flow: Flow) -> frozenset[int]:
     body = flow.frame.body
     if body is None or not asks(program, flow.frame.func):
         return frozenset()
-    conditions: dict[int, Expr] = {}
-    for seen in flow.seen:
-        if isinstance(seen.event, Read) and seen.args:
-            conditions[seen.event.at] = seen.args[0][0]
+    conditions = conditions_of(flow)
     return only_over(body, lambda exit_: edges_of_tasks(program, flow, exit_, conditions.get(exit_.at)))
+
+
+def conditions_of(flow: Flow) -> dict[int, Expr]:
+    """What is tested where, in canonical terms."""
+    return {s.event.at: s.args[0][0] for s in flow.seen if isinstance(s.event, Read) and s.args}
 
 
 def only_over(body: Body, edges: Callable[[Branch], list[int]]) -> frozenset[int]:
@@ -55,15 +57,10 @@ def after_last(program: Program, flow: Flow) -> frozenset[int]:
     body = flow.frame.body
     if body is None:
         return frozenset()
-    conditions: dict[int, Expr] = {}
-    for seen in flow.seen:
-        if isinstance(seen.event, Read) and seen.args:
-            conditions[seen.event.at] = seen.args[0][0]
+    conditions = conditions_of(flow)
 
     def counted(value: Expr) -> bool:
-        call = flow.frame.call(value.call) if isinstance(value, Result) else None
-        name = call.callee.id if isinstance(call, Call) and isinstance(call.callee, Name) else ""
-        model = program.models.functions.get(name)
+        model = model_of(program, flow, value)
         return model is not None and last_if(model)
 
     results = {w.target.id for w in writes(body) if isinstance(w.target, Name) and counted(w.value)}
@@ -125,13 +122,15 @@ def edges_of_tasks(program: Program, flow: Flow, exit_: Branch, condition: Expr 
 
 
 def tells(program: Program, flow: Flow, expr: Expr) -> str:
-    if not isinstance(expr, Result):
-        return ""
-    call = flow.frame.call(expr.call)
-    if not isinstance(call, Call) or not isinstance(call.callee, Name):
-        return ""
-    model = program.models.functions.get(call.callee.id)
+    model = model_of(program, flow, expr)
     return model.tells if model is not None else ""
+
+
+def model_of(program: Program, flow: Flow, expr: Expr) -> Model | None:
+    """The API function whose result an expression is."""
+    call = flow.frame.call(expr.call) if isinstance(expr, Result) else None
+    name = call.callee.id if isinstance(call, Call) and isinstance(call.callee, Name) else ""
+    return program.models.functions.get(name)
 
 
 def reachable(body: Body, without: tuple[int, int] | None) -> frozenset[int]:
