@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from reviewer.cli.options import Options
 from reviewer.errors import InputError
@@ -61,10 +63,15 @@ def write(options: Options, report: str | bytes) -> None:
 
 def close_stdout() -> None:
     """Sends what is still buffered nowhere, so that the interpreter does not complain when it ends."""
-    if sys.stdout is None:
+    send_nowhere(sys.stdout)
+
+
+def send_nowhere(stream: TextIO | None) -> None:
+    """What is buffered in a stream, and what follows, is lost; the interpreter would else end with 120 for it."""
+    if stream is None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
@@ -75,8 +82,9 @@ def say(line: str) -> None:
         text = safe(line).encode(encoding, "backslashreplace").decode(encoding)
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody listens
+    except (OSError, ValueError):  # nobody listens
+        with contextlib.suppress(OSError, ValueError):
+            send_nowhere(sys.stderr)
 
 
 class Progress:

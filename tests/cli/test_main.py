@@ -149,7 +149,8 @@ def test_verbs_are_found_without_importing_the_analysis() -> None:
 )
 def test_streams_that_are_closed_or_full(command: str, error: bytes, code: int, tmp_path: Path) -> None:
     line = f'exec "$0" -c "{MAIN}" {command.replace("{}", str(tmp_path))}'
-    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, timeout=30)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, timeout=30, env=buffered)
     assert done.stderr.startswith(error)
     assert done.stderr.count(b"\n") == bool(error)
     assert done.returncode == code
