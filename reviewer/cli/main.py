@@ -85,18 +85,24 @@ def run(arguments: Sequence[str]) -> int:
         say(f"{NAME}: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say(f"{NAME}: interrupted")
-        return 130
+        return _interrupted()
     except BrokenPipeError:
         close_stdout()
         return 0
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it where it hits the making of a class
+            return _interrupted()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             close_stdout()
             where = error.filename or "standard output"
             say(f"{NAME}: {where}: {error.strerror}; make room, or write elsewhere")
             return 2
         return _crashed(error, arguments)
+
+
+def _interrupted() -> int:
+    say(f"{NAME}: interrupted")
+    return 130
 
 
 def say_lines(text: str) -> None:

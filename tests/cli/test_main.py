@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reviewer import __version__
-from reviewer.cli import engine
+from reviewer.cli import engine, main
 from reviewer.errors import InputError, MissingContent, ReviewerError, StoreError
 
 if TYPE_CHECKING:
@@ -110,6 +110,15 @@ def test_standard_output_on_a_full_disk() -> None:
         error = started.communicate(timeout=30)[1]
     assert error == b"reviewer: standard output: No space left on device; make room, or write elsewhere\n"
     assert started.returncode == 2
+
+
+def test_interrupted_while_a_class_is_made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def hit(*_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(engine, "open_tree", hit)
+    assert main.run(["scan"]) == 130
+    assert capsys.readouterr().err == "reviewer: interrupted\n"
 
 
 def test_interrupted() -> None:
