@@ -40,7 +40,7 @@ class Definitions:
         self.tree = tree
         self._store = store
         known = dialect if dialect is not None else load_dialect()
-        kind = codec.kind("symbols", f"{_PATTERN_DIGEST}{known.digest}")
+        kind = codec.kind("symbols", f"{_DIGEST}{known.digest}")
         self._digest = known.digest
         self._bases = Bases(tree, store)
         self._symbols = Postings(self._bases, store, kind, PAGES, lambda files: read_symbols(tree, known, jobs, files))
@@ -186,11 +186,11 @@ class Definitions:
 
 _MENTIONS = "mentions"
 
-_WORDS = "words-1"
+_WORDS = f"words-{WORD_PAGES}"
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*", re.ASCII)
 
-_PATTERN_DIGEST = hashlib.sha256(PATTERN.encode()).hexdigest()[:8]
+_DIGEST = hashlib.sha256(f"{PAGES} {PATTERN}".encode()).hexdigest()[:8]
 
 
 def _bytes(name: str) -> bytes:

@@ -63,8 +63,8 @@ _ALTERNATIVES = (
 
 PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
 
-PAGES = 1024
-"""Pieces that names are spread over, some 30 kB each: one is read to look one name up."""
+PAGES = 8192
+"""Pieces that names are spread over, some 4 kB each: one is read to look one name up."""
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 

@@ -19,8 +19,8 @@ from reviewer.program.postings import Pages
 from reviewer.source.tree import Tree
 from reviewer.workers import pool
 
-PAGES = 8192
-"""Pieces that words are spread over, some 20 kB each: one is read to look a word up."""
+PAGES = 32768
+"""Pieces that words are spread over, some 4 kB each: one is read to look a word up."""
 
 SHARES = 12
 """Pieces of a tree that processes take on, so that they end together."""
