@@ -13,6 +13,7 @@ from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.effects import Effects
 from reviewer.program.entries import Entries
 from reviewer.program.holders import Holders
+from reviewer.program.horizon import Horizon
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
@@ -66,6 +67,11 @@ class Focus:
     @cached_property
     def upward(self) -> Upward:
         return Upward(self.callers)
+
+    @property
+    def horizon(self) -> Horizon:
+        """What stands below a function, by names."""
+        return self.summaries.names.horizon
 
     @property
     def setups(self) -> Setups:

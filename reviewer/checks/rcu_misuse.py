@@ -107,7 +107,7 @@ class Reads:
         self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
-        if not self.needs.may_need(func, DEPTH) or teardown(func):
+        if not self.focus.horizon.has("rcu", func, DEPTH) or teardown(func):
             return
         flow = self.focus.flow(func)
         done: set[str] = set()
@@ -174,7 +174,7 @@ class Reads:
             found: set[str] = set()
             for mine in self.focus.program.functions(func.path, func.name):
                 flow = self.focus.flow(mine)
-                for seen in flow.seen if flow is not None and self.needs.may_need(mine, DEPTH) else ():
+                for seen in flow.seen if flow is not None and self.focus.horizon.has("rcu", mine, DEPTH) else ():
                     for need in self.needs.at(mine, seen):
                         if in_section(seen, need):
                             found |= {need.object, need.through} - {""}

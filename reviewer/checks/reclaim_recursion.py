@@ -16,7 +16,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Name, Switch
 from reviewer.program import values
 from reviewer.program.balance import word_of
-from reviewer.program.effects import DEPTH, Effect, cleared
+from reviewer.program.effects import Effect, cleared
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
@@ -62,7 +62,7 @@ class Search:
             or any(p.type.name == "gfp_t" or p.type.name in handles for p in func.parameters)
             or self.reclaim.halting(func)
             or func.key in self.reclaim.slots(func.path)
-            or (bool(self.reclaim.locks(func.path)) and self.focus.effects.may_matter(func, DEPTH))
+            or (bool(self.reclaim.locks(func.path)) and self.focus.effects.may_matter(func))
         )
 
     def of(self, flow: Flow) -> Iterator[Finding]:

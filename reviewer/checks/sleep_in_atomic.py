@@ -17,6 +17,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
+from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold, lock_class
@@ -46,7 +47,7 @@ class Sleep:
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
-        if focus.effects.may_matter(func):
+        if focus.effects.may_matter(func, FAR):
             found = False
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) else None
             for seen in flow.seen if flow is not None else ():
@@ -88,7 +89,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
     """The effects of a call that put its task to sleep."""
-    for effect in focus.effects.at(func, seen):
+    for effect in focus.effects.at(func, seen, FAR):
         if not effect.asked and may_block(focus.summaries, effect) and not spared(focus, func, effect):
             yield effect
 
@@ -114,7 +115,7 @@ def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
 def passed_above(focus: Focus, effect: Effect) -> bool:
     """Whether a function on the way passes the callback by itself, so that the finding is its own."""
     for callee, _ in effect.way[1:]:
-        for own in focus.effects.of(callee):
+        for own in focus.effects.of(callee, depth=FAR):
             if own.under and (own.func.key, own.at) == (effect.func.key, effect.at):
                 return True
     return False

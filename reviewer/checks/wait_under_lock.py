@@ -17,15 +17,13 @@ from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
+from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.upward import ATOMIC
 
 RULE = "wait-under-lock"
-
-DEPTH = 4
-"""How far below a function a wait is looked for: further down it is the business of an API of its own."""
 
 SPUN = frozenset({"timer", "tasklet"})
 """Waits for something that runs in softirq on this very CPU (kernel-doc of timer_delete_sync in kernel/time/timer.c)."""
@@ -47,7 +45,7 @@ class Blocked:
 @general(RULE)
 def wait_under_lock(focus: Focus) -> Iterator[Finding]:
     for func in focus.every:
-        flow = focus.flow(func) if focus.effects.waits(func, DEPTH) else None
+        flow = focus.flow(func) if focus.horizon.has("waits", func, DEPTH) else None
         if flow is None:
             continue
         started = bool(focus.entries.of(func))
@@ -63,7 +61,7 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
     for target in focus.summaries.calls.named(call.callee.id, func.path):
         if target.model is not None and target.model.waits:
             return True
-        if below and target.func is not None and focus.effects.waits(target.func, DEPTH - 1):
+        if below and target.func is not None and focus.horizon.has("waits", target.func, DEPTH - 1):
             return True
     return False
 
@@ -71,7 +69,7 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
 def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
     """The strongest finding of one call."""
     best: tuple[Blocked, Effect, Hold | None] | None = None
-    for effect in focus.effects.at(func, seen, DEPTH):
+    for effect in focus.effects.at(func, seen):
         if effect.wait is None or effect.wait.gives_up:
             continue
         for blocked, hold in reasons(focus, func, seen, effect):
@@ -119,7 +117,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     """Why the wait of one effect does not end."""
     assert effect.wait is not None
     must = seen.must()
-    holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect, DEPTH)]
+    holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
     locks = [h for h in holds if h.name and h.kind not in ALONE]
     if effect.wait.what == "completion":
         for hold in locks:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from reviewer.program.calls import Calls, Target
+from reviewer.program.horizon import Horizon
 from reviewer.program.link import Func, Program
 from reviewer.program.models import Function as Model
 
@@ -36,6 +37,7 @@ class ByName:
     def __init__(self, program: Program, calls: Calls) -> None:
         self.program = program
         self.calls = calls
+        self.horizon = Horizon(calls)
         self._thin: dict[str, bool] = {}
         self._indirect: dict[str, bool] = {}
         self._depths: dict[tuple[str, int], int] = {}

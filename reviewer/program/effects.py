@@ -7,7 +7,6 @@ is known. A modelled function is a leaf.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +14,7 @@ from typing import Literal
 from reviewer.parse.facts import Call, Const, Expr, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import Target
+from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import SLEEPING, Hold, lock_class
@@ -23,10 +23,6 @@ from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
 from reviewer.program.telling import after_last, asks, counts, in_task_only
-
-DEPTH = 6
-"""How far below a function effects are looked for: a call within the folder, of a header or of a macro counts 1, one that
-leaves the folder 2."""
 
 MAX_EFFECTS = 48
 """Effects of one function that are kept, the nearest first."""
@@ -99,8 +95,6 @@ class Effects:
         self.summaries = summaries
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
-        self._near: dict[tuple[str, int], bool] = {}
-        self._waiting: dict[tuple[str, int], bool] = {}
         self._tasks: dict[str, frozenset[int]] = {}
         self._lasts: dict[str, frozenset[int]] = {}
 
@@ -239,66 +233,15 @@ class Effects:
         elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
             yield effect("sleep", None)
 
-    # --- by names alone ---------------------------------------------------------------------------
-
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
-        known = self._near.get((func.key, depth))
-        if known is not None:
-            return known
-        found = self.summaries.names.calls_indirectly(func) or any(self._name_matters(func, n, depth) for n in func.calls)
-        self._near[func.key, depth] = found
-        return found
-
-    def waits(self, func: Func, depth: int = DEPTH) -> bool:
-        """Whether a wait can stand within ``depth`` below the function, by names alone: calls through tables do not count."""
-        known = self._waiting.get((func.key, depth))
-        if known is None:
-            self._waiting[func.key, depth] = False  # a recursion adds nothing
-            known = self._waiting[func.key, depth] = any(self._name_waits(func, n, depth) for n in func.calls)
-        return known
-
-    def _name_waits(self, func: Func, name: str, depth: int) -> bool:
-        for target in self.summaries.calls.named(name, func.path):
-            if target.model is not None:
-                if target.model.waits:
-                    return True
-            elif target.func is not None:
-                left = depth - cost(func, target.func)
-                if left >= 0 and self.waits(target.func, left):
-                    return True
-        return False
-
-    def _name_matters(self, func: Func, name: str, depth: int) -> bool:
-        for target in self.summaries.calls.named(name, func.path):
-            if target.model is not None:
-                if matters(target.model):
-                    return True
-            elif target.func is not None:
-                left = depth - cost(func, target.func)
-                if left >= 0 and self.may_matter(target.func, left):
-                    return True
-        return False
-
-
-def matters(model: Model) -> bool:
-    """Whether a modelled call has an effect of those that are looked for, or runs something that may."""
-    return bool(
-        model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
-        or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
-    )  # fmt: skip
+        names = self.summaries.names
+        return names.calls_indirectly(func) or names.horizon.has("effects", func, depth)
 
 
 def is_named(callee: Expr) -> bool:
     """Whether a function is called by its name: of several definitions, each is that of some configuration."""
     return isinstance(callee, Name) and callee.id[:1] not in "$%:"
-
-
-def cost(caller: Func, callee: Func) -> int:
-    """What a call adds to the distance."""
-    if callee.path.endswith(".h") or callee.macro is not None:
-        return 1
-    return 1 if posixpath.dirname(caller.path) == posixpath.dirname(callee.path) else 2
 
 
 def class_or_field(frame: Frame, lock: Expr) -> str:

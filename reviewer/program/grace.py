@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Write
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
-from reviewer.program.effects import cost
+from reviewer.program.horizon import cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Observer, State
 from reviewer.program.models import Function as Model

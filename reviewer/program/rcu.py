@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reviewer.parse.facts import Call
-from reviewer.program.effects import cost
+from reviewer.program.horizon import cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
@@ -60,14 +60,13 @@ class Needs:
         self.summaries = summaries
         self.program = summaries.program
         self._made: dict[tuple[str, int], tuple[Need, ...]] = {}
-        self._near: dict[tuple[str, int], bool] = {}
 
     def of(self, func: Func, depth: int = DEPTH) -> tuple[Need, ...]:
         """The needs of a function that it does not see to itself, the nearest first."""
         key = (func.key, depth)
         got = self._made.get(key)
         if got is None:
-            if not self.may_need(func, depth):
+            if not self.summaries.names.horizon.has("rcu", func, depth):
                 return ()
             self._made[key] = ()  # a recursion needs nothing more
             flow = self.summaries.flow(func)
@@ -101,25 +100,6 @@ class Needs:
             left = depth - cost(func, target.func)
             for need in self.of(target.func, left) if left >= 0 else ():
                 yield replace(need, way=((func, call), *need.way), held=(*seen.must(), *need.held))
-
-    def may_need(self, func: Func, depth: int) -> bool:
-        """Whether such a read can stand within ``depth`` below the function, by the names that are called."""
-        known = self._near.get((func.key, depth))
-        if known is None:
-            self._near[func.key, depth] = False
-            known = self._near[func.key, depth] = any(self._name_needs(func, n, depth) for n in func.calls)
-        return known
-
-    def _name_needs(self, func: Func, name: str, depth: int) -> bool:
-        for target in self.summaries.calls.named(name, func.path):
-            if target.model is not None:
-                if target.model.rcu_read is not None and not target.model.rcu_read.writer:
-                    return True
-            elif target.func is not None:
-                left = depth - cost(func, target.func)
-                if left >= 0 and self.may_need(target.func, left):
-                    return True
-        return False
 
 
 def in_section(seen: Seen, need: Need) -> bool:

@@ -77,14 +77,14 @@ class Summaries:
     number of levels below it that it may ask; that keeps the answer independent of the order of questions.
     """
 
-    def __init__(self, program: Program, near: Near | None = None) -> None:
-        """:param near: what these need not make again."""
+    def __init__(self, program: Program, near: Near | None = None, names: ByName | None = None) -> None:
+        """:param near: what these need not make again. :param names: what is known by names alone of the program already."""
         self.program = program
         self._near = near
         self._same: dict[tuple[str, int], bool] = {}
         self._locking: dict[tuple[str, str], bool] = {}
-        self.calls = Calls(program)
-        self.names = ByName(program, self.calls)
+        self.names = names if names is not None else ByName(program, Calls(program))
+        self.calls = self.names.calls
         self._made: dict[tuple[str, Binding, int], Summary] = {}
         self._open: set[tuple[str, Binding, int]] = set()
         self._bindings: dict[str, set[Binding]] = {}
