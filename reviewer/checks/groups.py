@@ -2,9 +2,9 @@
 
 A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
-(``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
-of its own, whether it shares a process with others or not: what it says depends on nothing that another has asked before, and
-on what it does is known (its trace).
+(``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has an analysis of its own,
+whether it shares a process with others or not: what it says depends on nothing that another has asked before. It has a program
+of its own, too, so that it is known on what it does depend (its trace), but for the parts of a whole tree.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
 from reviewer.checks.registry import Check, Dependencies
 from reviewer.checks.sweep import batches, of_part
+from reviewer.program.byname import ByName
+from reviewer.program.calls import Calls
 from reviewer.program.chains import NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Func, Program, Record
@@ -38,8 +40,11 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-MANY_MORE_FILES = 6_000
-"""The same between parts of a whole tree: each looks into some thousands, most of them headers that the next one wants."""
+MANY_MORE_FILES = 14_000
+"""The same between parts of a whole tree: each looks into some thousands, most of which the next one wants, too."""
+
+PARTS_PER_PROCESS = 100
+"""Parts of a whole tree that a process takes on."""
 
 Kind = Literal["below", "alone", "rest", "general"]
 
@@ -130,10 +135,37 @@ class Job:
     everything: bool
     above: bool
     traced: bool
+    common: Common = field(default_factory=lambda: Common())
 
     def traces(self, task: Task) -> bool:
         """Whether it is noted what the answer to a task rests on, so that it can be kept."""
         return self.traced or task.kind != "general"
+
+
+class Common:
+    """The program that the parts of a whole tree share in one process. What it says of a name, and what is told from names alone,
+    does not depend on who has asked before."""
+
+    def __init__(self) -> None:
+        self._names: ByName | None = None
+        self._told: set[str] = set()
+
+    def names(self, job: Job) -> ByName:
+        """The program, by its names: a fresh one where too much is in memory."""
+        if self._names is None or len(job.files) > MANY_MORE_FILES:
+            job.files.forget()
+            program = job.fresh(job.files)
+            self._names, self._told = ByName(program, Calls(program)), set()
+        return self._names
+
+    def record(self) -> Record:
+        """What has been read since the last time; bodies are let go of."""
+        assert self._names is not None
+        program = self._names.program
+        record = replace(program.record(), files=program.seen() - self._told)
+        self._told |= record.files
+        program.forget_bodies()
+        return record
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -195,7 +227,8 @@ def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None 
         processes = min(jobs, len(tasks))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        each = min(TASKS_PER_PROCESS, max(1, len(tasks) // (4 * processes)))
+        most = TASKS_PER_PROCESS if job.traced else PARTS_PER_PROCESS
+        each = min(most, max(1, len(tasks) // (4 * processes)))
         with pool(processes, _start, each) as workers:
             yield from workers.imap(_one, range(len(tasks)), chunksize=1)
     finally:
@@ -225,12 +258,15 @@ def _one(i: int) -> Done:
 
 
 def done(job: Job, task: Task) -> Done:
-    """One task, from a fresh program on."""
-    if len(job.files) > (MANY_MORE_FILES if task.kind == "general" else MANY_FILES):
-        job.files.forget()
-    job.files.ask_anew()
-    program = job.fresh(job.files)
-    analysis = Analysis(program, everything=job.everything, chains_too=task.part.first)
+    """One task, from a fresh program on if it is to be known what it asks of it."""
+    traced = job.traces(task)
+    if traced:
+        if len(job.files) > MANY_FILES:
+            job.files.forget()
+        job.files.ask_anew()
+    names = job.common.names(job) if not traced else None
+    program = names.program if names is not None else job.fresh(job.files)
+    analysis = Analysis(program, everything=job.everything, chains_too=task.part.first, names=names)
     analysis.selected = list(task.part.chains)
     result = Done()
     if task.kind == "general":
@@ -245,9 +281,10 @@ def done(job: Job, task: Task) -> Done:
         result.findings = [finding for run_ in runs for finding in run_(analysis)]
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
     program.bodies.flush()
-    result.record = program.record()
-    if job.traces(task):
-        result.trace = program.trace()
+    if traced:
+        result.record, result.trace = program.record(), program.trace()
+    else:
+        result.record = job.common.record()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result
 
