@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.parse.facts import AddressOf, Name
-from reviewer.program.byname import ByName
 from reviewer.program.chains import Chains, ChainUser, NotifierChain
 from reviewer.program.contexts import Context, Contexts
+from reviewer.program.effects import Effects
 from reviewer.program.link import Func, Program
 from reviewer.program.locks import Hold
 from reviewer.program.models import Obligation
@@ -49,14 +49,14 @@ class Analysis:
     and of their callers are looked into, not only those of the callbacks."""
 
     def __init__(
-        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None,
-        names: ByName | None = None,
-    ) -> None:  # fmt: skip
-        """:param near: summaries of another tree that need not be made again. :param names: what they alone tell of it."""
+        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None
+    ) -> None:
+        """:param near: summaries of another tree that need not be made again."""
         self.program = program
         self.chains_too = chains_too
         self.everything = everything
-        self.summaries = Summaries(program, near, names)
+        self.summaries = Summaries(program, near)
+        self.effects = Effects(self.summaries)
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)

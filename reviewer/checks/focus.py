@@ -10,7 +10,6 @@ from reviewer.checks.analysis import Analysis
 from reviewer.program.awaited import Waited
 from reviewer.program.balance import Releases
 from reviewer.program.callers import Callers, CallerSearch, Root
-from reviewer.program.effects import Effects
 from reviewer.program.entries import Entries
 from reviewer.program.holders import Holders
 from reviewer.program.horizon import Horizon
@@ -44,7 +43,7 @@ class Focus:
     def __post_init__(self) -> None:
         self.program = self.analysis.program
         self.summaries = self.analysis.summaries
-        self.effects = Effects(self.summaries)
+        self.effects = self.analysis.effects
 
     @cached_property
     def every(self) -> tuple[Func, ...]:

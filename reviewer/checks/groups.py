@@ -2,9 +2,9 @@
 
 A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
-(``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has an analysis of its own,
-whether it shares a process with others or not: what it says depends on nothing that another has asked before. It has a program
-of its own, too, so that it is known on what it does depend (its trace), but for the parts of a whole tree.
+(``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
+of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Only the
+parts of a whole tree share them; what is known of a program depends on nobody's questions, so that the answers are the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
 from reviewer.checks.registry import Check, Dependencies
 from reviewer.checks.sweep import batches, of_part
-from reviewer.program.byname import ByName
-from reviewer.program.calls import Calls
 from reviewer.program.chains import NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.link import Func, Program, Record
@@ -40,7 +38,7 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-MANY_MORE_FILES = 14_000
+MANY_MORE_FILES = 10_000
 """The same between parts of a whole tree: each looks into some thousands, most of which the next one wants, too."""
 
 PARTS_PER_PROCESS = 100
@@ -143,29 +141,26 @@ class Job:
 
 
 class Common:
-    """The program that the parts of a whole tree share in one process. What it says of a name, and what is told from names alone,
-    does not depend on who has asked before."""
+    """The analysis that the parts of a whole tree share in one process."""
 
     def __init__(self) -> None:
-        self._names: ByName | None = None
-        self._told: set[str] = set()
+        self._analysis: Analysis | None = None
+        self._told = Record()
 
-    def names(self, job: Job) -> ByName:
-        """The program, by its names: a fresh one where too much is in memory."""
-        if self._names is None or len(job.files) > MANY_MORE_FILES:
+    def analysis(self, job: Job) -> Analysis:
+        """A fresh one where too much is in memory."""
+        if self._analysis is None or len(job.files) > MANY_MORE_FILES:
+            self._analysis = None
             job.files.forget()
-            program = job.fresh(job.files)
-            self._names, self._told = ByName(program, Calls(program)), set()
-        return self._names
+            self._analysis, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), Record()
+        return self._analysis
 
-    def record(self) -> Record:
-        """What has been read since the last time; bodies are let go of."""
-        assert self._names is not None
-        program = self._names.program
-        record = replace(program.record(), files=program.seen() - self._told)
-        self._told |= record.files
-        program.forget_bodies()
-        return record
+    def record(self, program: Program) -> Record:
+        """What has been read since the last time."""
+        whole, told = program.record(), self._told
+        self._told = whole
+        bodies = {key: broken for key, broken in whole.bodies.items() if key not in told.bodies}
+        return replace(whole, files=whole.files - told.files, bodies=bodies)
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -264,10 +259,11 @@ def done(job: Job, task: Task) -> Done:
         if len(job.files) > MANY_FILES:
             job.files.forget()
         job.files.ask_anew()
-    names = job.common.names(job) if not traced else None
-    program = names.program if names is not None else job.fresh(job.files)
-    analysis = Analysis(program, everything=job.everything, chains_too=task.part.first, names=names)
-    analysis.selected = list(task.part.chains)
+        analysis = Analysis(job.fresh(job.files), everything=job.everything, chains_too=task.part.first)
+        analysis.selected = list(task.part.chains)
+    else:
+        analysis = job.common.analysis(job)
+    program = analysis.program
     result = Done()
     if task.kind == "general":
         result.findings = of_part(analysis, task.files, job.checks, job.above)
@@ -284,7 +280,7 @@ def done(job: Job, task: Task) -> Done:
     if traced:
         result.record, result.trace = program.record(), program.trace()
     else:
-        result.record = job.common.record()
+        result.record = job.common.record(program)
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result
 

@@ -24,8 +24,9 @@ from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
 
-MAX_BINDINGS = 6
-"""Bindings of one function that get a summary of their own; a further one uses the unbound summary."""
+MAX_BINDINGS = 64
+"""Bindings of one function that get a summary of their own; a further one uses the unbound summary, and so depends on who asked
+first. The writers of registers have a dozen callers with a number each, not more."""
 
 MAX_FIELDS = 24
 """Numbers in a struct that a caller fixes for its callee."""
@@ -77,14 +78,14 @@ class Summaries:
     number of levels below it that it may ask; that keeps the answer independent of the order of questions.
     """
 
-    def __init__(self, program: Program, near: Near | None = None, names: ByName | None = None) -> None:
-        """:param near: what these need not make again. :param names: what is known by names alone of the program already."""
+    def __init__(self, program: Program, near: Near | None = None) -> None:
+        """:param near: what these need not make again."""
         self.program = program
         self._near = near
         self._same: dict[tuple[str, int], bool] = {}
         self._locking: dict[tuple[str, str], bool] = {}
-        self.names = names if names is not None else ByName(program, Calls(program))
-        self.calls = self.names.calls
+        self.calls = Calls(program)
+        self.names = ByName(program, self.calls)
         self._made: dict[tuple[str, Binding, int], Summary] = {}
         self._open: set[tuple[str, Binding, int]] = set()
         self._bindings: dict[str, set[Binding]] = {}
