@@ -4,7 +4,7 @@ A part is the callbacks of one chain or, where there is only one chain, those of
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
 (``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
 of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Only the
-parts of a whole tree share them; what is known of a program depends on nobody's questions, so that the answers are the same.
+parts of a whole tree share a program, and what its functions do: that depends on nobody's questions.
 """
 
 from __future__ import annotations
@@ -141,19 +141,19 @@ class Job:
 
 
 class Common:
-    """The analysis that the parts of a whole tree share in one process."""
+    """What the parts of a whole tree share in one process."""
 
     def __init__(self) -> None:
-        self._analysis: Analysis | None = None
+        self._first: Analysis | None = None
         self._told = Record()
 
     def analysis(self, job: Job) -> Analysis:
-        """A fresh one where too much is in memory."""
-        if self._analysis is None or len(job.files) > MANY_MORE_FILES:
-            self._analysis = None
+        """A view of the common program; of a fresh one where too much is in memory."""
+        if self._first is None or len(job.files) > MANY_MORE_FILES:
+            self._first = None
             job.files.forget()
-            self._analysis, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), Record()
-        return self._analysis
+            self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), Record()
+        return Analysis(self._first.program, job.everything, chains_too=False, like=self._first)
 
     def record(self, program: Program) -> Record:
         """What has been read since the last time."""

@@ -47,6 +47,7 @@ class Calls:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
+        self._nearby: dict[tuple[str, str, str], bool] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
@@ -165,7 +166,7 @@ class Calls:
             f.startswith(home) and (is_test(path) or not is_test(f)) for f in self.program.files_initialising(struct, path)
         ):
             home = ""  # a library with tests of its own still comes back to its drivers
-        key = (struct, field, home or (posixpath.dirname(path) if self._crowded(struct, path) else ""))
+        key = (struct, field, home or self._place(struct, field, path))
         got = self._tables.get(key)
         if got is None:
             self._tables[key] = ()
@@ -176,6 +177,15 @@ class Calls:
         """Functions that one file puts into ``struct T.field``."""
         for name in (*self._initialised(file, struct, field), *self._assigned(file, struct, field)):
             yield from self._function(name, file)
+
+    def _place(self, struct: str, field: str, path: str) -> str:
+        """The folder on which it depends which tables count: the caller's own, that of the struct, or none."""
+        under = self.program.struct_home(struct.partition("@")[0], path)
+        near = self._nearby.get((struct, field, under))
+        if near is None:
+            many = len(self.program.files_assigning(struct, field, path)) > MAX_ASSIGNING
+            near = self._nearby[struct, field, under] = many or self._crowded(struct, path)
+        return posixpath.dirname(path) if near else under
 
     def _crowded(self, struct: str, path: str) -> bool:
         return len(self.program.files_initialising(struct, path)) > MAX_FILES
