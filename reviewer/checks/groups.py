@@ -145,22 +145,25 @@ class Common:
 
     def __init__(self) -> None:
         self._first: Analysis | None = None
-        self._told = Record()
+        self._told: set[str] = set()
 
     def analysis(self, job: Job) -> Analysis:
         """A view of the common program; of a fresh one where too much is in memory."""
         if self._first is None or len(job.files) > MANY_MORE_FILES:
             self._first = None
             job.files.forget()
-            self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), Record()
+            self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), set()
         return Analysis(self._first.program, job.everything, chains_too=False, like=self._first)
 
-    def record(self, program: Program) -> Record:
-        """What has been read since the last time."""
-        whole, told = program.record(), self._told
-        self._told = whole
-        bodies = {key: broken for key, broken in whole.bodies.items() if key not in told.bodies}
-        return replace(whole, files=whole.files - told.files, bodies=bodies)
+    def done(self) -> Record:
+        """What has been read since the last time; the next part needs little of what functions consist of."""
+        assert self._first is not None
+        program = self._first.program
+        record = replace(program.record(), files=program.seen() - self._told)
+        self._told |= record.files
+        self._first.summaries.forget_flows()
+        program.forget_bodies()
+        return record
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -280,7 +283,7 @@ def done(job: Job, task: Task) -> Done:
     if traced:
         result.record, result.trace = program.record(), program.trace()
     else:
-        result.record = job.common.record(program)
+        result.record = job.common.done()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result
 

@@ -252,6 +252,11 @@ class Program:
         self.files.forget()
         self.units.forget()
 
+    def forget_bodies(self) -> None:
+        """Let go of bodies only."""
+        self._bodies.clear()
+        self._frames.clear()
+
     def seen(self) -> set[str]:
         """Paths of the files that have been read so far."""
         return self._others.files | self._files.keys()
