@@ -1,0 +1,56 @@
+"""The parts of a scan: what they share shows in nothing that they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from reviewer.checks.examples import trees
+from reviewer.checks.finding import Finding
+from reviewer.checks.groups import Done, Job, done, general_task
+from reviewer.checks.registry import checks
+from reviewer.checks.result import ScanRequest
+from reviewer.checks.run import maker
+from reviewer.data import fixtures_dir
+from reviewer.parse.dialect import load_dialect
+from reviewer.program.api import load_models
+from reviewer.program.files import Files
+from reviewer.source.tree import open_tree
+from reviewer.store.factstore import NullStore
+
+GENERAL = [c for c in checks() if c.general is not None]
+
+TREES = [t for t in trees(fixtures_dir()) if t.name in {c.id for c in GENERAL}]
+
+by_name = pytest.mark.parametrize("tree", TREES, ids=lambda t: t.name)
+
+
+def parts(tree: Path, files: Sequence[str], *, traced: bool) -> dict[str, Done]:
+    """What the general rules say of each file by itself, asked one after the other by one process."""
+    opened, store, request = open_tree(str(tree)), NullStore(), ScanRequest(everything=True)
+    fresh, in_memory = maker(opened, store, load_models(), request), Files(opened, load_dialect())
+    job = Job(fresh, in_memory, opened, store, GENERAL, {}, True, False, traced)
+    return {file: done(job, general_task((file,))) for file in files}
+
+
+def findings(results: dict[str, Done]) -> dict[str, list[Finding]]:
+    return {file: result.findings for file, result in results.items()}
+
+
+@by_name
+def test_parts_that_share_a_program_say_what_they_say_alone(tree: Path) -> None:
+    files = [p for p in open_tree(str(tree)).paths() if p.endswith(".c")]
+    alone = findings(parts(tree, files, traced=True))
+    assert any(alone.values())
+    assert findings(parts(tree, files, traced=False)) == alone
+    assert findings(parts(tree, files[::-1], traced=False)) == alone
+
+
+@by_name
+def test_what_parts_have_read_adds_up(tree: Path) -> None:
+    files = [p for p in open_tree(str(tree)).paths() if p.endswith(".c")]
+    alone, shared = parts(tree, files, traced=True), parts(tree, files, traced=False)
+    assert set().union(*(d.record.files for d in shared.values())) == set().union(*(d.record.files for d in alone.values()))
+    assert {k for d in shared.values() for k in d.record.bodies} == {k for d in alone.values() for k in d.record.bodies}
