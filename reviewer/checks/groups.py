@@ -13,6 +13,7 @@ import gc
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -38,7 +39,7 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-MANY_MORE_FILES = 10_000
+MANY_MORE_FILES = 8_000
 """The same between parts of a whole tree: each looks into some thousands, most of which the next one wants, too."""
 
 PARTS_PER_PROCESS = 100
@@ -219,13 +220,18 @@ def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None 
         for task in tasks:
             yield done(job, task)
         return
+    for share, group in groupby(tasks, lambda task: not job.traces(task)):
+        yield from _by_processes(job, list(group), jobs, PARTS_PER_PROCESS if share else TASKS_PER_PROCESS)
+
+
+def _by_processes(job: Job, tasks: Sequence[Task], jobs: int, most: int) -> Iterator[Done]:
+    """:param most: tasks that a process takes on."""
     global _inherited
     _inherited = job, tasks
     try:
         processes = min(jobs, len(tasks))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        most = TASKS_PER_PROCESS if job.traced else PARTS_PER_PROCESS
         each = min(most, max(1, len(tasks) // (4 * processes)))
         with pool(processes, _start, each) as workers:
             yield from workers.imap(_one, range(len(tasks)), chunksize=1)
