@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from reviewer.program.callers import CallerSearch
 from reviewer.program.chains import Chains
 from reviewer.program.contexts import Contexts
@@ -37,3 +39,18 @@ def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramO
     for path, name in (("drivers/hcd.c", "wake"), ("drivers/sched.c", "budget")):
         found = search.of(program.functions(path, name)[0])
         assert [(s.caller.path, s.caller.name) for s in found.sites] == [("drivers/hub.c", "hub")]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("lockdep_assert_held(&p->lock); work(p);", True),
+        ("if (!p) return; lockdep_assert_held(&p->lock); work(p);", True),
+        ("if (p->level) lockdep_assert_held(&p->lock); work(p);", False),
+        ("while (p->level) { lockdep_assert_held(&p->lock); work(p); } work(p);", False),
+    ],
+)
+def test_an_assertion_under_a_condition_says_nothing_of_all_callers(program_of: ProgramOf, body: str, says: bool) -> None:
+    program = program_of(f"{HEAD}void f(struct pump *p) {{ {body} }}\n")
+    found = contexts(program).asserted(program.functions("drivers/pump.c", "f")[0])
+    assert [h.name for h in found] == (["struct pump.lock"] if says else [])
