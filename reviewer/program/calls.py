@@ -13,6 +13,7 @@ from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Me
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import reachable
 from reviewer.program.models import Function as Model
+from reviewer.program.scopeguards import ScopeGuards
 from reviewer.program.structs import Frame, at_home
 
 MAX_TARGETS = 16
@@ -48,6 +49,7 @@ class Calls:
         self.program = program
         self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._guards = ScopeGuards(program)
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
 
@@ -94,6 +96,9 @@ class Calls:
             return tuple(Target(name, f, None, sure) for f in funcs)
         model = self.program.model(name)
         return (Target(name, None, model),) if model is not None else ()
+        guard = self._guards.function(name, path)
+        if guard is not None:
+            return (Target(name, guard, None),)
 
     def _shadowed(self, name: str, path: str) -> bool:
         """Whether a file has a static function of its own under a modelled name."""

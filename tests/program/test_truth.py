@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from reviewer.parse.facts import Call
 from reviewer.program.callers import CallerSearch
 from reviewer.program.chains import Chains
 from reviewer.program.contexts import Contexts
 from reviewer.program.link import Program
+from reviewer.program.scopeguards import arguments
 from reviewer.program.summaries import Summaries
 
 ProgramOf = Callable[..., Program]
@@ -24,9 +26,40 @@ void work(struct pump *pump);
 """
 
 
+def held_at(program: Program, function: str, callee: str, path: str = "drivers/pump.c") -> set[str]:
+    """Classes of the locks held at the call of ``callee`` on every path."""
+    flow = Summaries(program).flow(program.functions(path, function)[0])
+    assert flow is not None
+    at = [s for s in flow.seen if isinstance(s.event, Call) and getattr(s.event.callee, "id", "") == callee]
+    return {h.name for h in at[0].must()}
+
+
 def contexts(program: Program) -> Contexts:
     summaries = Summaries(program)
     return Contexts(summaries, Chains(summaries))
+
+
+@pytest.mark.parametrize(
+    ("definition", "use"),
+    [
+        ("DEFINE_GUARD(pump, struct pump *, mutex_lock(&_T->gate), mutex_unlock(&_T->gate))", "guard(pump)(p);"),
+        (
+            "DEFINE_LOCK_GUARD_1(pump, struct pump,\n\t\tmutex_lock(&_T->lock->gate), mutex_unlock(&_T->lock->gate))",
+            "guard(pump)(p);",
+        ),
+        ("DEFINE_LOCK_GUARD_0(pump, mutex_lock(&pump_gate), mutex_unlock(&pump_gate))", "guard(pump)();"),
+    ],
+)
+def test_a_scope_guard_of_the_tree(program_of: ProgramOf, definition: str, use: str) -> None:
+    function = f"void f(struct pump *p) {{ {{ {use} work(p); }} p->level = 0; done(p); }}"
+    program = program_of(f"{HEAD}struct mutex pump_gate;\n{definition}\n{function}\n")
+    assert held_at(program, "f", "work") == {"pump_gate" if "_0" in definition else "struct pump.gate"}
+    assert held_at(program, "f", "done") == set()
+
+
+def test_arguments_after_a_comma() -> None:
+    text = b"G(a, f(x, y), { 1, 2 },\n  g())"
+    assert arguments(text, 3) == ["f(x, y)", "{ 1, 2 }", "g()"]
 
 
 def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramOf) -> None:
