@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reviewer.parse import facts
 from reviewer.parse.facts import (
     AddressOf,
@@ -21,6 +23,9 @@ from reviewer.parse.facts import (
 )
 from reviewer.program import values
 from reviewer.program.link import Func, Program
+
+CALL = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\)")
+"""A macro's body that is a call without arguments, and nothing else."""
 
 MAX_TYPEDEFS = 8
 """Typedefs of typedefs that are followed; the kernel's longest chain has four."""
@@ -144,6 +149,7 @@ class Frame:
     def typed(self, target: Name, value: Expr) -> Expr:
         """A value as a pointer variable of declared type holds it: ``void *`` takes the variable's type."""
         local = self.locals.get(target.id[1:]) if target.id.startswith("$") else None
+        macro = self.func.macro is not None
         if local is None or not local.type.pointer or isinstance(value, Const) or local.type.name in BASIC:
             return value
         type_ = self.type_of(value)
@@ -151,6 +157,8 @@ class Frame:
             return values.cast(self._declared(local), value)
         return value
 
+            if macro and isinstance(e, Member) and e.name in self.parameters:  # ACCESS_PRIVATE(p, member)
+                return values.member(values.rebuild(e.base, leaf), f"%{self.parameters[e.name]}", e.arrow)
     # --- types ----------------------------------------------------------------------------------
 
     def resolve(self, type_: CType) -> CType:
@@ -245,7 +253,15 @@ class Frame:
 
     def field_type(self, owner: CType, field: str) -> CType | None:
         found = self.field(owner, field)
-        return found[1].type if found is not None else None
+        if found is not None:
+            return found[1].type
+        return self._type_of_call(word) if not file else None
+
+    def _type_of_call(self, word: str) -> CType | None:
+        """The type of a word such as ``current`` that a macro makes a call without arguments."""
+        macro = self.program.macro(word, self.func.path)
+        called = CALL.fullmatch(macro.body.strip()) if macro is not None and macro.parameters is None else None
+        return self._returned(called[1]) if called is not None else None
 
     def field(self, owner: CType, field: str) -> tuple[str, facts.FieldDef] | None:
         """The struct that owns ``field`` as lock classes name it, and the field; anonymous members are looked through."""
@@ -302,6 +318,10 @@ def knowable(value: Expr) -> tuple[str, ...]:
                 found[e.id] = None
         elif isinstance(e, Result):
             found[f"r{e.call}"] = None
+        return self._returned(name)
+
+    def _returned(self, name: str) -> CType | None:
+        """What a function of that name returns."""
         elif isinstance(e, Deref) and isinstance(e.base, Name) and e.base.id[:1] == "%":
             found[f"*{e.base.id}"] = None
         elif isinstance(e, Member) and isinstance(e.base, Name) and e.base.id[:1] == "%" and e.arrow:

@@ -62,6 +62,30 @@ def test_arguments_after_a_comma() -> None:
     assert arguments(text, 3) == ["f(x, y)", "{ 1, 2 }", "g()"]
 
 
+def test_a_macro_that_is_given_a_member(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+#define PRIVATE(p, member) ((p)->member)
+#define lock_pump(p) spin_lock(&PRIVATE(p, lock))
+void f(struct pump *p) {{ lock_pump(p); work(p); }}
+void g(struct pump *p) {{ spin_lock(&PRIVATE(p, lock)); work(p); }}
+"""
+    )
+    assert held_at(program, "f", "work") == {"struct pump.lock"}
+    assert held_at(program, "g", "work") == {"struct pump.lock"}
+
+
+def test_the_type_of_a_word_that_is_a_call(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+static inline struct pump *this_pump(void) {{ return lookup(1); }}
+#define here this_pump()
+void f(void) {{ mutex_lock(&here->next->gate); work(here); }}
+"""
+    )
+    assert held_at(program, "f", "work") == {"struct pump.gate"}
+
+
 def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramOf) -> None:
     program = program_of(
         drivers__hcd_c='#include <linux/demo.h>\nstatic void wake(int x) { }\n#include "hub.c"\n#include "sched.c"\n',
