@@ -86,6 +86,17 @@ void f(void) {{ mutex_lock(&here->next->gate); work(here); }}
     assert held_at(program, "f", "work") == {"struct pump.gate"}
 
 
+def test_a_callee_that_says_what_it_does_is_looked_into(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+static void end(struct pump *p) __releases(&p->lock) {{ a(p); b(p); c(p); spin_unlock(&p->lock); }}
+static void middle(struct pump *p) __releases(&p->lock) {{ a(p); b(p); c(p); end(p); }}
+void f(struct pump *p) {{ spin_lock(&p->lock); middle(p); work(p); }}
+"""
+    )
+    assert held_at(program, "f", "work") == set()
+
+
 def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramOf) -> None:
     program = program_of(
         drivers__hcd_c='#include <linux/demo.h>\nstatic void wake(int x) { }\n#include "hub.c"\n#include "sched.c"\n',
