@@ -11,6 +11,7 @@ from reviewer.program.callers import CallerSearch
 from reviewer.program.chains import Chains
 from reviewer.program.contexts import Contexts
 from reviewer.program.link import Program
+from reviewer.program.locks import lock_class
 from reviewer.program.scopeguards import arguments
 from reviewer.program.summaries import Summaries
 
@@ -32,6 +33,14 @@ def held_at(program: Program, function: str, callee: str, path: str = "drivers/p
     assert flow is not None
     at = [s for s in flow.seen if isinstance(s.event, Call) and getattr(s.event.callee, "id", "") == callee]
     return {h.name for h in at[0].must()}
+
+
+def net(program: Program, function: str) -> list[tuple[list[str], list[str]]]:
+    """What each ending takes and drops."""
+    func = program.functions("drivers/pump.c", function)[0]
+    frame = program.frame(func)
+    outcomes = Summaries(program).of(func).outcomes
+    return [([h.name for h in o.takes], [lock_class(frame, d) for d in o.drops]) for o in outcomes]
 
 
 def contexts(program: Program) -> Contexts:
@@ -95,6 +104,24 @@ void f(struct pump *p) {{ spin_lock(&p->lock); middle(p); work(p); }}
 """
     )
     assert held_at(program, "f", "work") == set()
+
+
+def test_a_loop_around_a_callee_that_drops_out_of_sight(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+void f(struct pump *p)
+{{
+	spin_lock(&p->lock);
+	while (1) {{
+		if (p->level)
+			return;
+		drops_it_elsewhere(p);
+		spin_lock(&p->lock);
+	}}
+}}
+"""
+    )
+    assert net(program, "f") == [(["struct pump.lock"], [])]
 
 
 def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramOf) -> None:
