@@ -91,14 +91,16 @@ class Calls:
         if model is not None and not self._shadowed(name, path):
             return (Target(name, None, self.program.model(name)),)
         funcs = self.program.resolve(name, path)
+        if funcs and funcs[0].name in self.program.models.functions and funcs[0].name != name:
+            return self.named(funcs[0].name, path)  # a macro has given it another name
         if funcs:
             sure = len(funcs) == 1 or len({f.path for f in funcs}) <= 4
             return tuple(Target(name, f, None, sure) for f in funcs)
-        model = self.program.model(name)
-        return (Target(name, None, model),) if model is not None else ()
         guard = self._guards.function(name, path)
         if guard is not None:
             return (Target(name, guard, None),)
+        model = self.program.model(name)
+        return (Target(name, None, model),) if model is not None else ()
 
     def _shadowed(self, name: str, path: str) -> bool:
         """Whether a file has a static function of its own under a modelled name."""

@@ -124,6 +124,19 @@ void f(struct pump *p)
     assert net(program, "f") == [(["struct pump.lock"], [])]
 
 
+def test_another_name_for_a_function(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+#define hold_pump take_pump
+#define ring_a ring_b
+#define ring_b ring_a
+static void take_pump(struct pump *p) {{ spin_lock(&p->lock); }}
+void f(struct pump *p) {{ hold_pump(p); work(p); ring_a(p); }}
+"""
+    )
+    assert held_at(program, "f", "work") == {"struct pump.lock"}
+
+
 def test_sources_that_a_source_includes_share_their_statics(program_of: ProgramOf) -> None:
     program = program_of(
         drivers__hcd_c='#include <linux/demo.h>\nstatic void wake(int x) { }\n#include "hub.c"\n#include "sched.c"\n',
