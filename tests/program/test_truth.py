@@ -12,6 +12,7 @@ from reviewer.program.chains import Chains
 from reviewer.program.contexts import Contexts
 from reviewer.program.link import Program
 from reviewer.program.locks import lock_class
+from reviewer.program.resolution import resolution
 from reviewer.program.scopeguards import arguments
 from reviewer.program.summaries import Summaries
 
@@ -162,3 +163,27 @@ def test_an_assertion_under_a_condition_says_nothing_of_all_callers(program_of: 
     program = program_of(f"{HEAD}void f(struct pump *p) {{ {body} }}\n")
     found = contexts(program).asserted(program.functions("drivers/pump.c", "f")[0])
     assert [h.name for h in found] == (["struct pump.lock"] if says else [])
+
+
+def test_calls_that_lead_somewhere(program_of: ProgramOf) -> None:
+    program = program_of(
+        f"""{HEAD}
+struct ops {{ void (*run)(struct pump *p); }};
+static void run(struct pump *p) {{ p->level = (u32)(p->level); }}
+static const struct ops pump_ops = {{ .run = run }};
+void f(struct pump *p, const struct ops *ops, void (*hook)(void))
+{{
+	run(p);
+	mutex_lock(&p->gate);
+	work(p);
+	ops->run(p);
+	hook();
+	nobody(p);
+	__builtin_trap();
+}}
+"""
+    )
+    found = resolution(program, ["drivers/pump.c"])
+    assert (found.functions, found.direct, found.defined, found.modelled, found.external) == (2, 5, 1, 2, 1)
+    assert found.unknown == {"nobody": 1}
+    assert (found.indirect, found.indirect_known) == (2, 1)
