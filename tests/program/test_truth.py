@@ -187,3 +187,14 @@ void f(struct pump *p, const struct ops *ops, void (*hook)(void))
     assert (found.functions, found.direct, found.defined, found.modelled, found.external) == (2, 5, 1, 2, 1)
     assert found.unknown == {"nobody": 1}
     assert (found.indirect, found.indirect_known) == (2, 1)
+
+
+def test_an_architecture_s_own_version_has_the_callers_of_the_weak_default(program_of: ProgramOf) -> None:
+    program = program_of(
+        init__main_c="void __weak pump_init(void) { }\nvoid start(void) { pump_init(); }\n",
+        arch__a__pump_c="void pump_init(void) { }\n",
+        drivers__pump_c="static void pump_init(void) { }\nvoid probe(void) { pump_init(); }\n",
+    )
+    search = CallerSearch(contexts(program))
+    for path, callers in (("arch/a/pump.c", ["start"]), ("init/main.c", ["start"]), ("drivers/pump.c", ["probe"])):
+        assert [s.caller.name for s in search.of(program.functions(path, "pump_init")[0]).sites] == callers
