@@ -627,15 +627,14 @@ def once(hold: Hold) -> bool:
 
 
 def same_everywhere(frame: Frame, lock: Expr) -> bool:
-    """Whether the words for a lock mean one object throughout a function: no local, no result and no index among them, and
-    the variable that they begin with stays what it is."""
+    """Whether the words for a lock mean one object throughout a function: they begin with a parameter that stays what it is,
+    and have no index. A global may be one for each CPU."""
     while isinstance(lock, facts.Member | Deref):
         lock = lock.base
-    if not isinstance(lock, Name) or lock.id[:1] not in ("%", ":"):
+    if not isinstance(lock, Name) or not lock.id.startswith("%"):
         return False
-    i = int(lock.id[1:]) if lock.id[0] == "%" else -1
-    word = frame.func.parameters[i].name if 0 <= i < len(frame.func.parameters) else lock.id.rpartition(":")[2]
-    return word not in frame.assigned
+    i = int(lock.id[1:])
+    return i < len(frame.func.parameters) and frame.func.parameters[i].name not in frame.assigned
 
 
 def without_irq(state: State) -> None:
