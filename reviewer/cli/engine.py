@@ -18,7 +18,7 @@ import msgspec
 
 from reviewer.checks.result import Progress, ScanRequest, ScanResult
 from reviewer.errors import InputError, ReviewerError, StoreError
-from reviewer.report.doctor import BrokenCause, ParseHealth
+from reviewer.report.doctor import BrokenCause, CallHealth, ParseHealth
 from reviewer.report.explain import Rule
 from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 
@@ -293,6 +293,25 @@ def health(files: Iterable[tuple[str, bytes]], of_files: int, jobs: int) -> Pars
         functions=found.functions,
         broken=found.broken,
         causes=tuple(BrokenCause(cause.what, cause.count, cause.place) for cause in found.causes),
+    )
+
+
+def calls(tree: Tree, store: Store, models: ApiModels, paths: Sequence[str], jobs: int) -> CallHealth:
+    """Looks up every call in the files ``paths``, and counts what leads somewhere."""
+    from reviewer.program.resolution import resolution
+
+    program = open_program(tree, store, models, ScanRequest(jobs=jobs), lambda *_: None)
+    with _kept(program):
+        found = resolution(program, paths)
+    return CallHealth(
+        files=len(paths),
+        functions=found.functions,
+        direct=found.direct,
+        defined=found.defined,
+        modelled=found.modelled,
+        external=found.external,
+        indirect=found.indirect,
+        indirect_known=found.indirect_known,
     )
 
 

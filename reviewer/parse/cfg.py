@@ -33,6 +33,9 @@ MAX_LOOK = 2_000
 TRANSPARENT = frozenset({"likely", "unlikely", "__builtin_expect"})
 """Calls that are their first argument and say nothing else: conditions are lowered through them."""
 
+SCALAR = re.compile(r"\(\s*(?:(?:__)?[us](?:8|16|32|64)|__[bl]e(?:16|32|64)|\w+_t|typeof(?:_unqual)?\s*\([^()]*\))\s*\)")
+"""A type of the kernel's in parentheses, by its name; a call of a function in parentheses has none of these."""
+
 DIRECTIVE = re.compile(rb"[\s#]*(\w+)")
 
 ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="}
@@ -784,6 +787,9 @@ class Lowering:
             guard = self.guard(callee_node, arguments, at)
             if guard is not None:
                 return guard
+        type_ = self.type_in_parentheses(callee_node)
+        if type_ and len(given := self.arguments(arguments)) == 1:
+            return facts.Cast(facts.CType(type_), given[0])
         callee = self.expr(callee_node)
         while isinstance(callee, facts.Deref):
             callee = callee.base
@@ -791,6 +797,11 @@ class Lowering:
         if isinstance(callee, facts.Name) and callee.id in TRANSPARENT and args:
             return args[0]
         return self.call(callee, args, at)
+
+    def type_in_parentheses(self, callee: tree_sitter.Node) -> str:
+        """The type in ``(u32)(x)``, which could as well be a call; "" where it is one."""
+        text = self.text(callee) if callee.type == "parenthesized_expression" else ""
+        return text[1:-1].strip() if SCALAR.fullmatch(text) else ""
 
     def arguments(self, node: tree_sitter.Node | None) -> tuple[Expr, ...]:
         if node is None:

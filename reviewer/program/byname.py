@@ -28,6 +28,9 @@ INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 SCOPED = ("guard", "CLASS", "class_")
 """How the names of macros begin that hold something to the end of their scope (linux/cleanup.h); or end, the first."""
 
+CLAIMS = ("__acquires", "__releases", "__cond_acquires")
+"""How the annotations begin by which an author says what a function does to locks (include/linux/compiler_types.h)."""
+
 What = Literal["takes", "locks", "steers"]
 
 
@@ -68,7 +71,10 @@ class ByName:
         """Whether a function may be a lock wrapper, or so small that its value is worth knowing."""
         got = self._thin.get(func.key)
         if got is None:
-            got = func.macro is not None or len(func.calls) <= THIN or any(self.touches_locks(c) for c in func.calls)
+            got = (
+                func.macro is not None or len(func.calls) <= THIN or claims(func)
+                or any(self.touches_locks(c) for c in func.calls)
+            )  # fmt: skip
             self._thin[func.key] = got
         return got
 
@@ -139,6 +145,11 @@ class ByName:
         if left < 0 or not self.thin(target.func):
             return False
         return (what == "steers" and self.calls_indirectly(target.func)) or self._may(what, target.func, left)
+
+
+def claims(func: Func) -> bool:
+    """Whether its author says that it returns with another set of locks than it was called with."""
+    return func.definition is not None and any(a.startswith(CLAIMS) for a in func.definition.annotations)
 
 
 def _steers(model: Model) -> bool:

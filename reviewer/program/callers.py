@@ -16,7 +16,7 @@ from reviewer.program.calls import MAX_FILES, function_names
 from reviewer.program.chains import ChainSite, NotifierChain
 from reviewer.program.contexts import CallSite, Contexts
 from reviewer.program.link import Func
-from reviewer.program.linkage import ASIDE, by_distance, reachable
+from reviewer.program.linkage import ASIDE, architecture, by_distance, reachable
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainRegister, Irq, Registers
@@ -158,7 +158,12 @@ class CallerSearch:
                     self._in_file(got, file)
 
     def _means(self, func: Func, file: str) -> bool:
-        return any(f.path == func.path for f in self.program.resolve(func.name, file))
+        meant = self.program.resolve(func.name, file)
+        if any(f.path == func.path for f in meant):
+            return True
+        # Generic code means the default of all architectures; what one of them has instead is linked in its place.
+        instead = architecture(func.path) is not None and not func.static and reachable(func.path, file)
+        return instead and bool(meant) and all(is_weak(f) for f in meant)
 
     def _in_file(self, got: Callers, file: str) -> None:
         name = got.func.name
@@ -584,6 +589,11 @@ def means(body: Body, word: str) -> bool:
             elif wanted in values.walk(e.value):
                 return True
     return False
+
+
+def is_weak(func: Func) -> bool:
+    """Whether another definition of the name may take the place of this one (GCC manual, "Common Function Attributes")."""
+    return func.source is not None and b"__weak" in func.source[0].text[func.source[1].start : func.source[1].brace].split()
 
 
 def stripped(expr: Expr) -> Expr:

@@ -13,6 +13,7 @@ from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Me
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import reachable
 from reviewer.program.models import Function as Model
+from reviewer.program.scopeguards import ScopeGuards
 from reviewer.program.structs import Frame, at_home
 
 MAX_TARGETS = 16
@@ -49,6 +50,7 @@ class Calls:
         self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
         self._nearby: dict[tuple[str, str, str], bool] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._guards = ScopeGuards(program)
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
 
@@ -90,9 +92,14 @@ class Calls:
         if model is not None and not self._shadowed(name, path):
             return (Target(name, None, self.program.model(name)),)
         funcs = self.program.resolve(name, path)
+        if funcs and funcs[0].name in self.program.models.functions and funcs[0].name != name:
+            return self.named(funcs[0].name, path)  # a macro has given it another name
         if funcs:
             sure = len(funcs) == 1 or len({f.path for f in funcs}) <= 4
             return tuple(Target(name, f, None, sure) for f in funcs)
+        guard = self._guards.function(name, path)
+        if guard is not None:
+            return (Target(name, guard, None),)
         model = self.program.model(name)
         return (Target(name, None, model),) if model is not None else ()
 

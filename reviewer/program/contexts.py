@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Body, Call, Name
 from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
@@ -87,6 +88,25 @@ def common(sets: list[list[Hold]]) -> tuple[Hold, ...]:
 def serialises(hold: Hold) -> bool:
     """Whether a lock keeps other CPUs out: a shared hold does not, nor do interrupts that are off on one CPU."""
     return hold.mode == "exclusive" and bool(hold.name) and hold.kind not in ALONE
+
+
+def passed_by(body: Body, block: int) -> bool:
+    """Whether what a block says is said of some calls of the function only: what comes after it is reached around it, too.
+    A way around that does nothing but return was no reason to say it."""
+    after = reached(body, list(successors(body.blocks[block].exit)), -1) - {block}
+    around = reached(body, [0] if block else [], block)
+    return any(body.blocks[b].events for b in after & around)
+
+
+def reached(body: Body, start: list[int], without: int) -> set[int]:
+    """Blocks that can be reached from some, other than through the block ``without``."""
+    seen: set[int] = set()
+    while start:
+        b = start.pop()
+        if b not in seen and b != without:
+            seen.add(b)
+            start.extend(successors(body.blocks[b].exit))
+    return seen
 
 
 class Contexts:
@@ -189,14 +209,14 @@ class Contexts:
 
     def _asserts(self, func: Func) -> Iterator[Hold]:
         frame = self.program.frame(func)
-        for block in frame.body.blocks if frame.body is not None else ():
+        for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
             for event in block.events:
                 if not isinstance(event, Call) or not isinstance(event.callee, Name):
                     continue
                 model = self.program.model(event.callee.id)
                 for asserts in model.asserts if model is not None else ():
                     lock = place(asserts.lock, tuple(frame.canonical(a, {}) for a in event.args))
-                    if lock is not None:
+                    if lock is not None and frame.body is not None and not passed_by(frame.body, number):
                         yield Hold(lock, lock_class(frame, lock), asserts.kind, asserts.mode, "lock", "", event.at)
 
     def seen(self, caller: Func, call: Call) -> Seen | None:

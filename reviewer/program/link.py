@@ -365,6 +365,7 @@ class Program:
         """
         got = self._resolved.get((name, path))
         if got is None:
+            self._resolved[name, path] = ()  # a circle of macros leads nowhere
             got = self._resolved[name, path] = self._resolve(name, path)
         return got
 
@@ -394,7 +395,14 @@ class Program:
         stubs = tuple(found)  # nothing but configuration's stubs: a macro elsewhere may be the real thing
         files = closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path)
         macro = self.macro_function(name, path, files)
-        return (macro,) if macro is not None else stubs
+        return (macro,) if macro is not None else stubs or self._renamed(name, path)
+
+    def _renamed(self, name: str, path: str) -> tuple[Func, ...]:
+        """What a macro without parameters gives another name (``#define hold take``)."""
+        macro = self.macro(name, path)
+        if macro is None or macro.parameters is not None or not WORD.fullmatch(macro.body.strip()):
+            return ()
+        return self.resolve(macro.body.strip(), path)
 
     def macro_function(self, name: str, path: str, files: Sequence[str]) -> Func | None:
         """The function-like macro with a body, in the first of ``files`` that has one."""

@@ -20,7 +20,7 @@ from reviewer.parse import facts
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Config, Const, Deref, Expr, Name, Result
 from reviewer.program import values
-from reviewer.program.locks import Hold
+from reviewer.program.locks import ALONE, Hold
 from reviewer.program.structs import Frame
 
 MAX_STATES = 64
@@ -504,7 +504,7 @@ class Runner:
                 if gone is not None and gone.kind != "irq" and not gone.irq and self.turns_on(call):
                     without_irq(state)
         if o.takes:
-            state.locks = state.locks + o.takes
+            state.locks = state.locks + tuple(h for h in o.takes if not self.taken_again(state, h))
         if o.enters is not None:
             state.scopes = (*state.scopes, o.enters)
         if o.leaves:
@@ -539,6 +539,13 @@ class Runner:
         if lock not in state.dropped and len(state.dropped) < 8:
             state.dropped = (*state.dropped, lock)
         return None
+
+    def taken_again(self, state: State, hold: Hold) -> bool:
+        """Whether a loop takes the very object again that it has taken here in its last round: then that was let go in between,
+        somewhere out of sight, and holds would pile up. What may be nested, or be another object under the same words, may be
+        held more than once."""
+        again = any((h.at, h.where, h.lock, h.mode) == (hold.at, hold.where, hold.lock, hold.mode) for h in state.locks)
+        return again and once(hold) and same_everywhere(self.frame, hold.lock)
 
     def turns_on(self, call: facts.Call) -> bool:
         """Whether a call that releases a lock lets interrupts in, too."""
@@ -612,6 +619,22 @@ def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:
     whatever else it is."""
     failed = [o for o in outcomes if not o.takes]
     return len(failed) < len(outcomes) and all(not o.drops and values.is_error(o.result) for o in failed) and bool(failed)
+
+
+def once(hold: Hold) -> bool:
+    """Whether nobody can hold the same object twice."""
+    return hold.mode == "exclusive" and hold.kind not in ALONE
+
+
+def same_everywhere(frame: Frame, lock: Expr) -> bool:
+    """Whether the words for a lock mean one object throughout a function: they begin with a parameter that stays what it is,
+    and have no index. A global may be one for each CPU."""
+    while isinstance(lock, facts.Member | Deref):
+        lock = lock.base
+    if not isinstance(lock, Name) or not lock.id.startswith("%"):
+        return False
+    i = int(lock.id[1:])
+    return i < len(frame.func.parameters) and frame.func.parameters[i].name not in frame.assigned
 
 
 def without_irq(state: State) -> None:

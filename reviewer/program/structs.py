@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reviewer.parse import facts
 from reviewer.parse.facts import (
     AddressOf,
@@ -21,6 +23,9 @@ from reviewer.parse.facts import (
 )
 from reviewer.program import values
 from reviewer.program.link import Func, Program
+
+CALL = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\)")
+"""A macro's body that is a call without arguments, and nothing else."""
 
 MAX_TYPEDEFS = 8
 """Typedefs of typedefs that are followed; the kernel's longest chain has four."""
@@ -43,6 +48,7 @@ class Frame:
         self._canonical: dict[int, tuple[Expr, Expr, tuple[str, ...]]] = {}
         self._calls: dict[int, facts.Call] = {}
         self._used: frozenset[int] | None = None
+        self._assigned: frozenset[str] | None = None
         for block in self.body.blocks if self.body is not None else ():
             for e in block.events:
                 if isinstance(e, facts.Call):
@@ -68,6 +74,20 @@ class Frame:
                 found |= {e.call for r in read if r is not None for e in values.walk(r) if isinstance(e, Result)}
             self._used = frozenset(found)
         return number in self._used
+
+    @property
+    def assigned(self) -> frozenset[str]:
+        """Names that the function assigns to, or hands to an iterator as its cursor."""
+        if self._assigned is None:
+            found: set[str] = set()
+            for block in self.body.blocks if self.body is not None else ():
+                for e in block.events:
+                    if isinstance(e, facts.Write) and isinstance(e.target, Name):
+                        found.add(e.target.id)
+                    elif isinstance(e, facts.Call) and e.loop:
+                        found |= {a.id for a in e.args if isinstance(a, Name)}
+            self._assigned = frozenset(found)
+        return self._assigned
 
     def name(self, word: str) -> Expr:
         """The canonical form of an identifier (see :mod:`reviewer.program.values`)."""
@@ -129,6 +149,7 @@ class Frame:
         """The expression with every identifier as what it means here."""
         if values.size(expr) > values.MAX_SIZE:
             return values.UNKNOWN
+        macro = self.func.macro is not None
 
         def leaf(e: Expr) -> Expr | None:
             if isinstance(e, Name):
@@ -136,6 +157,8 @@ class Frame:
             if isinstance(e, AddressOf) and isinstance(e.base, Name):
                 n = self.name(e.base.id)
                 return AddressOf(n) if isinstance(n, Name) and n.id[:1] in "$%" else None  # not of its value
+            if macro and isinstance(e, Member) and e.name in self.parameters:  # ACCESS_PRIVATE(p, member)
+                return values.member(values.rebuild(e.base, leaf), f"%{self.parameters[e.name]}", e.arrow)
             return None
 
         got = values.rebuild(expr, leaf)
@@ -241,7 +264,15 @@ class Frame:
                         return v.type
             return None
         found = self.program.variable(word, file or self.func.path)
-        return found[1].type if found is not None else None
+        if found is not None:
+            return found[1].type
+        return self._type_of_call(word) if not file else None
+
+    def _type_of_call(self, word: str) -> CType | None:
+        """The type of a word such as ``current`` that a macro makes a call without arguments."""
+        macro = self.program.macro(word, self.func.path)
+        called = CALL.fullmatch(macro.body.strip()) if macro is not None and macro.parameters is None else None
+        return self._returned(called[1]) if called is not None else None
 
     def field_type(self, owner: CType, field: str) -> CType | None:
         found = self.field(owner, field)
@@ -287,6 +318,10 @@ class Frame:
         model = self.program.model(name)
         if model is not None and model.identity is not None and model.identity < len(call.args):
             return self.type_of(self.canonical(call.args[model.identity], {}))
+        return self._returned(name)
+
+    def _returned(self, name: str) -> CType | None:
+        """What a function of that name returns."""
         for func in self.program.resolve(name, self.func.path):
             if func.definition is not None:
                 return func.definition.type

@@ -630,13 +630,23 @@ RETURNED = Name("^")
 def outward(ending: lockflow.Ending) -> tuple[tuple[Hold, ...], tuple[Expr, ...]]:
     """The locks held and dropped at an ending, those of the returned object by :data:`RETURNED`."""
     state, value = ending.state, ending.value
-    if value is None or isinstance(value, Const) or exported(value) or not (state.locks or state.dropped):
-        return state.locks, state.dropped
+    locks = state.locks if len(state.locks) < 2 else each_once(state.locks)
+    if value is None or isinstance(value, Const) or exported(value) or not (locks or state.dropped):
+        return locks, state.dropped
 
     def seen(lock: Expr) -> Expr:
         return values.rebuild(lock, lambda e: RETURNED if e == value else None)
 
-    return tuple(replace(h, lock=seen(h.lock)) for h in state.locks), tuple(map(seen, state.dropped))
+    return tuple(replace(h, lock=seen(h.lock)) for h in locks), tuple(map(seen, state.dropped))
+
+
+def each_once(locks: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    """Without the second hold of an object that nobody can hold twice: what let the first one go was not seen."""
+    return tuple(
+        h for n, h in enumerate(locks)
+        if not lockflow.once(h) or values.UNKNOWN in values.walk(h.lock)
+        or not any(g.lock == h.lock and g.mode == h.mode for g in locks[:n])
+    )  # fmt: skip
 
 
 def conditions(

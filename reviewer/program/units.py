@@ -64,15 +64,21 @@ class Units:
         """Files that share the statics of ``path``: what it includes by ``"..."``, and who so includes it.
 
         A header with functions of its own (not inline ones) that several sources include belongs to the first of them in
-        the same folder.
+        the same folder; so does a source that includes nothing, and can only be a part of another.
         """
         got = self._made.get(path)
         if got is None:
             root = path
-            if path.endswith(".h") and "/include/" not in f"/{path}" and self._defines_statics(path):
+            if self._is_piece(path):
                 root = self._includer(path) or path
             got = self._made[path] = tuple(dict.fromkeys([path, root, *self._included(root)]))
         return got
+
+    def _is_piece(self, path: str) -> bool:
+        """Whether a file is made to be included by a source."""
+        if path.endswith(".h"):
+            return "/include/" not in f"/{path}" and self._defines_statics(path)
+        return path.endswith(".c") and not self._file(path).includes and any(True for _ in self._file(path).all_functions())
 
     def _defines_statics(self, path: str) -> bool:
         """Whether a header holds functions that are no inline ones: a piece of a source file, really."""
@@ -81,7 +87,7 @@ class Units:
         return any(not inline & set(file.text[p.start : p.brace].split()) for p in file.all_functions())
 
     def _includer(self, path: str) -> str | None:
-        """The ``.c`` file of the same folder that includes this header and is meant to: by a quoted include."""
+        """The ``.c`` file of the same folder that includes this one and is meant to: by a quoted include."""
         folder, base = posixpath.split(path)
         for user in self._names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:

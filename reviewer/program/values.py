@@ -311,10 +311,13 @@ def cast(type_: CType, operand: Expr) -> Expr:
 def substitute(expr: Expr, args: tuple[Expr, ...], prefix: str) -> Expr:
     """An expression of a callee in terms of its caller: parameters replaced by arguments.
 
-    A callee's locals and results mean nothing outside: they become unknown words that start with ``prefix``.
+    A callee's locals and results mean nothing outside: they become unknown words that start with ``prefix``. A macro may
+    be given the name of a member: the member ``%1`` is the one that argument 1 names.
     """
 
     def leaf(e: Expr) -> Expr | None:
+        if isinstance(e, Member) and e.name.startswith("%"):
+            return member(rebuild(e.base, leaf), member_name(e.name, args), e.arrow)
         if isinstance(e, Name):
             if e.id.startswith("%"):
                 i = int(e.id[1:])
@@ -326,6 +329,15 @@ def substitute(expr: Expr, args: tuple[Expr, ...], prefix: str) -> Expr:
         return None
 
     return rebuild(expr, leaf)
+
+
+def member_name(parameter: str, args: tuple[Expr, ...]) -> str:
+    """The member that a macro's parameter ``%i`` stands for, by the argument as it is written."""
+    i = int(parameter[1:])
+    given = args[i] if i < len(args) else None
+    if not isinstance(given, Name):
+        return parameter
+    return given.id if given.id.startswith("%") else given.id.lstrip("$:").rpartition(":")[2]
 
 
 def show(expr: Expr, names: Mapping[str, str] = {}) -> str:

@@ -42,6 +42,25 @@ class ParseHealth(msgspec.Struct, frozen=True, kw_only=True):
     causes: tuple[BrokenCause, ...] = ()
 
 
+class CallHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the calls in some files of a tree leads somewhere.
+
+    :ivar defined: direct calls of a function or macro of the tree, :ivar modelled: of an API that ``rules/api/`` describes,
+        :ivar external: of one that is declared, or the compiler's own. :ivar direct: all of these, and those of which
+        nothing is known.
+    :ivar indirect_known: calls through a pointer or a table, of ``indirect``, of which a target is known.
+    """
+
+    files: int
+    functions: int
+    direct: int
+    defined: int
+    modelled: int
+    external: int
+    indirect: int
+    indirect_known: int
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that ``doctor`` looked at. ``no_tree``: why there is no parse health."""
 
@@ -49,6 +68,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     tree_path: str | None = None
     rev: str | None = None
     health: ParseHealth | None = None
+    calls: CallHealth | None = None
     no_tree: str = ""
 
 
@@ -74,10 +94,23 @@ def _lines(diagnosis: Diagnosis, paint: Paint) -> Iterator[str]:
         yield f"{plural(health.broken, 'function')} with one; the commonest causes, each with an example:"
     for cause in health.causes:
         yield f"  {cause.count:6}  {clip(safe(cause.what), 90)}  {safe(cause.place)}"
+    if diagnosis.calls is not None:
+        yield from _call_lines(diagnosis.calls)
+
+
+def _call_lines(calls: CallHealth) -> Iterator[str]:
+    known = calls.defined + calls.modelled + calls.external
+    share = 100 * known / calls.direct if calls.direct else 100.0
+    yield (
+        f"{plural(calls.direct, 'direct call')} in {plural(calls.files, 'file')}, {share:.2f} % lead to a definition "
+        f"({calls.defined}), a modelled API ({calls.modelled}) or a declaration ({calls.external})"
+    )
+    without = calls.indirect - calls.indirect_known
+    yield f"{plural(calls.indirect, 'indirect call')}: {calls.indirect_known} with a known target, {without} without"
 
 
 def diagnosis_object(diagnosis: Diagnosis) -> Object:
-    health = diagnosis.health
+    health, calls = diagnosis.health, diagnosis.calls
     return {
         "tree": None if health is None else {"path": diagnosis.tree_path, "rev": diagnosis.rev},
         "installation": [
@@ -92,4 +125,5 @@ def diagnosis_object(diagnosis: Diagnosis) -> Object:
             "functions_with_errors": health.broken,
             "causes": [{"cause": c.what, "count": c.count, "place": c.place} for c in health.causes],
         },
+        "calls": None if calls is None else msgspec.structs.asdict(calls),
     }

@@ -19,6 +19,7 @@ from reviewer.cli import engine
 from reviewer.cli.main import run
 from reviewer.data import fixtures_dir
 from reviewer.errors import InputError, MissingContent
+from reviewer.report.doctor import CallHealth
 from reviewer.report.views import ContextReport, Edge, GraphReport, Node, RelianceReport
 
 
@@ -137,6 +138,12 @@ class Library:
     def open_program(self, *asked: object) -> str:
         return "program"
 
+    def calls(self, tree: FakeTree, store: FakeStore, models: object, paths: Sequence[str], jobs: int) -> CallHealth:
+        self.asked.append(("calls", len(paths)))
+        return CallHealth(
+            files=len(paths), functions=1, direct=4, defined=2, modelled=1, external=0, indirect=1, indirect_known=1
+        )
+
     def describe(self, program: object, function: str) -> tuple[ContextReport, ...]:
         if function == "nowhere":
             raise InputError("the tree does not define nowhere", "spell it as the tree does")
@@ -167,7 +174,7 @@ def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Library:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in (
         *("open_tree", "open_store", "load_models", "scan", "open_program", "describe", "relies_on"),
-        *("call_graph", "lock_graph", "all_rules"),
+        *("call_graph", "lock_graph", "all_rules", "calls"),
     ):
         monkeypatch.setattr(engine, name, getattr(fake, name))
     monkeypatch.setattr(engine, "skipped", fake.unread)

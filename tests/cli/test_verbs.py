@@ -199,6 +199,7 @@ def test_doctor(reviewer: Reviewer, tree: Path, monkeypatch: pytest.MonkeyPatch)
     assert outcome.code == 0
     assert asked == [2], "files that cannot be read are left out"
     assert "20 files, 2 parsed\n7 functions, 100.00 %" in outcome.out
+    assert "4 direct calls in 20 files, 75.00 % lead to" in outcome.out
     assert any(line.startswith("tree-sitter-c ") for line in outcome.out.split("\n"))
     found = json.loads(reviewer("doctor", "--format", "json").out)
     assert found["parse"]["of_files"] == 20

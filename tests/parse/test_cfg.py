@@ -52,3 +52,8 @@ def test_both_arms_of_an_if_group_are_kept_and_never_in_sequence() -> None:
 def test_goto_leaves_through_the_label() -> None:
     found = body("int f(void)\n{\n\tif (a())\n\t\tgoto out;\n\tb();\nout:\n\tc();\n\treturn 0;\n}\n")
     assert all_called(found).count("c") == 1
+
+
+def test_a_scalar_type_in_parentheses_is_a_cast_and_no_call() -> None:
+    found = body("int f(int a)\n{\n\treturn (u32)(a) | (gfp_t)(g(a)) | (h)(a);\n}\n")
+    assert all_called(found) == ["g", "h"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.result import Site
 from reviewer.report.answers import context_object, context_text, reliance_object, reliance_text
-from reviewer.report.doctor import BrokenCause, Check, Diagnosis, ParseHealth, diagnosis_object, diagnosis_text
+from reviewer.report.doctor import BrokenCause, CallHealth, Check, Diagnosis, ParseHealth, diagnosis_object, diagnosis_text
 from reviewer.report.explain import finding_text, paragraphs, rule_object, rule_text
 from reviewer.report.paint import Paint, wants_color
 from reviewer.report.saved import SavedFinding
@@ -188,6 +188,9 @@ DIAGNOSIS = Diagnosis(
     checks=(Check("python", "3.11"), Check("graphviz", "", "no `dot`")),
     tree_path="linux",
     health=ParseHealth(files=2, of_files=9, functions=200, broken=1, causes=(BrokenCause("odd \x1b macro", 1, "a.c:7"),)),
+    calls=CallHealth(
+        files=1, functions=3, direct=8, defined=4, modelled=2, external=1, indirect=5, indirect_known=2
+    ),
 )
 
 
@@ -196,8 +199,14 @@ def test_diagnosis() -> None:
         "python    3.11\ngraphviz  no `dot`\n\nlinux: 9 files, 2 parsed\n"
         "200 functions, 99.50 % without a parse error\n"
         "1 function with one; the commonest causes, each with an example:\n       1  odd \\x1b macro  a.c:7\n"
+        "8 direct calls in 1 file, 87.50 % lead to a definition (4), a modelled API (2) or a declaration (1)\n"
+        "5 indirect calls: 2 with a known target, 3 without\n"
     )
     found = diagnosis_object(DIAGNOSIS)
+    assert found["calls"] == {
+        "files": 1, "functions": 3, "direct": 8, "defined": 4, "modelled": 2, "external": 1, "indirect": 5,
+        "indirect_known": 2,
+    }  # fmt: skip
     assert found["parse"] == {
         "files": 2,
         "of_files": 9,
