@@ -13,7 +13,6 @@ import gc
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -32,7 +31,7 @@ from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 from reviewer.workers import pool
 
-TASKS_PER_PROCESS = 24
+TASKS_PER_PROCESS = 12
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
 memory is better given back."""
 
@@ -153,6 +152,8 @@ class Common:
         if self._first is None or len(job.files) > MANY_MORE_FILES:
             self._first = None
             job.files.forget()
+            gc.unfreeze()
+            gc.collect()
             self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), set()
         return Analysis(self._first.program, job.everything, chains_too=False, like=self._first)
 
@@ -164,6 +165,8 @@ class Common:
         self._told |= record.files
         self._first.summaries.forget_flows()
         program.forget_bodies()
+        gc.collect()  # a flow and its frame hold each other
+        gc.freeze()  # what is kept need not be looked through each time
         return record
 
 
@@ -209,29 +212,25 @@ def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence
 def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None = None) -> Iterator[Done]:
     """What each task found, in their order, by that many processes.
 
-    :param elsewhere: takes the tasks of the general rules off them; these come last.
+    :param elsewhere: takes the tasks, all of the general rules, off them.
     """
     if elsewhere is not None:
-        own = [task for task in tasks if task.kind != "general"]
-        yield from run(job, own, jobs)
-        yield from elsewhere([task.files for task in tasks[len(own) :]])
+        yield from elsewhere([task.files for task in tasks])
         return
     if jobs < 2 or len(tasks) < 2:
-        for task in tasks:
-            yield done(job, task)
+        try:
+            for task in tasks:
+                yield done(job, task)
+        finally:
+            gc.unfreeze()
         return
-    for share, group in groupby(tasks, lambda task: not job.traces(task)):
-        yield from _by_processes(job, list(group), jobs, PARTS_PER_PROCESS if share else TASKS_PER_PROCESS)
-
-
-def _by_processes(job: Job, tasks: Sequence[Task], jobs: int, most: int) -> Iterator[Done]:
-    """:param most: tasks that a process takes on."""
     global _inherited
     _inherited = job, tasks
     try:
         processes = min(jobs, len(tasks))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
+        most = TASKS_PER_PROCESS if job.traces(tasks[0]) else PARTS_PER_PROCESS
         each = min(most, max(1, len(tasks) // (4 * processes)))
         with pool(processes, _start, each) as workers:
             yield from workers.imap(_one, range(len(tasks)), chunksize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ from reviewer.program.fill import hot_names
 from reviewer.program.link import Program
 from reviewer.program.linkage import ASIDE
 from reviewer.program.models import ApiModels
+from reviewer.program.trace import Trace
 from reviewer.source.tree import Place, place_of
 
 if TYPE_CHECKING:
@@ -133,32 +135,39 @@ def scan(
         return result
     fresh, files = maker(tree, store, models, request), Files(tree, load_dialect())
     program = fresh(files)
-    analysis = Analysis(program, everything=request.everything)
-    messages: list[str] = []
-    progress("chains", 0, 0)
+    wanted = wanted_checks(request)
     chosen = files_of(program, tree, request) if request.everything else ()
-    selected = select(analysis, request, messages, chosen)
-    trace = program.trace()
-    wanted = [c for c in wanted_checks(request) if selected or not c.chains]
-    if len(selected) > 1:
-        program.forget()  # worker processes inherit what is in memory, and each chain needs other files
-    below = {c.below_name: c.below for c in wanted if c.below is not None}
-    in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
-    tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
     general = general_tasks(chosen, wanted)
-    tasks += general
-    results: list[Done] = []
-    job = Job(fresh, files, tree, store, wanted, below, request.everything, bool(request.paths), len(general) <= MAX_KEPT)
+    job = Job(fresh, files, tree, store, wanted, {}, request.everything, bool(request.paths), len(general) <= MAX_KEPT)
     others = cluster.map if cluster is not None else None
     remote = partial(others, partial(elsewhere, place_of(tree), models, request, job.traced)) if others is not None else None
-    for one in done_or_known(job, tasks, memo, request.jobs, remote):
-        results.append(one)
-        progress("callbacks", len(results), len(tasks))
-        trace |= one.trace
-        program.take(one.record)
-        for path, reason in one.unread:
-            tree.note_skipped(path, reason)
-        tree.asked |= one.asked
+    results: list[Done] = []
+
+    def take(what: str, ones: Iterator[Done], count: int) -> Trace:
+        trace = Trace()
+        for number, one in enumerate(ones):
+            results.append(one)
+            progress(what, number + 1, count)
+            trace |= one.trace
+            program.take(one.record)
+            for path, reason in one.unread:
+                tree.note_skipped(path, reason)
+            tree.asked |= one.asked
+        return trace
+
+    # Before the chains are looked for, which needs memory that worker processes would inherit.
+    trace = take("parts", done_or_known(job, general, memo, request.jobs, remote), len(general))
+    messages: list[str] = []
+    progress("chains", 0, 0)
+    selected = select(Analysis(program, everything=request.everything), request, messages, chosen)
+    trace |= program.trace()
+    if len(selected) > 1:
+        program.forget()  # each chain needs other files
+    wanted = [c for c in wanted if selected or not c.chains]
+    job = replace(job, checks=wanted, below={c.below_name: c.below for c in wanted if c.below is not None})
+    in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
+    tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
+    trace |= take("callbacks", done_or_known(job, tasks, memo, request.jobs), len(tasks))
     functions, broken = program.counts()
     stats = Stats(
         files=len(program.seen()), functions=functions, functions_with_errors=broken,
