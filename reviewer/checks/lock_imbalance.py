@@ -30,8 +30,11 @@ RULE = "lock-imbalance"
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
 
-COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt"})
+COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt", "pagefault"})
 """Kinds of which one release undoes one take or all of them, as the case may be."""
+
+NESTING: frozenset[Kind] = COUNTED | {"rcu", "srcu"}
+"""Kinds that are no object which could be looked at: that one is released once too often is told by the count alone."""
 
 SIGNALS: frozenset[Kind] = frozenset({"semaphore", "other"})
 """Kinds that one task may take and another release."""
@@ -131,6 +134,8 @@ class Imbalance:
             return None
         if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
             doubt += 2
+        if state.kind in COUNTED and state.hold is not None and state.hold.where:
+            doubt += 2  # what a callee does to its CPU: its sister may do the reverse by other means
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
@@ -144,7 +149,7 @@ class Imbalance:
         way = pick(less)
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
-        doubt = 2 if state.kind in (SIGNALS | COUNTED) or state.deeper or way.released in state.unsure else 0
+        doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:

@@ -96,12 +96,14 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
 
 def spared(focus: Focus, func: Func, effect: Effect) -> bool:
     """Whether the driver has said that the call does not sleep on its objects (``pm_runtime_irq_safe``), or a lock on the way
-    makes it fail instead (``pagefault_disable``)."""
+    or around the function makes it fail instead (``pagefault_disable``)."""
     model = focus.program.models.functions.get(effect.name)
     word = model.spared_by.encode() if model is not None else b""
     if bool(word) and any(word in focus.program.text(path) for path in {func.path, effect.func.path}):
         return True
-    return model is not None and bool(model.spared_under) and any(h.name == model.spared_under for h in effect.held)
+    if model is None or not model.spared_under:
+        return False
+    return any(h.name == model.spared_under for h in (*effect.held, *focus.above(func).must))
 
 
 def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:

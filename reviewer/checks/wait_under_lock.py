@@ -21,6 +21,7 @@ from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.telling import behind_bit
 from reviewer.program.upward import ATOMIC
 
 RULE = "wait-under-lock"
@@ -134,11 +135,21 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
         if awaited.func.key == func.key:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
-            yield Blocked(effect.doubt + awaited.doubt + 2 * asks, own(func), itself(func, awaited, effect), ()), None
+            doubt = effect.doubt + awaited.doubt + 2 * (asks or told_by_bit(focus, effect))
+            yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), None
     yield from from_interrupt(focus, func, effect)
+
+
+def told_by_bit(focus: Focus, effect: Effect) -> bool:
+    """Whether a callee waits only if a bit says so: whoever is waited for may have seen to it that it does not."""
+    flow = focus.flow(effect.func) if effect.way else None
+    if flow is None:
+        return False
+    here = {s.block for s in flow.seen if s.event.at == effect.at}
+    return here <= behind_bit(focus.program, flow)
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -437,12 +437,14 @@ class Runner:
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
             told = fails_below_zero(outcomes)
+            null = not told and fails_with_null(outcomes) and self.points(event)
             result: list[State] = []
             for o in outcomes:
                 after = state.copy()
                 if told and o.takes and o.result is None:
                     assume(after, Binary("<", Result(event.number), Const(0)), False)
-                result.extend(self.apply(after, event, args, o))
+                found = replace(o, nonzero=True) if null and o.takes and not isinstance(o.result, Const) else o
+                result.extend(self.apply(after, event, args, found))
             return result
         if isinstance(event, facts.Write):
             plain = isinstance(event.target, facts.Name)
@@ -473,6 +475,11 @@ class Runner:
         self.record(b, i, event, state, None, (value,))
         state.extra = self.observer.event(frame, event, state, (value,))
         return (state,)
+
+    def points(self, call: facts.Call) -> bool:
+        """Whether a call returns a pointer."""
+        type_ = self.frame.type_of(Result(call.number))
+        return type_ is not None and type_.pointer > 0
 
     def moved(self, call: facts.Call, state: State) -> None:
         """An iterator sets its cursor: what a local was initialised with is not its value inside of the loop."""
@@ -619,6 +626,12 @@ def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:
     whatever else it is."""
     failed = [o for o in outcomes if not o.takes]
     return len(failed) < len(outcomes) and all(not o.drops and values.is_error(o.result) for o in failed) and bool(failed)
+
+
+def fails_with_null(outcomes: tuple[Outcome, ...]) -> bool:
+    """Whether every way on which a call takes no lock ends with 0: of a pointer, the one that it returns with the lock is none."""
+    failed = [o for o in outcomes if not o.takes]
+    return 0 < len(failed) < len(outcomes) and all(not o.drops and o.result == Const(0) for o in failed)
 
 
 def once(hold: Hold) -> bool:

@@ -71,5 +71,5 @@ def lock_class(frame: Frame, lock: Expr) -> str:
     return ""
 
 
-ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "rcu", "srcu", "local"})
+ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "pagefault", "rcu", "srcu", "local"})
 """Kinds that keep out only this CPU's own tasks and interrupts, or nobody."""

@@ -12,7 +12,7 @@ import msgspec
 
 Kind = Literal[
     "mutex", "rtmutex", "ww_mutex", "rwsem", "percpu_rwsem", "semaphore", "spin", "raw_spin", "rwlock",
-    "bit", "seq", "local", "rcu", "srcu", "preempt", "irq", "bh", "socket", "other",
+    "bit", "seq", "local", "rcu", "srcu", "preempt", "irq", "bh", "pagefault", "socket", "other",
 ]  # fmt: skip
 Mode = Literal["exclusive", "shared"]
 Taken = Literal["lock", "trylock", "killable", "interruptible", "timeout", "guard"]

@@ -85,6 +85,21 @@ def after_last(program: Program, flow: Flow) -> frozenset[int]:
     return found | only_over(body, flagged) if remembered else found
 
 
+def behind_bit(program: Program, flow: Flow) -> frozenset[int]:
+    """Blocks that run only if a bit was found set, or clear (``if (!test_bit(RESETTING, &dev->flags)) ...``)."""
+    body = flow.frame.body
+    if body is None:
+        return frozenset()
+    conditions = conditions_of(flow)
+
+    def tested(exit_: Branch) -> list[int]:
+        model = model_of(program, flow, polarity(conditions.get(exit_.at, exit_.condition))[1])
+        bit = model is not None and any(a.bit is not None for a in model.accesses)
+        return [exit_.then, exit_.other] if bit else []
+
+    return only_over(body, tested)
+
+
 def writes(body: Body) -> Iterator[Write]:
     for block in body.blocks:
         for event in block.events:
