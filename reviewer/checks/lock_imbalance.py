@@ -160,7 +160,9 @@ class Imbalance:
         if promise:
             blamed, good = (even, less) if promise == "releases" else (less, even)
             sure = [w for w in blamed if w.maybe < 0]
-            return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", 0) if sure else None
+            # Who fails with another lock held than who succeeds may mean to: the annotation cannot say so.
+            doubt = int(promise == "must_hold" and not overlap({w.result for w in sure}, {w.result for w in good}))
+            return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", doubt) if sure else None
         return None
 
     @staticmethod

@@ -461,6 +461,8 @@ class Runner:
                 state.learn(target.id, self.frame.typed(target, value))
             else:
                 state.forget_path(target)
+                if event.op == "=" and isinstance(target, facts.Member) and any(not h.name for h in state.locks):
+                    self.name_hold(state, target, value)
                 if isinstance(target, facts.Member) and isinstance(target.base, Name):
                     state.known.pop(f"{target.base.id}->{target.name}", None)
                 if isinstance(target, Deref) and isinstance(target.base, Name) and target.base.id.startswith("%"):
@@ -480,6 +482,14 @@ class Runner:
         """Whether a call returns a pointer."""
         type_ = self.frame.type_of(Result(call.number))
         return type_ is not None and type_.pointer > 0
+
+    def name_hold(self, state: State, target: Expr, value: Expr) -> None:
+        """A lock that was taken by a pointer of no class is kept in a member (``vmf->ptl = pte_lockptr(...)``): from then on it
+        goes by that one's name, too."""
+        lock = values.deref(value)
+        if any(h.lock == lock and not h.name for h in state.locks):
+            name = self.class_of(values.deref(target))
+            state.locks = tuple(replace(h, name=name) if h.lock == lock and not h.name else h for h in state.locks)
 
     def moved(self, call: facts.Call, state: State) -> None:
         """An iterator sets its cursor: what a local was initialised with is not its value inside of the loop."""
