@@ -639,7 +639,7 @@ def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:
 
 
 def fails_with_null(outcomes: tuple[Outcome, ...]) -> bool:
-    """Whether every way on which a call takes no lock ends with 0: of a pointer, the one that it returns with the lock is none."""
+    """Whether every way on which a call takes no lock ends with 0: a pointer that it returns with the lock is none, then."""
     failed = [o for o in outcomes if not o.takes]
     return 0 < len(failed) < len(outcomes) and all(not o.drops and o.result == Const(0) for o in failed)
 
