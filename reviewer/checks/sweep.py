@@ -1,7 +1,7 @@
 """The general rules over many files: part by part, by several processes.
 
-A task is some files that stand near each other, with a program of their own, so that what it says does not depend on the number
-of processes. What its files call in common is executed once; more files to a task would share more, and need more memory.
+A task is some files that stand near each other. What they call in common is executed once; more files to a task would share more,
+and need more memory.
 """
 
 from __future__ import annotations

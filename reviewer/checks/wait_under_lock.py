@@ -149,7 +149,7 @@ def told_by_bit(focus: Focus, effect: Effect) -> bool:
     if flow is None:
         return False
     here = {s.block for s in flow.seen if s.event.at == effect.at}
-    return here <= behind_bit(focus.program, flow)
+    return bool(here) and here <= behind_bit(focus.program, flow)
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
