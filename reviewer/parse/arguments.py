@@ -7,12 +7,13 @@ import re
 from reviewer.parse.code import BALANCED, NAME_BYTES, Code
 
 _TYPE_WORDS = rb"(?:const|volatile|struct|union|enum|unsigned|signed|long|short)"
+# Python 3.11.2 (Debian 12) fails on a group that is repeated possessively and ends with a look ahead; 3.11.7 does not.
 ARGUMENT = re.compile(
     rb"[(,]\s*+(?:"
     rb"(?P<empty>(?<=[,\s])[,)])"
     rb"|(?P<operator>[=!<>&|+*/%^-]{1,3}+)(?=\s*+[,)])"
     rb"|(?P<designator>\.\s*+\w[\w.]*+\s*+=(?!=))"
-    rb"|(?P<type>(?:" + _TYPE_WORDS + rb"\s++(?=[A-Za-z_]))++\w++(?:\s++const\b)?+(?:[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?)?"
+    rb"|(?P<type>(?:" + _TYPE_WORDS + rb"\s++(?=[A-Za-z_]))+\w++(?:\s++const\b)?+(?:[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?)?"
     rb"|(?:const[ \t]++)?[A-Za-z_]\w*+[ \t]*+\*[ \t*]*+(?:const[ \t]*+)?"
     rb"|[A-Z][A-Z0-9_]++[ \t]++[A-Z][A-Z0-9_]++)(?=\s*[,)])"
     rb"|(?P<jump>(?:return|goto|break|continue)\b)"
@@ -26,7 +27,7 @@ NOT_A_CALL = frozenset({b"if", b"for", b"while", b"switch", b"return", b"goto", 
 BEFORE_A_CALL = frozenset({b"return", b"else", b"do", b"case", b"goto", b"in"})
 NUMBER = re.compile(rb"0[xX][0-9a-fA-F]*[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*|\d+[fFlL]?|\d+[eE]\d*[fFlL]?|0[xX][0-9a-fA-F]*[pP]\d*")
 OFFSETOF = re.compile(rb"offsetof(?=[ \t]*+\()(?![ \t]*+\(\s*(?:struct[ \t]++|union[ \t]++)?\w+\s*,\s*\w+\s*\))")
-BEFORE_STRING = re.compile(rb'[(,="]\s*+((?:[A-Za-z_]\w*+\s++(?=[A-Za-z_]))++)\w++\s*+"')
+BEFORE_STRING = re.compile(rb'[(,="]\s*+((?:[A-Za-z_]\w*+\s++(?=[A-Za-z_]))+)\w++\s*+"')
 CALL_AFTER_STRING = re.compile(rb'"[ \t\n]*+(\w+[ \t]*+' + BALANCED + rb")")
 CALL_BEFORE_STRING = re.compile(rb'\)[ \t\n]*+"')
 IS_STATEMENT = frozenset({b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"else"})
