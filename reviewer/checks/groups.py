@@ -119,27 +119,6 @@ def taken_up(kept: Kept, trace: Trace) -> Done:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory. ``above``: the general rules
-    look at the callers of the files in question, too, for not all files are. ``traced``: what their answers rest on is noted."""
-
-    fresh: Callable[[Files], Program]
-    files: Files
-    tree: Tree
-    store: Store
-    checks: Sequence[Check]
-    below: Mapping[str, Dependencies]
-    everything: bool
-    above: bool
-    traced: bool
-    common: Common = field(default_factory=lambda: Common())
-
-    def traces(self, task: Task) -> bool:
-        """Whether it is noted what the answer to a task rests on, so that it can be kept."""
-        return self.traced or task.kind != "general"
-
-
 class Common:
     """What the parts of a whole tree share in one process."""
 
@@ -161,13 +140,35 @@ class Common:
         """What has been read since the last time; the next part needs little of what functions consist of."""
         assert self._first is not None
         program = self._first.program
-        record = replace(program.record(), files=program.seen() - self._told)
+        record = program.record()
+        record.files -= self._told
         self._told |= record.files
         self._first.summaries.forget_flows()
         program.forget_bodies()
         gc.collect()  # a flow and its frame hold each other
         gc.freeze()  # what is kept need not be looked through each time
         return record
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory. ``above``: the general rules
+    look at the callers of the files in question, too, for not all files are. ``traced``: what their answers rest on is noted."""
+
+    fresh: Callable[[Files], Program]
+    files: Files
+    tree: Tree
+    store: Store
+    checks: Sequence[Check]
+    below: Mapping[str, Dependencies]
+    everything: bool
+    above: bool
+    traced: bool
+    common: Common = field(default_factory=Common)
+
+    def traces(self, task: Task) -> bool:
+        """Whether it is noted what the answer to a task rests on, so that it can be kept."""
+        return self.traced or task.kind != "general"
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:

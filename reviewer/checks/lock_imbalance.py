@@ -132,10 +132,10 @@ class Imbalance:
             doubt += 1
         if not released:
             return None
-        if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
-            doubt += 2
         if state.kind in COUNTED and state.hold is not None and state.hold.where:
             doubt += 2  # what a callee does to its CPU: its sister may do the reverse by other means
+        if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
+            doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)

@@ -19,7 +19,7 @@ from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.nearby import Nearby
-from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects
+from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
 
 RULE = "rcu-misuse"
@@ -107,7 +107,7 @@ class Reads:
         self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
-        if not self.focus.horizon.has("rcu", func, DEPTH) or teardown(func):
+        if not self.focus.horizon.has(reads_rcu, func, DEPTH) or teardown(func):
             return
         flow = self.focus.flow(func)
         done: set[str] = set()
@@ -174,7 +174,7 @@ class Reads:
             found: set[str] = set()
             for mine in self.focus.program.functions(func.path, func.name):
                 flow = self.focus.flow(mine)
-                for seen in flow.seen if flow is not None and self.focus.horizon.has("rcu", mine, DEPTH) else ():
+                for seen in flow.seen if flow is not None and self.focus.horizon.has(reads_rcu, mine, DEPTH) else ():
                     for need in self.needs.at(mine, seen):
                         if in_section(seen, need):
                             found |= {need.object, need.through} - {""}

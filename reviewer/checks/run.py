@@ -16,12 +16,12 @@ from reviewer.checks.analysis import Analysis
 from reviewer.checks.entry import Dependency
 from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.groups import (
+    Common,
     Done,
     Elsewhere,
     Job,
     Kept,
     Task,
-    done,
     general_task,
     general_tasks,
     kept,
@@ -102,7 +102,8 @@ def elsewhere(place: Place, models: ApiModels, request: ScanRequest, traced: boo
     wanted = [c for c in wanted_checks(request) if c.general is not None]
     fresh, in_memory = maker(tree, store, models, request), Files(tree, load_dialect())
     job = Job(fresh, in_memory, tree, store, wanted, {}, True, bool(request.paths), traced)
-    return done(job, general_task(files))
+    [one] = run(job, [general_task(files)], 1)
+    return one
 
 
 def wanted_checks(request: ScanRequest) -> list[Check]:
@@ -164,7 +165,8 @@ def scan(
     if len(selected) > 1:
         program.forget()  # each chain needs other files
     wanted = [c for c in wanted if selected or not c.chains]
-    job = replace(job, checks=wanted, below={c.below_name: c.below for c in wanted if c.below is not None})
+    below = {c.below_name: c.below for c in wanted if c.below is not None}
+    job = replace(job, checks=wanted, below=below, common=Common())  # what the parts had in common is not needed any more
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
     tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
     trace |= take("callbacks", done_or_known(job, tasks, memo, request.jobs), len(tasks))

@@ -21,6 +21,7 @@ from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.models import Function as Model
 from reviewer.program.telling import behind_bit
 from reviewer.program.upward import ATOMIC
 
@@ -46,7 +47,7 @@ class Blocked:
 @general(RULE)
 def wait_under_lock(focus: Focus) -> Iterator[Finding]:
     for func in focus.every:
-        flow = focus.flow(func) if focus.horizon.has("waits", func, DEPTH) else None
+        flow = focus.flow(func) if focus.horizon.has(waits, func, DEPTH) else None
         if flow is None:
             continue
         started = bool(focus.entries.of(func))
@@ -60,11 +61,16 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
     if not isinstance(call.callee, Name):
         return False
     for target in focus.summaries.calls.named(call.callee.id, func.path):
-        if target.model is not None and target.model.waits:
+        if target.model is not None and waits(target.model):
             return True
-        if below and target.func is not None and focus.horizon.has("waits", target.func, DEPTH - 1):
+        if below and target.func is not None and focus.horizon.has(waits, target.func, DEPTH - 1):
             return True
     return False
+
+
+def waits(model: Model) -> bool:
+    """Whether a modelled call waits for something."""
+    return bool(model.waits)
 
 
 def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:

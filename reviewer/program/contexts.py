@@ -9,7 +9,7 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Body, Call, Name
 from reviewer.program.chains import Chains, ChainSite
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, reached
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.models import Irq
 from reviewer.program.summaries import Summaries, place
@@ -93,20 +93,9 @@ def serialises(hold: Hold) -> bool:
 def passed_by(body: Body, block: int) -> bool:
     """Whether what a block says is said of some calls of the function only: what comes after it is reached around it, too.
     A way around that does nothing but return was no reason to say it."""
-    after = reached(body, list(successors(body.blocks[block].exit)), -1) - {block}
-    around = reached(body, [0] if block else [], block)
+    after = reached(body, successors(body.blocks[block].exit)) - {block}
+    around = reached(body, [0], block)
     return any(body.blocks[b].events for b in after & around)
-
-
-def reached(body: Body, start: list[int], without: int) -> set[int]:
-    """Blocks that can be reached from some, other than through the block ``without``."""
-    seen: set[int] = set()
-    while start:
-        b = start.pop()
-        if b not in seen and b != without:
-            seen.add(b)
-            start.extend(successors(body.blocks[b].exit))
-    return seen
 
 
 class Contexts:

@@ -236,7 +236,15 @@ class Effects:
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
         names = self.summaries.names
-        return names.calls_indirectly(func) or names.horizon.has("effects", func, depth)
+        return names.calls_indirectly(func) or names.horizon.has(matters, func, depth)
+
+
+def matters(model: Model) -> bool:
+    """Whether a modelled call has an effect of those that are looked for, or runs something that may."""
+    return bool(
+        model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
+        or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
+    )  # fmt: skip
 
 
 def is_named(callee: Expr) -> bool:

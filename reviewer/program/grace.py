@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Write
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
-from reviewer.program.horizon import cost
+from reviewer.program.horizon import Test, cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Observer, State
 from reviewer.program.models import Function as Model
@@ -17,7 +17,7 @@ from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, exported, place
 
 DEPTH = 2
-"""Calls below a function in which something is unlinked or freed, in the distances of ``effects.py``."""
+"""Calls below a function in which something is unlinked or freed, in the distances of ``horizon.py``."""
 
 WAITS_DEPTH = 3
 """The same for a wait for readers: one that is missed is a false alarm."""
@@ -55,29 +55,12 @@ class Grace:
         self.summaries = summaries
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], Deeds] = {}
-        self._near: dict[tuple[str, str, int], bool] = {}
 
     # --- by names alone ---------------------------------------------------------------------------
 
     def may(self, what: str, func: Func, depth: int) -> bool:
         """Whether a function can do it (``unlink``, ``free``, ``wait``, ``count``) within ``depth``, by the names it calls."""
-        key = (what, func.key, depth)
-        known = self._near.get(key)
-        if known is None:
-            self._near[key] = False
-            known = self._near[key] = any(self._name_may(what, func, n, depth) for n in func.calls)
-        return known
-
-    def _name_may(self, what: str, func: Func, name: str, depth: int) -> bool:
-        for target in self.summaries.calls.named(name, func.path):
-            if target.model is not None:
-                if DOES[what](target.model):
-                    return True
-            elif target.func is not None:
-                left = depth - cost(func, target.func)
-                if left >= 0 and self.may(what, target.func, left):
-                    return True
-        return False
+        return self.summaries.names.horizon.has(DOES[what], func, depth)
 
     # --- deeds ------------------------------------------------------------------------------------
 
@@ -216,7 +199,7 @@ class Watch(Observer):
         return gone
 
 
-DOES = {
+DOES: dict[str, Test] = {
     "unlink": lambda m: m.unlinks is not None or m.publishes is not None,
     "free": lambda m: m.frees is not None,
     "wait": lambda m: any(w.what in WAITS for w in m.waits),

@@ -746,6 +746,18 @@ def set_value(state: State, expr: Expr, value: Expr) -> None:
         del state.known[next(iter(state.known))]
 
 
+def reached(body: facts.Body, start: Iterable[int], without: int = -1) -> set[int]:
+    """Blocks that can be reached from some, those among them, other than through the block ``without``."""
+    seen: set[int] = set()
+    todo = list(start)
+    while todo:
+        b = todo.pop()
+        if b not in seen and b != without:
+            seen.add(b)
+            todo.extend(successors(body.blocks[b].exit))
+    return seen
+
+
 def reverse_postorder(body: facts.Body) -> list[int]:
     """The rank of each block: predecessors before successors, back edges aside."""
     rank = [0] * len(body.blocks)

@@ -14,13 +14,14 @@ from reviewer.program.horizon import cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
+from reviewer.program.models import Function as Model
 from reviewer.program.models import RcuRead
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.summaries import Summaries, place
 from reviewer.program.upward import ATOMIC
 
 DEPTH = 4
-"""How far below a function reads are looked for, in the distances of ``effects.py``."""
+"""How far below a function reads are looked for, in the distances of ``horizon.py``."""
 
 MAX_NEEDS = 12
 """Needs of one function that are kept, the nearest first."""
@@ -66,7 +67,7 @@ class Needs:
         key = (func.key, depth)
         got = self._made.get(key)
         if got is None:
-            if not self.summaries.names.horizon.has("rcu", func, depth):
+            if not self.summaries.names.horizon.has(reads_rcu, func, depth):
                 return ()
             self._made[key] = ()  # a recursion needs nothing more
             flow = self.summaries.flow(func)
@@ -100,6 +101,11 @@ class Needs:
             left = depth - cost(func, target.func)
             for need in self.of(target.func, left) if left >= 0 else ():
                 yield replace(need, way=((func, call), *need.way), held=(*seen.must(), *need.held))
+
+
+def reads_rcu(model: Model) -> bool:
+    """Whether a modelled call reads what RCU protects."""
+    return model.rcu_read is not None and not model.rcu_read.writer
 
 
 def in_section(seen: Seen, need: Need) -> bool:

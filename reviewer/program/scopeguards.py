@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reviewer.parse import facts
+from reviewer.parse.code import BALANCED
+from reviewer.parse.extract import split_arguments
 from reviewer.program.linkage import by_distance, reachable
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 KINDS = {"DEFINE_GUARD": 2, "DEFINE_LOCK_GUARD_1": 2, "DEFINE_LOCK_GUARD_0": 1}
 """The macro, and which of its arguments takes the lock, counted from 0; the next one releases it."""
 
-DEFINITION = re.compile(rb"^[ \t]*(DEFINE_(?:LOCK_)?GUARD(?:_[01])?)[ \t]*\(\s*(\w+)\s*,", re.MULTILINE)
+DEFINITION = re.compile(rb"^[ \t]*(DEFINE_(?:LOCK_)?GUARD(?:_[01])?)[ \t]*(" + BALANCED + rb")", re.MULTILINE)
 
 POINTER = re.compile(r"\b_T->lock\b")
 """In ``DEFINE_LOCK_GUARD_1`` the object is a member of the guard."""
@@ -59,25 +61,11 @@ class ScopeGuards:
         text = self.program.text(file)
         for m in DEFINITION.finditer(text):
             at = KINDS.get(m[1].decode())
-            args = arguments(text, m.end() - 1)
-            if at is not None and len(args) > at:
-                lock, unlock = (POINTER.sub("_T", a) if m[1].endswith(b"_1") else a for a in args[at - 1 : at + 1])
-                yield m[2].decode(), (text.count(b"\n", 0, m.start()) + 1, lock, unlock)
+            args = [on_one_line(a) for a in split_arguments(m[2][1:-1])]
+            if at is not None and len(args) > at + 1:
+                lock, unlock = (POINTER.sub("_T", a) if m[1].endswith(b"_1") else a for a in args[at : at + 2])
+                yield args[0], (text.count(b"\n", 0, m.start()) + 1, lock, unlock)
 
 
-def arguments(text: bytes, comma: int) -> list[str]:
-    """The arguments of a call that follow the comma at an offset, on one line each."""
-    found: list[str] = []
-    depth, start = 0, comma + 1
-    for at in range(start, min(len(text), start + 2000)):
-        c = text[at : at + 1]
-        if c in b"([{":
-            depth += 1
-        elif c in b")]}" and depth:
-            depth -= 1
-        elif (c == b"," and not depth) or c == b")":
-            found.append(" ".join(text[start:at].decode("utf-8", "replace").replace("\\\n", " ").split()))
-            start = at + 1
-            if c == b")":
-                break
-    return found
+def on_one_line(text: bytes) -> str:
+    return " ".join(text.decode("utf-8", "replace").replace("\\\n", " ").split())

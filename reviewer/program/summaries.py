@@ -528,16 +528,9 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
 
 def comes_again(frame: Frame, block: int, without: int) -> bool:
     """Whether a loop leads from a block back to it, other than through the block ``without``."""
-    seen: set[int] = set()
-    todo = [block]
-    while todo and frame.body is not None and block != without:
-        for after in successors(frame.body.blocks[todo.pop()].exit):
-            if after == block:
-                return True
-            if after != without and after not in seen:
-                seen.add(after)
-                todo.append(after)
-    return False
+    if frame.body is None or block == without:
+        return False
+    return block in lockflow.reached(frame.body, successors(frame.body.blocks[block].exit), without)
 
 
 def decisive(frame: Frame) -> frozenset[int]:

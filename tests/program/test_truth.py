@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from reviewer.parse.extract import split_arguments
 from reviewer.parse.facts import Call
 from reviewer.program.callers import CallerSearch
 from reviewer.program.chains import Chains
@@ -13,7 +14,6 @@ from reviewer.program.contexts import Contexts
 from reviewer.program.link import Program
 from reviewer.program.locks import lock_class
 from reviewer.program.resolution import resolution
-from reviewer.program.scopeguards import arguments
 from reviewer.program.summaries import Summaries
 
 ProgramOf = Callable[..., Program]
@@ -67,9 +67,8 @@ def test_a_scope_guard_of_the_tree(program_of: ProgramOf, definition: str, use: 
     assert held_at(program, "f", "done") == set()
 
 
-def test_arguments_after_a_comma() -> None:
-    text = b"G(a, f(x, y), { 1, 2 },\n  g())"
-    assert arguments(text, 3) == ["f(x, y)", "{ 1, 2 }", "g()"]
+def test_arguments_of_a_guard() -> None:
+    assert split_arguments(b"a, f(x, y), { 1, 2 },\n  g()") == [b"a", b"f(x, y)", b"{ 1, 2 }", b"g()"]
 
 
 def test_a_macro_that_is_given_a_member(program_of: ProgramOf) -> None:
