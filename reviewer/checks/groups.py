@@ -29,7 +29,7 @@ from reviewer.program.link import Func, Program, Record
 from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
-from reviewer.workers import pool
+from reviewer.workers import in_stretches, pool
 
 TASKS_PER_PROCESS = 12
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
@@ -41,7 +41,7 @@ MANY_FILES = 2_500
 MANY_MORE_FILES = 8_000
 """The same between parts of a whole tree: each looks into some thousands, most of which the next one wants, too."""
 
-PARTS_PER_PROCESS = 100
+PARTS_PER_PROCESS = 40
 """Parts of a whole tree that a process takes on."""
 
 Kind = Literal["below", "alone", "rest", "general"]
@@ -231,10 +231,13 @@ def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None 
         processes = min(jobs, len(tasks))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        most = TASKS_PER_PROCESS if job.traces(tasks[0]) else PARTS_PER_PROCESS
-        each = min(most, max(1, len(tasks) // (4 * processes)))
-        with pool(processes, _start, each) as workers:
-            yield from workers.imap(_one, range(len(tasks)), chunksize=1)
+        each = max(1, len(tasks) // (4 * processes))
+        if job.traces(tasks[0]):
+            with pool(processes, _start, min(each, TASKS_PER_PROCESS)) as workers:
+                yield from workers.imap(_one, range(len(tasks)), chunksize=1)
+        else:
+            with pool(processes, _start, 1) as workers:
+                yield from in_stretches(workers, processes, _stretch, len(tasks), min(each, PARTS_PER_PROCESS))
     finally:
         _inherited = None
         gc.unfreeze()
@@ -259,6 +262,18 @@ def _one(i: int) -> Done:
     assert _inherited is not None
     job, tasks = _inherited
     return done(job, tasks[i])
+
+
+def _stretch(start: int, end: int) -> list[Done]:
+    """Some parts of a whole tree, until there is too much in memory: a process that ends gives it back for nothing."""
+    assert _inherited is not None
+    job, tasks = _inherited
+    ones: list[Done] = []
+    for task in tasks[start:end]:
+        ones.append(done(job, task))
+        if len(job.files) > MANY_MORE_FILES:
+            break
+    return ones
 
 
 def done(job: Job, task: Task) -> Done:

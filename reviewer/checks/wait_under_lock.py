@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
@@ -114,7 +116,8 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
             for blocked in needs(focus, awaited, [holder.hold], effect):
                 hold = holder.hold
                 steps = holder_steps(focus.analysis, holder)
-                proof = (*steps, *effect_steps(focus.analysis, func, replace(hold, where=OUTSIDE), effect), *blocked.proof)
+                outside = msgspec.structs.replace(hold, where=OUTSIDE)
+                proof = (*steps, *effect_steps(focus.analysis, func, outside, effect), *blocked.proof)
                 found = with_doubt(blocked, effect.doubt + awaited.doubt)
                 yield finding(focus, owner, holder.way[0].call.at, found, proof)
                 return

@@ -41,7 +41,7 @@ def column_of(at: int) -> int:
 # --- types ----------------------------------------------------------------------------------------
 
 
-class CType(Record, frozen=True, tag="t"):
+class CType(Record, frozen=True, cache_hash=True, tag="t"):
     """A declared type, with qualifiers, attributes and storage class left out.
 
     ``name`` is ``struct T``, ``union T``, ``enum T``, a typedef's name or a basic type (``unsigned long``).
@@ -82,31 +82,31 @@ class Typedef(Record, frozen=True, tag="y"):
 # --- expressions ----------------------------------------------------------------------------------
 
 
-class Name(Record, frozen=True, tag="n"):
+class Name(Record, frozen=True, cache_hash=True, tag="n"):
     """An identifier: local, parameter, global, enumerator, function or object-like macro."""
 
     id: str
 
 
-class Const(Record, frozen=True, tag="k"):
+class Const(Record, frozen=True, cache_hash=True, tag="k"):
     """An integer (or character) constant."""
 
     value: int
 
 
-class Text(Record, frozen=True, tag="x"):
+class Text(Record, frozen=True, cache_hash=True, tag="x"):
     """Something whose value no question needs (string, float, asm, ...), by its source text, clipped."""
 
     text: str
 
 
-class Result(Record, frozen=True, tag="r"):
+class Result(Record, frozen=True, cache_hash=True, tag="r"):
     """The value of call number ``call`` of this body (see :class:`Call`)."""
 
     call: int
 
 
-class Member(Record, frozen=True, tag="f"):
+class Member(Record, frozen=True, cache_hash=True, tag="f"):
     """``base.name`` or ``base->name``."""
 
     base: Expr
@@ -114,36 +114,36 @@ class Member(Record, frozen=True, tag="f"):
     arrow: bool
 
 
-class Index(Record, frozen=True, tag="i"):
+class Index(Record, frozen=True, cache_hash=True, tag="i"):
     base: Expr
     index: Expr
 
 
-class Deref(Record, frozen=True, tag="d"):
+class Deref(Record, frozen=True, cache_hash=True, tag="d"):
     base: Expr
 
 
-class AddressOf(Record, frozen=True, tag="a"):
+class AddressOf(Record, frozen=True, cache_hash=True, tag="a"):
     base: Expr
 
 
-class Unary(Record, frozen=True, tag="u"):
+class Unary(Record, frozen=True, cache_hash=True, tag="u"):
     op: str  # one of - + ~ !
     operand: Expr
 
 
-class Binary(Record, frozen=True, tag="b"):
+class Binary(Record, frozen=True, cache_hash=True, tag="b"):
     op: str  # C's binary operator; && and || only where both sides are without calls and writes
     left: Expr
     right: Expr
 
 
-class Cast(Record, frozen=True, tag="c"):
+class Cast(Record, frozen=True, cache_hash=True, tag="c"):
     type: CType
     operand: Expr
 
 
-class Choice(Record, frozen=True, tag="q"):
+class Choice(Record, frozen=True, cache_hash=True, tag="q"):
     """``condition ? then : other`` with no call or write inside (others become branches)."""
 
     condition: Expr
@@ -151,7 +151,7 @@ class Choice(Record, frozen=True, tag="q"):
     other: Expr
 
 
-class Items(Record, frozen=True, tag="l"):
+class Items(Record, frozen=True, cache_hash=True, tag="l"):
     """A braced initialiser or compound literal: (designator, value) pairs, in order.
 
     The designator is ``.a.b`` for a field, ``[n]`` for an index expression's text, ``""`` where there is none.
@@ -161,7 +161,7 @@ class Items(Record, frozen=True, tag="l"):
     items: tuple[tuple[str, Expr], ...]
 
 
-class Config(Record, frozen=True, tag="g"):
+class Config(Record, frozen=True, cache_hash=True, tag="g"):
     """The condition of an ``#if`` group inside a body, as normalised text (``defined(CONFIG_SMP)``)."""
 
     condition: str

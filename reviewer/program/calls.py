@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
+
+import msgspec
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
@@ -27,8 +28,7 @@ MAX_ASSIGNING = 60
 """Files that assign a function to a member of a name; beyond it the nearest count, and those that have a table as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One function that a call may reach.
 
     ``func`` or ``model``, whichever there is; a model wins, because a modelled function is a leaf. ``sure``: the call can

@@ -8,8 +8,10 @@ is known. A modelled function is a leaf.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from reviewer.parse.facts import Call, Const, Expr, Member, Name
 from reviewer.program import values
@@ -33,8 +35,7 @@ MAX_ARGUMENTS = 4
 EffectKind = Literal["sleep", "alloc", "acquire", "wait"]
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """Something that happens at or below a function.
 
     ``what``: the lock, what is waited for, or the allocation's mask, in terms of the function that was asked. ``hold``: how a

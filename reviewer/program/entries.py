@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
 from reviewer.program.callers import CallerSearch, means, names_function, stripped

@@ -12,9 +12,11 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
@@ -51,8 +53,7 @@ Key = tuple[tuple[tuple[Expr, str], ...], tuple[Expr, ...], tuple[tuple[str, ...
 """What keeps states apart: locks with their mode, locks dropped, memalloc scopes, a check's own state."""
 
 
-@dataclass(slots=True)
-class State:
+class State(msgspec.Struct):
     """One world at one point.
 
     ``known``: canonical values of ``$local``, ``%parameter`` and ``rN`` (result of call N). ``truths``: conditions and what
@@ -65,11 +66,11 @@ class State:
     locks: tuple[Hold, ...] = ()
     dropped: tuple[Expr, ...] = ()
     scopes: tuple[tuple[str, ...], ...] = ()
-    known: dict[str, Expr] = field(default_factory=dict)
-    truths: dict[Expr, bool] = field(default_factory=dict)
+    known: dict[str, Expr] = {}
+    truths: dict[Expr, bool] = {}
     extra: object = None
     kinds: tuple[Expr, ...] = ()
-    promises: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    promises: dict[str, tuple[Expr, ...]] = {}
 
     def key(self) -> Key:
         locks = tuple([(h.lock, h.mode) for h in self.locks]) if self.locks else ()
@@ -157,8 +158,7 @@ def parts_of(expr: Expr) -> frozenset[Expr]:
     return frozenset(values.walk(expr))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """One way in which a call may end, in the caller's terms.
 
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
@@ -203,18 +203,17 @@ class Observer:
         return state.extra
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(msgspec.Struct):
     """One event and the worlds in which it was reached."""
 
     event: facts.Event
     block: int
     callee: Expr | None = None
-    args: list[tuple[Expr, ...]] = field(default_factory=list)
-    held: list[tuple[Hold, ...]] = field(default_factory=list)
-    scopes: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
-    kinds: list[tuple[Expr, ...]] = field(default_factory=list)
-    dropped: list[tuple[Expr, ...]] = field(default_factory=list)
+    args: list[tuple[Expr, ...]] = []
+    held: list[tuple[Hold, ...]] = []
+    scopes: list[tuple[tuple[str, ...], ...]] = []
+    kinds: list[tuple[Expr, ...]] = []
+    dropped: list[tuple[Expr, ...]] = []
 
     def must(self) -> tuple[Hold, ...]:
         """Locks held in every world."""
@@ -242,8 +241,7 @@ def same_lock(a: Hold, b: Hold) -> bool:
     return (a.lock == b.lock or (bool(a.name) and a.name == b.name)) and a.mode == b.mode
 
 
-@dataclass(slots=True)
-class Ending:
+class Ending(msgspec.Struct):
     """The function returns: with this state and value."""
 
     state: State
@@ -251,8 +249,7 @@ class Ending:
     at: int
 
 
-@dataclass(slots=True)
-class Flow:
+class Flow(msgspec.Struct):
     """What one run over a body saw."""
 
     frame: Frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from reviewer.parse.facts import AddressOf, Cast, Deref, Expr, Index, Member, Name
 from reviewer.program.models import Kind, Mode, Taken
@@ -15,8 +15,7 @@ SLEEPING: frozenset[Kind] = frozenset(
 (Documentation/locking/locktypes, "Sleeping locks")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """One lock that is held.
 
     ``lock`` is the canonical expression of the lock object, the instance; ``name`` its class, empty while it is known

@@ -6,10 +6,13 @@ A summary is made per function and per binding (the constant arguments), on dema
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
@@ -40,8 +43,7 @@ NOT_NULL: Expr = AddressOf(Name("?"))
 """Bound to a parameter that gets the address of something: which object does not matter, that there is one does."""
 
 
-@dataclass(slots=True, eq=False)
-class Summary:
+class Summary(msgspec.Struct, eq=False):
     """What one function does under one binding: how it may end, and the events on the way."""
 
     func: Func
