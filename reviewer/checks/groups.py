@@ -3,8 +3,8 @@
 A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
 (``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
-of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Only the
-parts of a whole tree share a program, and what its functions do: that depends on nobody's questions.
+of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Where
+there are many, those of one process share a program, and what its functions do: that depends on nobody's questions.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
 MANY_MORE_FILES = 8_000
-"""The same between parts of a whole tree: each looks into some thousands, most of which the next one wants, too."""
+"""The same where tasks share a program: each looks into some thousands, most of which the next one wants, too."""
 
-PARTS_PER_PROCESS = 40
-"""Parts of a whole tree that a process takes on."""
+SHARING = 40
+"""Tasks that a process takes on where they share a program."""
 
 Kind = Literal["below", "alone", "rest", "general"]
 
@@ -120,13 +120,13 @@ def taken_up(kept: Kept, trace: Trace) -> Done:
 
 
 class Common:
-    """What the parts of a whole tree share in one process."""
+    """What many tasks share in one process."""
 
     def __init__(self) -> None:
         self._first: Analysis | None = None
         self._told: set[str] = set()
 
-    def analysis(self, job: Job) -> Analysis:
+    def analysis(self, job: Job, task: Task) -> Analysis:
         """A view of the common program; of a fresh one where too much is in memory."""
         if self._first is None or len(job.files) > MANY_MORE_FILES:
             self._first = None
@@ -134,7 +134,7 @@ class Common:
             gc.unfreeze()
             gc.collect()
             self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), set()
-        return Analysis(self._first.program, job.everything, chains_too=False, like=self._first)
+        return Analysis(self._first.program, job.everything, chains_too=task.part.first, like=self._first)
 
     def done(self) -> Record:
         """What has been read since the last time; the next part needs little of what functions consist of."""
@@ -153,7 +153,8 @@ class Common:
 @dataclass(frozen=True, slots=True)
 class Job:
     """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory. ``above``: the general rules
-    look at the callers of the files in question, too, for not all files are. ``traced``: what their answers rest on is noted."""
+    look at the callers of the files in question, too, for not all files are. ``traced``: what answers rest on is noted, so that
+    they can be kept."""
 
     fresh: Callable[[Files], Program]
     files: Files
@@ -165,10 +166,6 @@ class Job:
     above: bool
     traced: bool
     common: Common = field(default_factory=Common)
-
-    def traces(self, task: Task) -> bool:
-        """Whether it is noted what the answer to a task rests on, so that it can be kept."""
-        return self.traced or task.kind != "general"
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -232,12 +229,12 @@ def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None 
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
         each = max(1, len(tasks) // (4 * processes))
-        if job.traces(tasks[0]):
+        if job.traced:
             with pool(processes, _start, min(each, TASKS_PER_PROCESS)) as workers:
                 yield from workers.imap(_one, range(len(tasks)), chunksize=1)
         else:
             with pool(processes, _start, 1) as workers:
-                yield from in_stretches(workers, processes, _stretch, len(tasks), min(each, PARTS_PER_PROCESS))
+                yield from in_stretches(workers, processes, _stretch, len(tasks), min(each, SHARING))
     finally:
         _inherited = None
         gc.unfreeze()
@@ -265,7 +262,7 @@ def _one(i: int) -> Done:
 
 
 def _stretch(start: int, end: int) -> list[Done]:
-    """Some parts of a whole tree, until there is too much in memory: a process that ends gives it back for nothing."""
+    """Some tasks that share a program, until there is too much in memory: a process that ends gives it back for nothing."""
     assert _inherited is not None
     job, tasks = _inherited
     ones: list[Done] = []
@@ -278,15 +275,14 @@ def _stretch(start: int, end: int) -> list[Done]:
 
 def done(job: Job, task: Task) -> Done:
     """One task, from a fresh program on if it is to be known what it asks of it."""
-    traced = job.traces(task)
-    if traced:
+    if job.traced:
         if len(job.files) > MANY_FILES:
             job.files.forget()
         job.files.ask_anew()
         analysis = Analysis(job.fresh(job.files), everything=job.everything, chains_too=task.part.first)
-        analysis.selected = list(task.part.chains)
     else:
-        analysis = job.common.analysis(job)
+        analysis = job.common.analysis(job, task)
+    analysis.selected = list(task.part.chains)
     program = analysis.program
     result = Done()
     if task.kind == "general":
@@ -301,7 +297,7 @@ def done(job: Job, task: Task) -> Done:
         result.findings = [finding for run_ in runs for finding in run_(analysis)]
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
     program.bodies.flush()
-    if traced:
+    if job.traced:
         result.record, result.trace = program.record(), program.trace()
     else:
         result.record = job.common.done()

@@ -56,8 +56,8 @@ RECURSION = 20_000
 
 
 MAX_KEPT = 40
-"""Tasks of the general rules in one scan up to which it is traced what their answers rest on, and the store keeps each by itself:
-those of a whole tree would push everything else out of it."""
+"""Tasks of one scan up to which it is traced what their answers rest on, and the store keeps each by itself: those of a whole
+tree would push everything else out of it."""
 
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
@@ -166,9 +166,15 @@ def scan(
         program.forget()  # each chain needs other files
     wanted = [c for c in wanted if selected or not c.chains]
     below = {c.below_name: c.below for c in wanted if c.below is not None}
-    job = replace(job, checks=wanted, below=below, common=Common())  # what the parts had in common is not needed any more
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
-    tasks = tasks_of(parts_of(selected), in_reclaim, wanted)
+    parts = parts_of(selected)
+    tasks = tasks_of(parts, in_reclaim, wanted)
+    traced = job.traced and len(tasks) <= MAX_KEPT
+    if not traced:  # the tasks of one chain share the most
+        order = {id(part): number for number, part in enumerate(parts)}
+        tasks.sort(key=lambda task: order[id(task.part)])
+    # What the parts had in common is not needed any more.
+    job = replace(job, checks=wanted, below=below, traced=traced, common=Common())
     trace |= take("callbacks", done_or_known(job, tasks, memo, request.jobs), len(tasks))
     functions, broken = program.counts()
     stats = Stats(
@@ -196,12 +202,11 @@ def done_or_known(
         "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
-    kept_too = [job.traces(task) for task in tasks]
-    known = [memo.get(name, Kept) if keep else None for name, keep in zip(names, kept_too, strict=True)]
+    known = [memo.get(name, Kept) if job.traced else None for name in names]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
-    for name, got, keep in zip(names, known, kept_too, strict=True):
+    for name, got in zip(names, known, strict=True):
         one = taken_up(got[0], got[1] or Trace()) if got is not None else next(fresh)
-        if keep:
+        if job.traced:
             memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
         yield one
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from reviewer.checks import run
 from reviewer.checks.examples import trees
 from reviewer.checks.finding import Finding
 from reviewer.checks.groups import Done, Job, done, general_task
 from reviewer.checks.registry import checks
 from reviewer.checks.result import ScanRequest
-from reviewer.checks.run import maker
+from reviewer.checks.run import maker, scan
 from reviewer.data import fixtures_dir
 from reviewer.parse.dialect import load_dialect
 from reviewer.program.api import load_models
@@ -46,6 +47,17 @@ def test_parts_that_share_a_program_say_what_they_say_alone(tree: Path) -> None:
     assert any(alone.values())
     assert findings(parts(tree, files, traced=False)) == alone
     assert findings(parts(tree, files[::-1], traced=False)) == alone
+
+
+def test_callbacks_that_share_a_program_give_what_they_give_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = open_tree(str(fixtures_dir() / "oom"))
+    request = ScanRequest(chain="all", jobs=1)
+    alone = scan(tree, NullStore(), load_models(), request, lambda *_: None)
+    monkeypatch.setattr(run, "MAX_KEPT", 0)
+    shared = scan(tree, NullStore(), load_models(), request, lambda *_: None)
+    assert alone.findings and len(alone.chains[0].users) > 3, "of several folders, and so several tasks"
+    assert shared.findings == alone.findings
+    assert shared.stats.functions == alone.stats.functions
 
 
 @by_name
