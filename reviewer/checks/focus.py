@@ -61,7 +61,7 @@ class Focus:
     @cached_property
     def orders(self) -> Orders:
         """Which lock is taken under which."""
-        return Orders(self.summaries, self.effects)
+        return Orders(self.summaries, self.effects, self.entries)
 
     @cached_property
     def upward(self) -> Upward:

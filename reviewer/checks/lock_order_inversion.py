@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, place
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.program.orders import Order
 
@@ -41,7 +41,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         if others:
             done |= {pair, back}
             new = [p for p in (pair, back) if before is not None and p not in before]
-            blamed = new[0] if len(new) == 1 else pair if len(sure) <= len(others) else back
+            rarer = (all(o.entry for o in sure), len(sure)) <= (all(o.entry for o in others), len(others))
+            blamed = new[0] if len(new) == 1 else pair if rarer else back  # what an operation's callers hold cannot be helped
             sure, others = (sure, others) if blamed == pair else (others, sure)
         elif searched < MAX_SEARCHED:
             searched += 1
@@ -56,9 +57,10 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
 def pairs(focus: Focus) -> Pairs:
     """The orders that the functions in question show."""
     result: Pairs = {}
-    for flow in focus.holding():
-        for pair, order in focus.orders.of(flow.frame.func).items():
-            result.setdefault(pair, []).append(order)
+    for func in focus.functions:
+        if focus.summaries.holds(func) or focus.entries.held(func):
+            for pair, order in focus.orders.of(func).items():
+                result.setdefault(pair, []).append(order)
     return result
 
 
@@ -88,10 +90,12 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
     there = other.effect.func.name if other.effect.way else other.func.name
-    steps: tuple[Step, ...] = (
-        *effect_steps(analysis, one.func, one.hold, one.effect),
-        *effect_steps(analysis, other.func, other.hold, other.effect),
-    )
+    steps: tuple[Step, ...] = tuple(
+        s for order in (one, other) for s in (
+            *([entry_step(analysis, order.entry)] if order.entry is not None else []),
+            *effect_steps(analysis, order.func, order.hold, order.effect),
+        )
+    )  # fmt: skip
     return Finding(
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{second} is taken while {first} is held; {there}() takes them the other way round",

@@ -1,7 +1,8 @@
 """self-deadlock: a lock is taken again on a way on which it is held, in the function or further down.
 
 The same instance: one object at file scope, or the same field of what is reached by the same path. Another object of the
-same class is another lock, and is left to the rule about their order.
+same class is another lock, and is left to the rule about their order. Held is what the function takes, what it asserts of its
+callers, and what those hold who call it through a table.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from dataclasses import dataclass
 
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
 from reviewer.program.effects import Effect
+from reviewer.program.entries import Entry
+from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, Hold
+from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.stable import Written
 from reviewer.program.summaries import place as place_of
@@ -32,20 +36,30 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 @general(RULE)
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
-        flow = focus.flow(func) if focus.summaries.holds(func) or focus.summaries.names.asserts(func) else None
+        concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
+            focus.horizon.has(takes, func, DEPTH) and bool(focus.entries.held(func))
+        )  # fmt: skip
+        flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
             yield from in_flow(focus, flow)
 
 
+def takes(model: Model) -> bool:
+    """Whether a modelled call takes a lock, and be it for a moment."""
+    return bool(model.takes or model.inside)
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A lock that is held (``asserted``: as the function says of its callers) and taken again."""
+    """A lock that is held (``asserted``: as the function says of its callers; ``entry``: by those who call it through a table)
+    and taken again."""
 
     seen: Seen
     hold: Hold
     effect: Effect
     asserted: bool
     doubt: int
+    entry: Entry | None = None
 
 
 def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
@@ -53,12 +67,16 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     best: dict[tuple[Expr, str], Again] = {}
     written: Written | None = None
     asserted: list[Hold] = []
+    entered = {h: e for e, h in focus.entries.held(func) if counts(h)}
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue
         asserted += asserts(focus, func, seen)
         held = [h for h in seen.may() if counts(h)]
-        more = [h for h in asserted if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)]
+        more = [
+            h for h in (*asserted, *entered)
+            if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)
+        ]  # fmt: skip
         if not held and not more:
             continue
         locks = {h.lock for h in (*held, *more)}
@@ -80,7 +98,9 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
-                    again = Again(seen, hold, there, hold in more, there.doubt + doubt)
+                    entry = entered.get(hold)
+                    doubt += entry.doubt if entry is not None else 0
+                    again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
                     key = (hold.lock, there.func.key)
                     if key not in best or again.doubt < best[key].doubt:
                         best[key] = again
@@ -140,10 +160,14 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
     taken = f"is taken again in {effect.func.name}()" if effect.way else "is taken again"
     if called and called != effect.func.name:
         taken += f", by way of {called}(),"
-    why = "while its caller holds it, as it asserts" if again.asserted else "while it is held"
+    why = "while it is held"
     analysis = focus.analysis
-    kind = "access" if again.asserted else "acquire"
-    first = step(analysis, kind, func, hold.at, (hold,))  # type: ignore[arg-type]
+    first = step(analysis, "access" if again.asserted else "acquire", func, hold.at, (hold,))
+    if again.asserted:
+        why = "while its caller holds it, as it asserts"
+    elif again.entry is not None:
+        why = f"while it is held by whoever calls {again.entry.how}"
+        first = entry_step(analysis, again.entry)
     rest = effect_steps(analysis, func, hold, effect)
     return Finding(
         rule=RULE, severity=severity, confidence=confidence, file=file, line=line, column=column, function=function,

@@ -22,7 +22,7 @@ from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import ALONE, Hold, lock_class
+from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.telling import behind_bit
 from reviewer.program.upward import ATOMIC
@@ -91,7 +91,8 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
         flow = focus.flow(func)
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
-        proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
+        outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
+        proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
 
@@ -128,17 +129,18 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    locks = [h for h in holds if h.name and h.kind not in ALONE]
+    locks = {h: int(h not in must) for h in holds if h.name and h.kind not in ALONE}
+    locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
     if effect.wait.what == "completion":
-        for hold in locks:
+        for hold, doubt in locks.items():
             for blocked in completer_needs(focus, func, effect, hold):
-                yield with_doubt(blocked, effect.doubt + (hold not in must)), hold
+                yield with_doubt(blocked, effect.doubt + doubt), hold
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
-        for hold in locks:
+        for hold, doubt in locks.items():
             for blocked in needs(focus, awaited, [hold], effect):
-                yield with_doubt(blocked, effect.doubt + awaited.doubt + (hold not in must)), hold
+                yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt), hold
         if atomic is not None and effect.wait.what in TASKS:
             for blocked in sleeps(focus, awaited, atomic, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
@@ -183,6 +185,8 @@ def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect)
             if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
                 doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
+                # Who must not sleep takes no such lock: the way is none, or a fault of its own.
+                doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 

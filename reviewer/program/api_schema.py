@@ -458,15 +458,17 @@ class OperationsEntry(Part):
     fields_: list[str] = Field(min_length=1, alias="fields")
     context: Irq
     masks: Masks = ""
-    holds: str = ""
+    holds: OneOrMore[str] = []
+    kind: Kind | None = None
     unless: OneOrMore[str] = []
     sure: bool = True
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
+        kind = self.kind or ("mutex" if self.context == "task" else "spin")
         for field in self.fields_:
             yield models.Operation(
-                table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=self.holds,
+                table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=tuple(self.holds), kind=kind,
                 unless=tuple(self.unless), sure=self.sure, source=self.source,
             )  # fmt: skip
 

@@ -26,7 +26,8 @@ MAX_FILES = 16
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A function that has to end before the waiter goes on. ``doubt``: 0 where the object was told apart by its name."""
+    """A function that has to end before the waiter goes on. ``doubt``: 0 where the object was told apart by its name, and runs
+    nothing else."""
 
     func: Func
     how: str
@@ -85,8 +86,9 @@ class Waited:
 
     def _search(self, frame: Frame, wait: Waits, what: Expr, name: str) -> Iterator[Awaited]:
         if wait.what in ("work", "timer", "tasklet"):
-            for func in self.setups.of(frame, what):
-                yield Awaited(func, wait.what)
+            found = self.setups.of(frame, what)
+            for func in found:  # a struct that is there for its work has as many functions as users
+                yield Awaited(func, wait.what, min(len(found) - 1, 2))
         elif wait.what == "irq":
             yield from self._handlers(frame, name)
         elif wait.what == "thread":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
+from reviewer.program import values
 from reviewer.program.callers import CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
@@ -41,7 +42,8 @@ class Entry:
     """One way in which a function is started, other than by a call that names it.
 
     ``how``: work, timer, irq, napi ... or ``struct T.field``. ``by``: the API function, or the function whose call through the
-    table was found. ``masks``: "" , bh or irq: what cannot come in between. ``hold``: what its caller holds, if that has a name.
+    table was found. ``masks``: "" , bh or irq: what cannot come in between. ``hold``: what its caller holds, if that has a name;
+    one that holds two locks is two entries.
     ``doubt``: 0 where the context is certain. ``path``, ``line``, ``function``: the registration.
     """
 
@@ -80,6 +82,7 @@ class Entries:
         self.summaries = search.summaries
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
+        self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
         self._learned: dict[tuple[str, str], Entry | None] = {}
 
     def of(self, func: Func) -> tuple[Entry, ...]:
@@ -96,6 +99,29 @@ class Entries:
         """The entry in whose context least is allowed, the surest first; None where all are tasks."""
         atomic = [e for e in self.of(func) if e.atomic]
         return min(atomic, key=lambda e: (e.doubt, -RESTRICTION[e.context]), default=None)
+
+    def held(self, func: Func) -> tuple[tuple[Entry, Hold], ...]:
+        """The locks that are held by those who call the function through a table, by the models, each once; the lock of an object
+        by the parameter that is that object, if there is one."""
+        got = self._held.get(func.key)
+        if got is None:
+            entries = {e.hold.name: e for e in reversed(self.of(func)) if e.hold is not None and e.hold.name}
+            got = self._held[func.key] = tuple((e, self._own(func, e.hold)) for e in entries.values() if e.hold is not None)
+        return got
+
+    def _own(self, func: Func, hold: Hold) -> Hold:
+        struct, dot, field = hold.name.partition(".")
+        if not dot or not struct.startswith("struct "):
+            return hold
+        frame = self.program.frame(func)
+        for i, parameter in enumerate(func.parameters):
+            type_ = frame.resolve(parameter.type)
+            if type_.name == struct and type_.pointer == 1:
+                lock: Expr = Name(f"%{i}")
+                for n, name in enumerate(field.split(".")):
+                    lock = values.member(lock, name, n == 0)
+                return replace(hold, lock=lock)
+        return hold
 
     def slots(self, func: Func) -> tuple[Slot, ...]:
         """The tables with the function of which no model knows the context."""
@@ -234,15 +260,15 @@ class Entries:
             if struct.startswith("struct ") and "<anon:" not in struct:
                 slots.append(slot)
         elif not self._excused(operation, slot.path):
-            hold = None
-            if operation.holds:
-                place: Expr = Name("::" + operation.holds)
-                hold = Hold(place, operation.holds, "spin", "exclusive", "lock", "", 0, OUTSIDE)
             masks = operation.masks or MASKED[operation.context]
-            yield Entry(
-                operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
-                int(not operation.sure),
-            )  # fmt: skip
+            holds: list[Hold | None] = [
+                Hold(Name("::" + name), name, operation.kind, "exclusive", "lock", "", 0, OUTSIDE) for name in operation.holds
+            ]
+            for hold in holds or [None]:
+                yield Entry(
+                    operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
+                    int(not operation.sure),
+                )  # fmt: skip
 
     def _excused(self, by: Operation | Registers, path: str) -> bool:
         """Whether the unit of a file has a word that asks for another context."""

@@ -323,8 +323,8 @@ class Gate(Model, frozen=True):
 class Operation(Model, frozen=True):
     """In which context the function in a field of a table is called, as the table's own documentation has it.
 
-    ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: class of the lock that its caller holds, ""
-    for none or one that has no name. ``unless``: words with which a driver asks for another context
+    ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: classes of the locks that its caller holds, as
+    far as they have a name; ``kind``: theirs. ``unless``: words with which a driver asks for another context
     (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
     context.
     """
@@ -332,7 +332,8 @@ class Operation(Model, frozen=True):
     table: str
     context: Irq
     masks: Masks = ""
-    holds: str = ""
+    holds: tuple[str, ...] = ()
+    kind: Kind = "spin"
     unless: tuple[str, ...] = ()
     sure: bool = True
     source: str = ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect, Effects
+from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, Hold
@@ -30,7 +31,8 @@ MAX_FUNCTIONS = 40
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``hold`` is held in ``func`` where ``effect`` takes another lock. ``outer``: what else is held exclusively."""
+    """``hold`` is held in ``func`` where ``effect`` takes another lock. ``outer``: what else is held exclusively. ``entry``: how
+    the function is started by those who hold the first."""
 
     func: Func
     seen: Seen
@@ -38,6 +40,7 @@ class Order:
     effect: Effect
     outer: frozenset[str]
     doubt: int
+    entry: Entry | None = None
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -55,7 +58,8 @@ def abroad(func: Func, effect: Effect) -> bool:
 class Orders:
     """The orders of one program, memoised by function."""
 
-    def __init__(self, summaries: Summaries, effects: Effects) -> None:
+    def __init__(self, summaries: Summaries, effects: Effects, entries: Entries) -> None:
+        self.entries = entries
         self.summaries = summaries
         self.effects = effects
         self.program: Program = summaries.program
@@ -76,11 +80,14 @@ class Orders:
 
     def _in(self, flow: Flow) -> Iterator[Order]:
         func = flow.frame.func
+        entered = {h: e for e, h in self.entries.held(func) if h.kind not in ALONE}
         for seen in flow.seen:
-            held = [h for h in seen.may() if h.name and h.kind not in ALONE] if isinstance(seen.event, Call) else []
+            if not isinstance(seen.event, Call):
+                continue
+            held = [h for h in (*entered, *seen.may()) if h.name and h.kind not in ALONE]
             if not held:
                 continue
-            must = seen.must()
+            must = (*entered, *seen.must())
             for effect in self.effects.at(func, seen):
                 inner = effect.hold
                 if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
@@ -90,7 +97,7 @@ class Orders:
                 for hold in held:
                     if not inner.name or inner.name == hold.name or effect.lets_go(hold):
                         continue
-                    there = self.effects.under(func, seen, hold, effect)
+                    there = effect if hold in entered else self.effects.under(func, seen, hold, effect)
                     if there is None:
                         continue
                     outer = frozenset(
@@ -98,8 +105,10 @@ class Orders:
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
                     vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
+                    entry = entered.get(hold)
                     doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
-                    yield Order(func, seen, hold, there, outer, doubt)
+                    doubt += entry.doubt if entry is not None else 0
+                    yield Order(func, seen, hold, there, outer, doubt, entry)
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""

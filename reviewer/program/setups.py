@@ -84,10 +84,20 @@ class Setups:
             files = tuple(dict.fromkeys([*files, *close]))
         self.program.load(files)
         for file in files:
+            if not self._same(name, path, file):
+                continue
             yield from self._declared(file, word)
             for func in self.program.functions_with(file, word):
                 if any(self._setups(c) for c in func.calls):
                     yield from self._in_body(func, name)
+
+    def _same(self, name: str, path: str, other: str) -> bool:
+        """Whether a struct is the same one in both files: two drivers of one vendor name theirs alike."""
+        struct, dot, _ = name.lstrip("*").partition(".")
+        if not dot or not struct.startswith(("struct ", "union ")) or posixpath.dirname(path) == posixpath.dirname(other):
+            return True
+        here, there = self.program.struct_at(struct, path), self.program.struct_at(struct, other)
+        return here is None or there is None or here[0] == there[0]
 
     def _declared(self, file: str, word: str) -> Iterator[Func]:
         """By ``DECLARE_WORK(word, function)``."""
