@@ -572,7 +572,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     for e in flow.endings:
         key = net_key(e)
         outs = pointer_results(frame, e.state) if tracked else ()
-        result = returned(e, tracked)
+        result = returned(frame, e, tracked)
         old = merged.get(key)
         if old is None:
             scopes = e.state.scopes
@@ -664,12 +664,21 @@ def conditions(
     return result
 
 
-def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
-    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error."""
+def returned(frame: Frame, ending: lockflow.Ending, tracked: bool) -> Expr | None:
+    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error.
+
+    A parameter that the function counts down (``timeout -= 2``) is not what the caller has passed any more."""
     value = ending.value
     if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
         return Const(ERROR)
-    return value if value is None or exported(value) else None
+    return value if value is None or (exported(value) and as_passed(frame, value)) else None
+
+
+def as_passed(frame: Frame, value: Expr) -> bool:
+    """Whether the parameters in a value are what the caller has passed."""
+    names = (e.id for e in values.walk(value) if isinstance(e, Name) and e.id.startswith("%"))
+    parameters = frame.func.parameters
+    return all(int(n[1:]) < len(parameters) and parameters[int(n[1:])].name not in frame.assigned for n in names)
 
 
 def joined_result(one: Expr | None, other: Expr | None, tracked: bool) -> Expr | None:
