@@ -2,7 +2,8 @@
 that is started where nothing may sleep (an interrupt, a timer, an operation that is called atomically).
 
 A lock that the callee lets go while it sleeps is not held then; where a function asks whether it may sleep, its answer counts.
-Low confidence: a way through a table of which only some entries sleep; what is left to the last user of an object.
+Low confidence: a way through a table of which only some entries sleep; what is left to the last user of an object; what a word
+decides that is not known here (``if (request->waiting)``).
 """
 
 from __future__ import annotations
@@ -146,9 +147,10 @@ def nearest(focus: Focus, func: Func, seen: Seen) -> Effect | None:
 
 def unsure(focus: Focus, effect: Effect) -> int:
     """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, where
-    it is for the last user of an object, who need not be this one, or where the object decides which of two locks is taken."""
+    it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
+    object decides which of two locks is taken."""
     either = effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name)
-    return effect.doubt + 2 * (effect.some or effect.last or either)
+    return effect.doubt + 2 * (effect.some or effect.last or effect.chosen or either)
 
 
 def needs_irqs(focus: Focus, effect: Effect) -> bool:
