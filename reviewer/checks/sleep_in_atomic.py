@@ -2,7 +2,8 @@
 that is started where nothing may sleep (an interrupt, a timer, an operation that is called atomically).
 
 A lock that the callee lets go while it sleeps is not held then; where a function asks whether it may sleep, its answer counts.
-Low confidence: a way through a table of which only some entries sleep; what is left to the last user of an object.
+Low confidence: a way through a table of which only some entries sleep; what is left to the last user of an object; what a word
+decides that is not known here (``if (request->waiting)``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold, lock_class
+from reviewer.program.modes import OFF
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
@@ -74,7 +76,8 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
     for effect in blocking(focus, func, seen):
         least = unsure(focus, effect)
         for hold in holds:
-            if not effect.lets_go(hold) and (hold.irq in ("off", "save") or not needs_irqs(focus, effect)):
+            masks = OFF.get(hold.irq, "")
+            if not effect.lets_go(hold) and not allowed(focus, effect, masks, masks == "bh"):
                 name = hold.name or hold.kind
                 doubt = least
                 if hold not in must:
@@ -130,31 +133,32 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
     if entry is None or flow is None:
         return
     for seen in flow.seen:
-        effect = nearest(focus, func, seen) if isinstance(seen.event, Call) else None
+        effect = nearest(focus, func, seen, entry) if isinstance(seen.event, Call) else None
         if effect is None or (entry.hold is not None and lets_go(flow, effect, entry.hold)):
-            continue
-        if entry.masks != "irq" and needs_irqs(focus, effect):
             continue
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
         yield finding(focus, func, seen, Sleep(unsure(focus, effect) + entry.doubt, effect, because, name, None, entry))
 
 
-def nearest(focus: Focus, func: Func, seen: Seen) -> Effect | None:
-    return min(blocking(focus, func, seen), key=lambda e: (unsure(focus, e), e.depth), default=None)
+def nearest(focus: Focus, func: Func, seen: Seen, entry: Entry) -> Effect | None:
+    interrupt = entry.context in ("softirq", "hardirq")
+    found = (e for e in blocking(focus, func, seen) if not allowed(focus, e, entry.masks, interrupt))
+    return min(found, key=lambda e: (unsure(focus, e), e.depth), default=None)
 
 
 def unsure(focus: Focus, effect: Effect) -> int:
     """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, where
-    it is for the last user of an object, who need not be this one, or where the object decides which of two locks is taken."""
+    it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
+    object decides which of two locks is taken."""
     either = effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name)
-    return effect.doubt + 2 * (effect.some or effect.last or either)
+    return effect.doubt + 2 * (effect.some or effect.last or effect.chosen or either)
 
 
-def needs_irqs(focus: Focus, effect: Effect) -> bool:
-    """Whether the call is forbidden with interrupts off only."""
+def allowed(focus: Focus, effect: Effect, masks: str, interrupt: bool) -> bool:
+    """Whether the call may be made all the same: it wants interrupts on and no more, or copes with being in one."""
     model = focus.program.models.functions.get(effect.name)
-    return model is not None and model.needs_irqs
+    return model is not None and ((model.needs_irqs and masks != "irq") or (model.in_interrupt and interrupt))
 
 
 def lets_go(flow: Flow, effect: Effect, hold: Hold) -> bool:

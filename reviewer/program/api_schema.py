@@ -304,6 +304,7 @@ class Entry(Part):
     sleeps_if_zero: ArgIndex | None = None
     spared_under: str = ""
     needs_irqs: bool = False
+    in_interrupt: bool = False
     spared_by: str = ""
     asserts: OneOrMore[Takes] = []
     inside: OneOrMore[Takes] = []
@@ -377,6 +378,7 @@ class Entry(Part):
             sleeps_if_zero=self.sleeps_if_zero,
             spared_under=self.spared_under,
             needs_irqs=self.needs_irqs,
+            in_interrupt=self.in_interrupt,
             spared_by=self.spared_by,
             asserts=tuple(take.record() for take in self.asserts),
             inside=tuple(take.record() for take in self.inside),

@@ -107,7 +107,7 @@ class CallerSearch:
         self.chains = contexts.chains
         self.program = contexts.program
         self._made: dict[str, Callers] = {}
-        self._through: dict[tuple[str, str], tuple[list[CallSite], str]] = {}
+        self._through: dict[tuple[str, str, str], tuple[list[CallSite], str]] = {}
         self._blocks: dict[tuple[str, str], Registers | None] = {}
         self._chain_sites: dict[str, tuple[list[CallSite], bool]] = {}
 
@@ -420,7 +420,8 @@ class CallerSearch:
 
     def through(self, struct: str, slot: str, path: str) -> tuple[list[CallSite], str]:
         """Calls through ``struct T.field``, and what was left out in the search ("" for nothing)."""
-        key = (struct, slot)
+        defined = self.program.struct_at(struct.partition("@")[0], path)
+        key = (struct, slot, defined[0] if defined is not None else "")
         got = self._through.get(key)
         if got is None:
             self._through[key] = ([], "")
@@ -441,6 +442,7 @@ class CallerSearch:
         pattern = re.compile(rb"(?:->|\.)\s*" + re.escape(slot.encode()) + rb"\s*\)?\s*\(")
         files = [f for f in files if pattern.search(self.program.text(f))]
         self.program.load(files)
+        files = [f for f in files if self.summaries.calls.same_struct(struct, f, path)]
         found: list[CallSite] = []
         for file in files:
             offsets = [m.start() for m in pattern.finditer(self.program.text(file))]

@@ -136,7 +136,7 @@ class Calls:
             found = tuple((w, f) for w, f in found if not is_test(w)) or found
         if folder is not None:
             found = tuple((w, f) for w, f in found if w.startswith(folder + "/"))
-        found = tuple((w, f) for w, f in found if reachable(w, path))
+        found = tuple((w, f) for w, f in found if reachable(w, path) and self.same_struct(struct, w, path))
         sure = len({f.key for _, f in found}) <= MAX_TARGETS
         if not sure:
             near = [(w, f) for w, f in found if posixpath.dirname(w) == posixpath.dirname(path)]
@@ -152,6 +152,15 @@ class Calls:
             model = self.program.models.functions.get(func.name)
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
+
+    def same_struct(self, struct: str, table: str, path: str) -> bool:
+        """Whether a file with a table means the same ``struct T`` as ``path``: drivers of one family have headers of their own, with
+        the same words in them."""
+        tag = struct.partition("@")[0]
+        if not self.program.struct_home(tag, path):
+            return True
+        theirs, ours = (self.program.struct_at(tag, file) for file in (table, path))
+        return theirs is None or ours is None or theirs[0] == ours[0]
 
     def has_bits(self, struct: str, field: str, func: Func, word: str, mask: int) -> bool:
         """Whether a table that puts ``func`` into ``struct T.field`` may have one of the bits ``mask`` in its number ``word``."""

@@ -13,18 +13,18 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from reviewer.parse.facts import Call, Const, Expr, Member, Name
+from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import SLEEPING, Hold, lock_class
+from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
-from reviewer.program.telling import after_last, asks, counts, in_task_only
+from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only
 
 MAX_EFFECTS = 48
 """Effects of one function that are kept, the nearest first."""
@@ -45,7 +45,8 @@ class Effect(msgspec.Struct, frozen=True):
     ``cleared``: flags that memalloc scopes on the way take from an allocation's mask. ``doubt``: 0 while every call on the
     way can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none;
     ``asked``: some function on the way has made sure that it runs in a task. ``some``: on the way is a call through a table of
-    which only some entries put their task to sleep. ``last``: it happens to whoever gives the last reference up.
+    which only some entries put their task to sleep. ``last``: it happens to whoever gives the last reference up. ``chosen``: a
+    word that nobody on the way has decided says whether it happens (``if (request->waiting)``).
     """
 
     kind: EffectKind
@@ -65,6 +66,7 @@ class Effect(msgspec.Struct, frozen=True):
     asked: bool = False
     some: bool = False
     last: bool = False
+    chosen: bool = False
 
     @property
     def depth(self) -> int:
@@ -81,12 +83,15 @@ class Effect(msgspec.Struct, frozen=True):
         """Effects with equal keys mean the same to a caller."""
         lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
-        flags = self.asked, self.some, self.last
+        flags = self.asked, self.some, self.last, self.chosen
         return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, flags
 
     def lets_go(self, hold: Hold) -> bool:
         """Whether the lock is not held here any more: the callee names it as its caller does, or names one of its class."""
-        return hold.lock in self.let_go or hold.name in self.gone or f"?{hold.name[hold.name.rfind('.') :]}" in self.gone
+        if hold.lock in self.let_go or hold.name in self.gone or f"?{hold.name[hold.name.rfind('.') :]}" in self.gone:
+            return True
+        # A pointer to a lock that an object keeps (``q->lock_ptr``) may be to any.
+        return hold.kind not in ALONE and any(isinstance(lock, Deref) and isinstance(lock.base, Member) for lock in self.let_go)
 
 
 class Effects:
@@ -98,6 +103,7 @@ class Effects:
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._tasks: dict[str, frozenset[int]] = {}
         self._lasts: dict[str, frozenset[int]] = {}
+        self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
         """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
@@ -110,6 +116,8 @@ class Effects:
             found: dict[tuple[object, ...], Effect] = {}
             for seen in flow.seen if flow is not None else ():
                 for effect in self.at(func, seen, depth):
+                    if seen.block in self._chosen_only(func, binding):
+                        effect = replace(effect, chosen=True)
                     old = found.get(effect.key())
                     if old is None or (effect.doubt, effect.depth) < (old.doubt, old.depth):
                         found[effect.key()] = effect
@@ -155,6 +163,14 @@ class Effects:
         if got is None:
             flow = self.summaries.flow(func) if counts(self.program, func) else None
             got = self._lasts[func.key] = after_last(self.program, flow) if flow is not None else frozenset()
+        return got
+
+    def _chosen_only(self, func: Func, binding: Binding) -> frozenset[int]:
+        got = self._chosen.get((func.key, binding))
+        if got is None:
+            flow = self.summaries.flow(func, binding)
+            got = chosen(self.program, flow) if flow is not None else frozenset()
+            self._chosen[func.key, binding] = got
         return got
 
     def under(self, func: Func, seen: Seen, hold: Hold, effect: Effect, depth: int = DEPTH) -> Effect | None:

@@ -166,11 +166,13 @@ class Entries:
         body = self.program.body(site.caller)
         if body is None or not isinstance(callee, Member):
             return False
+        table = callee.base if isinstance(callee.base, Member) else callee  # map->ops->f(), and map->type says which
+        objects, names = (callee.base, table.base), (callee.name, table.name)
         for block in body.blocks:
             asked = block.exit.value if isinstance(block.exit, Switch) else None
             if isinstance(block.exit, Branch) and isinstance(block.exit.condition, Binary):
                 asked = block.exit.condition.left if block.exit.condition.op in ("==", "!=") else None
-            if isinstance(asked, Member) and asked.base == callee.base and asked.name != callee.name:
+            if isinstance(asked, Member) and asked.base in objects and asked.name not in names:
                 return True
         return False
 

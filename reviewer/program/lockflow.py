@@ -598,6 +598,8 @@ class Runner:
             known = state.truths.get(condition)
         if known is None and isinstance(condition, Config):
             known = self.frame.program.configured(condition.condition)
+        if known is None and self.is_function(condition):
+            known = True
         if known is None and any(follows(h.lock, condition) for h in state.locks):
             known = True  # a lock that is held is somewhere: the pointer to its object is no NULL
         for truth, to in ((True, exit_.then), (False, exit_.other)):
@@ -607,6 +609,13 @@ class Runner:
             if known is None:
                 assume(other, condition, truth == positive)
             yield to, other
+
+    def is_function(self, condition: Expr) -> bool:
+        """Whether the condition is a function that the caller has passed (``if (callback)``), and so no NULL."""
+        return (
+            isinstance(condition, Name) and condition.id[:1] not in "$%:"
+            and bool(self.frame.program.resolve(condition.id, self.frame.func.path))
+        )  # fmt: skip
 
     def switch(self, exit_: facts.Switch, state: State) -> Iterator[tuple[int, State]]:
         value = self.frame.canonical(exit_.value, state.known)

@@ -279,6 +279,7 @@ class Function(Model, frozen=True):
     sleeps_if_zero: int | None = None  # may sleep only if this argument is 0 (a flag that says not to wait)
     spared_under: str = ""  # fails instead of sleeping while this lock is held (pagefault)
     needs_irqs: bool = False  # may sleep, and may be called anywhere but with interrupts off (dma_free_coherent)
+    in_interrupt: bool = False  # does not sleep there, nor with softirqs off, and knows by itself (vfree)
     spared_by: str = ""  # does not sleep on an object that was given to this function (pm_runtime_irq_safe)
     asserts: tuple[Takes, ...] = ()  # locks that must be held where it is called, or it complains
     inside: tuple[Takes, ...] = ()  # locks that it takes and drops again before it returns

@@ -31,7 +31,7 @@ MAX_BINDINGS = 64
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary, and so depends on who asked
 first. The writers of registers have a dozen callers with a number each, not more."""
 
-MAX_FIELDS = 24
+MAX_FIELDS = 40
 """Numbers in a struct that a caller fixes for its callee."""
 
 MAX_CONDITIONS = 4
@@ -494,7 +494,8 @@ def container(frame: Frame, pointer: Expr) -> str | None:
 def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
     """The numbers in a local struct that is initialised, passed on once and touched by nothing else; None for anything else.
 
-    ``struct placement place = {}; validate(bo, &place)``: the callee sees zeroes.
+    ``struct placement place = {}; validate(bo, &place)``: the callee sees zeroes, and no pointers; what was stored into a member
+    in between is left out.
     """
     local = argument.base
     if not isinstance(local, Name) or not local.id.startswith("$"):
@@ -504,6 +505,7 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
     if variable is None or variable.static or variable.type.array or variable.type.pointer:
         return None
     uses, initial, used, made = 0, variable.value, -1, -1
+    stored: set[str] = set()
     for b, block in enumerate(frame.body.blocks if frame.body is not None else ()):
         for e in block.events:
             if isinstance(e, facts.Call):
@@ -512,7 +514,12 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
             elif isinstance(e, facts.Write) and e.declares and e.target == Name(word):
                 initial, made = e.value, b
             elif isinstance(e, facts.Write):
-                uses += 2 * (Name(word) in values.walk(e.target) or AddressOf(Name(word)) in values.walk(e.value))
+                name = member_of(e.target, word)
+                if name:
+                    stored.add(name)
+                uses += 2 * (
+                    (not name and Name(word) in values.walk(e.target)) or AddressOf(Name(word)) in values.walk(e.value)
+                )
     found = frame.program.struct_at(frame.resolve(variable.type).name, frame.func.path)
     if uses != 1 or found is None or not isinstance(initial, Items) or comes_again(frame, used, made):
         return None  # what is passed on twice, the first callee may have written
@@ -521,11 +528,21 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
         return None  # by position, except for "{ 0 }"
     result: list[tuple[str, Expr]] = []
     for member in found[1].fields:
-        plain = not (member.type.pointer or member.type.array or member.type.function)
+        plain = not (member.type.array or member.type.function or member.name in stored)
         value = frame.canonical(given[f".{member.name}"], {}) if f".{member.name}" in given else Const(0)
-        if plain and isinstance(value, Const) and not frame.resolve(member.type).name.startswith(("struct ", "union ")):
+        whole = not member.type.pointer and frame.resolve(member.type).name.startswith(("struct ", "union "))
+        if plain and isinstance(value, Const) and not whole and not (member.type.pointer and value.value):
             result.append((member.name, value))
     return Items(None, tuple(result)) if 0 < len(result) <= MAX_FIELDS else None
+
+
+def member_of(target: Expr, word: str) -> str:
+    """The member of the local struct ``word`` into which something is stored, "" if it is none."""
+    while isinstance(target, Member) and not target.arrow:
+        if target.base == Name(word):
+            return target.name
+        target = target.base
+    return ""
 
 
 def comes_again(frame: Frame, block: int, without: int) -> bool:
@@ -572,7 +589,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     for e in flow.endings:
         key = net_key(e)
         outs = pointer_results(frame, e.state) if tracked else ()
-        result = returned(e, tracked)
+        result = returned(frame, e, tracked)
         old = merged.get(key)
         if old is None:
             scopes = e.state.scopes
@@ -664,12 +681,21 @@ def conditions(
     return result
 
 
-def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
-    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error."""
+def returned(frame: Frame, ending: lockflow.Ending, tracked: bool) -> Expr | None:
+    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error.
+
+    A parameter that the function counts down (``timeout -= 2``) is not what the caller has passed any more."""
     value = ending.value
     if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
         return Const(ERROR)
-    return value if value is None or exported(value) else None
+    return value if value is None or (exported(value) and as_passed(frame, value)) else None
+
+
+def as_passed(frame: Frame, value: Expr) -> bool:
+    """Whether the parameters in a value are what the caller has passed."""
+    names = (e.id for e in values.walk(value) if isinstance(e, Name) and e.id.startswith("%"))
+    parameters = frame.func.parameters
+    return all(int(n[1:]) < len(parameters) and parameters[int(n[1:])].name not in frame.assigned for n in names)
 
 
 def joined_result(one: Expr | None, other: Expr | None, tracked: bool) -> Expr | None:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Branch, Call, Config, Const, Expr, Name, Read, Result, Write
+from reviewer.parse.facts import (
+    Binary,
+    Body,
+    Branch,
+    Call,
+    Config,
+    Const,
+    Expr,
+    Member,
+    Name,
+    Read,
+    Result,
+    Return,
+    Unary,
+    Write,
+)
 from reviewer.program import values
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, polarity
 from reviewer.program.models import Function as Model
+
+WAITING = re.compile(
+    r"(?:^|_)(?:no|non|can|may|do)?_?(?:wait|waiting|waits|waitable|sleep|sleeping|sleeps|sleepable|cansleep|schedulable"
+    r"|blocking|blockable|async|asynchronous|sync|synchronous|poll|polling|polled|atomic)(?:_|$)"
+    r"|(?:^|_)(?:no|non|tx_)?_?block$",
+    re.IGNORECASE,
+)
+"""How the kernel names a field, a flag or a parameter that says whether to wait (``request->waiting``, ``API_NO_WAIT_RES``)."""
+
+ONCE = re.compile(r"(?:^|_)(?:initiali[sz]ed|inited|init_done|setup_done|lazy)(?:_|$)", re.IGNORECASE)
+"""How it names what tells that something is done by whoever comes first, and not by those who come later."""
 
 
 def asks(program: Program, func: Func) -> bool:
@@ -100,6 +127,86 @@ def behind_bit(program: Program, flow: Flow) -> frozenset[int]:
     return only_over(body, tested)
 
 
+def chosen(program: Program, flow: Flow) -> frozenset[int]:
+    """Blocks that run, or do not, as some word says of which the function and its callers' constants tell nothing.
+
+    ``if (request->waiting) wait_for_completion();``: whoever made the request knows. ``if (!vgic->initialized) ...``: that was
+    long ago. ``if (ops->poke) mutex_lock();``: of several tables, one has it. ``if (failed && in_interrupt()) return;``: the
+    question is asked, if not on every way.
+    """
+    body = flow.frame.body
+    if body is None:
+        return frozenset()
+    conditions = conditions_of(flow)
+
+    def decided(exit_: Branch) -> bool:
+        return exit_.at not in conditions or values.truth(conditions[exit_.at]) is not None
+
+    def edges(exit_: Branch) -> list[int]:
+        if decided(exit_):
+            return []
+        positive, _ = polarity(exit_.condition)
+        said = [w for e in asked_of(exit_.condition) for w in words_in(flow, e)]
+        if any(WAITING.search(word) for word in said):
+            return [exit_.then, exit_.other]
+        if is_function(flow, conditions[exit_.at]) and not fails(body, exit_.other if positive else exit_.then):
+            return [exit_.then, exit_.other]
+        if any(ONCE.search(word) for word in (*said, *callees_in(flow, exit_.condition))):
+            return [exit_.other if positive else exit_.then]
+        return []
+
+    found = only_over(body, edges)
+    for block in body.blocks if asks(program, flow.frame.func) else ():
+        if isinstance(block.exit, Branch) and not isinstance(block.exit.condition, Config) and not decided(block.exit):
+            for edge in edges_of_tasks(program, flow, block.exit, conditions[block.exit.at]):
+                for other in {*successors(block.exit)} - {edge}:
+                    found |= from_block(body, edge) - from_block(body, other)
+    return found
+
+
+def asked_of(condition: Expr) -> Iterator[Expr]:
+    """The parts of a condition without the constants that it compares with: ``state == WAIT_STATUS`` is no word on waiting."""
+    todo = [condition]
+    while todo:
+        e = todo.pop()
+        yield e
+        compares = isinstance(e, Binary) and e.op in ("==", "!=")
+        todo += (c for c in values.children(e) if not (compares and isinstance(c, Name) and c.id.isupper()))
+
+
+def fails(body: Body, block: int) -> bool:
+    """Whether a block returns an error number at once."""
+    exit_ = body.blocks[block].exit
+    value = exit_.value if isinstance(exit_, Return) else None
+    return (isinstance(value, Unary) and value.op == "-") or values.is_error(value)
+
+
+def words_in(flow: Flow, expr: Expr) -> Iterator[str]:
+    """The names in one node of a condition, with those that a call is given (``FLAG_IS_SET(request, CAN_SLEEP)``)."""
+    if isinstance(expr, Member):
+        yield expr.name
+    elif isinstance(expr, Name):
+        yield expr.id
+    elif isinstance(expr, Result):
+        call = flow.frame.call(expr.call)
+        yield from (a.id for a in (call.args if call is not None else ()) if isinstance(a, Name))
+
+
+def callees_in(flow: Flow, expr: Expr) -> Iterator[str]:
+    """The functions whose results stand in a condition."""
+    for e in values.walk(expr):
+        call = flow.frame.call(e.call) if isinstance(e, Result) else None
+        if call is not None and isinstance(call.callee, Name):
+            yield call.callee.id
+
+
+def is_function(flow: Flow, condition: Expr) -> bool:
+    """Whether it is asked for an operation, which not every table has."""
+    _, inner = polarity(condition)
+    type_ = flow.frame.type_of(inner) if isinstance(inner, Member) else None
+    return type_ is not None and flow.frame.resolve(type_).function
+
+
 def writes(body: Body) -> Iterator[Write]:
     for block in body.blocks:
         for event in block.events:
@@ -150,8 +257,13 @@ def model_of(program: Program, flow: Flow, expr: Expr) -> Model | None:
 
 def reachable(body: Body, without: tuple[int, int] | None) -> frozenset[int]:
     """Blocks that the entry leads to, not over the edge ``without``."""
-    seen = {0}
-    todo = [0]
+    return from_block(body, 0, without)
+
+
+def from_block(body: Body, start: int, without: tuple[int, int] | None = None) -> frozenset[int]:
+    """A block and those that it leads to, not over the edge ``without``."""
+    seen = {start}
+    todo = [start]
     while todo:
         b = todo.pop()
         for to in successors(body.blocks[b].exit):

@@ -91,6 +91,9 @@ def bits_of(expr: Expr | None) -> tuple[int, int] | None:
     cleared since; None for anything else."""
     if isinstance(expr, Const):
         return (expr.value, expr.value) if expr.value >= 0 else None
+    if isinstance(expr, Choice):
+        one, two = bits_of(expr.then), bits_of(expr.other)
+        return (one[0] | two[0], one[1] & two[1]) if one is not None and two is not None else None
     if not isinstance(expr, Binary) or not all(of_bits(e) for e in walk(expr)):
         return None
     mask, must = known_bits(expr)
