@@ -19,6 +19,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.lockusers import LockUsers
 from reviewer.program.modes import Modes
 from reviewer.program.orders import Orders
+from reviewer.program.queues import Queues
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -96,6 +97,11 @@ class Focus:
     def releases(self) -> Releases:
         """What may release a lock, by names."""
         return Releases(self.summaries)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Work queues that run one work at a time."""
+        return Queues(self.waited, self.entries)
 
     @cached_property
     def lock_users(self) -> LockUsers:
