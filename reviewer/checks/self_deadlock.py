@@ -80,8 +80,10 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
-                    if comes_back(there):
+                    if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there):
                         doubt += 2
+                    elif focus.settled.by_flag(there):
+                        doubt += 1
                     again = Again(seen, hold, there, hold in more, there.doubt + doubt)
                     key = (hold.lock, there.func.key)
                     if key not in best or again.doubt < best[key].doubt:

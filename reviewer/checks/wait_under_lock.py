@@ -91,6 +91,8 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
         flow = focus.flow(func)
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
+        if focus.settled.against(func, seen, effect):
+            blocked = with_doubt(blocked, 2)
         proof = (*effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
@@ -145,7 +147,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
         if awaited.func.key == func.key:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
-            told = asks or told_by_bit(focus, effect)
+            told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
             doubt = effect.doubt + awaited.doubt + 2 * told
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
