@@ -14,12 +14,11 @@ from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const,
 from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, polarity
+from reviewer.program.lockflow import Flow, Seen, polarity, reached
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses
 from reviewer.program.telling import conditions_of, reachable
-from reviewer.program.waiting import comes_first
 
 MAX_GUARDS = 12
 """Conditions around one event that are looked at, the nearest to the entry first."""
@@ -143,13 +142,14 @@ class Settled:
         return constant is None and wanted and self._new(above, frame, field)
 
     def _stored(self, func: Func, at: int, name: str) -> Iterator[Expr]:
-        """What is stored in a field before an event of a function, by itself or by what it calls by name."""
+        """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
         frame = self.program.frame(func)
         events = self._seen(func)
         here = next((s for s in events if s.event.at == at), None)
         word = name.rpartition(".")[2].rpartition(":")[2]
         for s in events if here is not None else ():
-            if s is here or not comes_first(frame, s, here):  # type: ignore[arg-type]
+            assert here is not None
+            if s is here or not always_first(frame, s, here):
                 continue
             if isinstance(s.event, facts.Write):
                 yield from self._value(frame, s, name)
@@ -206,6 +206,13 @@ class Settled:
 def is_variable(name: str) -> bool:
     """Whether an object is a variable, not a field."""
     return bool(name) and not name.lstrip("*").startswith(("struct ", "union "))
+
+
+def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
+    """Whether no way leads to an event but by another."""
+    if one.block == other.block:
+        return one.event.at < other.event.at
+    return frame.body is not None and other.block not in reached(frame.body, [0], one.block)
 
 
 def steps(effect: Effect) -> list[tuple[Func, int]]:
