@@ -138,17 +138,18 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
-        turns = 2 * (awaited.func.key != func.key and take_turns(focus, func, effect))
-        for hold in locks:
+        mine = awaited.func.key == func.key
+        turns = 2 * (not mine and take_turns(focus, func, effect))
+        for hold in locks if not mine else ():
             for blocked in needs(focus, awaited, [hold], effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt + (hold not in must) + turns), hold
         if atomic is not None and effect.wait.what in TASKS:
             for blocked in sleeps(focus, awaited, atomic, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
-        if awaited.func.key == func.key:
+        if mine:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
             told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
-            doubt = effect.doubt + awaited.doubt + 2 * told
+            doubt = effect.doubt + awaited.doubt + (2 if told else focus.settled.by_field(effect))
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):

@@ -80,6 +80,10 @@ class Settled:
         """Whether a callee comes to the effect only if a flag of some object says so (``if (!(p->flags & SHARED)) return;``)."""
         return any(is_flag(g.condition) for inner, at in steps(effect) for g in self.guards(inner, at))
 
+    def by_field(self, effect: Effect) -> bool:
+        """Whether a callee comes to the effect only if a field of some object says so."""
+        return any(asked(g)[0] is not None or is_flag(g.condition) for inner, at in steps(effect) for g in self.guards(inner, at))
+
     def by_itself(self, effect: Effect) -> bool:
         """Whether the object of the effect is asked first (``if (timer_pending(&t)) timer_delete_sync(&t);``)."""
         frame = self.program.frame(effect.func)
