@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Const
 from reviewer.program.effects import Effect, Effects
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen
@@ -99,7 +99,20 @@ class Orders:
                     )  # fmt: skip
                     vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
                     doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
+                    doubt += self.nests(there)
                     yield Order(func, seen, hold, there, outer, doubt)
+
+    def nests(self, effect: Effect) -> int:
+        """How much a lock's subclass says that this is another object than elsewhere: 2 for one that the object itself tells, 1
+        for a number but 0, which the other side of an order may have as well."""
+        model = self.program.model(effect.name)
+        index = next((t.subclass for t in (model.takes if model is not None else ()) if t.subclass is not None), None)
+        flow = self.summaries.flow(effect.func) if index is not None else None
+        for seen in flow.seen if flow is not None else ():
+            if seen.event.at == effect.at and index is not None and seen.args and index < len(seen.args[0]):
+                level = seen.args[0][index]
+                return 2 if not isinstance(level, Const) else int(level.value != 0)
+        return 0
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""
