@@ -137,15 +137,19 @@ class Settled:
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         field, wanted, constant = asked(guard)
         frame = self.program.frame(inner)
+        bits = [(name, bit) for name, bit in objects_read(frame, guard.condition) if bit]
+        if field is None and len(bits) == 1 and isinstance(guard.condition, Result):
+            found = [v for func, at, _ in above for v in self._stored(func, at, *bits[0])]
+            return bool(found) and denies(found[-1], guard.truth, None)
         name = object_name(frame, rooted(frame, field)) if field is not None else ""
         if field is None or not name:
             return False
-        found = [v for func, at, _ in above for v in self._stored(func, at, name)]
+        found = [v for func, at, _ in above for v in self._stored(func, at, name, "")]
         if found:
             return denies(found[-1], wanted, constant)
         return constant is None and wanted and self._new(above, frame, field)
 
-    def _stored(self, func: Func, at: int, name: str) -> Iterator[Expr]:
+    def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
         """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
         frame = self.program.frame(func)
         events = self._seen(func)
@@ -155,15 +159,28 @@ class Settled:
             assert here is not None
             if s is here or not always_first(frame, s, here):
                 continue
-            if isinstance(s.event, facts.Write):
+            if not bit and isinstance(s.event, facts.Write):
                 yield from self._value(frame, s, name)
             elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
+                if bit:
+                    yield from self._bit(frame, s, name, bit)
+                    continue
                 for target in self.summaries.calls.named(s.event.callee.id, func.path)[:1]:
                     if target.func is not None and word in target.func.words:
                         below = self.program.frame(target.func)
                         for inner in self._seen(target.func):
                             if isinstance(inner.event, facts.Write):
                                 yield from self._value(below, inner, name)
+
+    def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
+        """What an event makes of one bit."""
+        assert isinstance(seen.event, Call) and isinstance(seen.event.callee, Name)
+        model = self.program.models.functions.get(seen.event.callee.id)
+        for a, path in accesses(model, seen.args[0]) if model is not None else ():
+            if a.op in ("set", "clear", "test_set") and a.bit is not None and a.constant is not None:
+                told = values.show(seen.args[0][a.bit]) if a.bit < len(seen.args[0]) else ""
+                if told == bit and object_name(frame, rooted(frame, path)) == name:
+                    yield Const(a.constant)
 
     def _value(self, frame: Frame, seen: Seen, name: str) -> Iterator[Expr]:
         target, value = seen.args[0]
@@ -247,8 +264,6 @@ def asked(guard: Guard) -> tuple[Expr | None, bool, int | None]:
 def denies(value: Expr, wanted: bool, constant: int | None) -> bool:
     """Whether a stored value is not what is asked for."""
     known = value.value if isinstance(value, Const) else None
-    if isinstance(value, Name) and value.id.rpartition(":")[2] in ("true", "false"):
-        known = int(value.id.endswith("true"))
     if constant is not None:
         return known is not None and (known == constant) != wanted
     if known is not None:
