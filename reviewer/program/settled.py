@@ -6,10 +6,13 @@ A field is told by its struct, as lockdep tells a lock; what is stored between t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from reviewer.parse import facts
+from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.effects import Effect
@@ -20,7 +23,7 @@ from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses
 from reviewer.program.telling import conditions_of, reachable
 
-MAX_GUARDS = 12
+MAX_GUARDS = 24
 """Conditions around one event that are looked at, the nearest to the entry first."""
 
 
@@ -101,7 +104,7 @@ class Settled:
         got = self._guards.get(key)
         if got is None:
             flow = self.summaries.flow(func)
-            got = self._guards[key] = tuple(self._around(flow, at))[:MAX_GUARDS] if flow is not None else ()
+            got = self._guards[key] = tuple(islice(self._around(flow, at), MAX_GUARDS)) if flow is not None else ()
         return got
 
     def _around(self, flow: Flow, at: int) -> Iterator[Guard]:
@@ -110,14 +113,13 @@ class Settled:
         if body is None or block is None:
             return
         conditions = conditions_of(flow)
-        for number, b in enumerate(body.blocks):
-            exit_ = b.exit
+        for number, edge in shortest(body, block):  # what every way leads over, this one does, too
+            exit_ = body.blocks[number].exit
             if not isinstance(exit_, Branch) or isinstance(exit_.condition, Config) or exit_.then == exit_.other:
                 continue
-            for edge, truth in ((exit_.then, True), (exit_.other, False)):
-                if block not in reachable(body, (number, edge)):
-                    positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
-                    yield Guard(self._told_by(flow.frame, condition), truth == positive)
+            if block not in reachable(body, (number, edge)):
+                positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
+                yield Guard(self._told_by(flow.frame, condition), (edge == exit_.then) == positive)
 
     def _told_by(self, frame: Frame, condition: Expr) -> Expr:
         """The field that a function returns, for a call of such a function."""
@@ -227,6 +229,24 @@ class Settled:
 def is_variable(name: str) -> bool:
     """Whether an object is a variable, not a field."""
     return bool(name) and not name.lstrip("*").startswith(("struct ", "union "))
+
+
+def shortest(body: facts.Body, block: int) -> list[tuple[int, int]]:
+    """The edges of one of the shortest ways from the entry to a block."""
+    before: dict[int, int] = {0: -1}
+    todo = deque([0])
+    while todo and block not in before:
+        b = todo.popleft()
+        for to in successors(body.blocks[b].exit):
+            if to not in before:
+                before[to] = b
+                todo.append(to)
+    edges: list[tuple[int, int]] = []
+    at = block
+    while before.get(at, -1) >= 0:
+        edges.append((before[at], at))
+        at = before[at]
+    return edges[::-1]
 
 
 def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
