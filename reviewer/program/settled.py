@@ -13,7 +13,7 @@ from itertools import islice
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
@@ -85,7 +85,10 @@ class Settled:
 
     def by_field(self, effect: Effect) -> bool:
         """Whether a callee comes to the effect only if a field of some object says so."""
-        return any(asked(g)[0] is not None or is_flag(g.condition) for inner, at in steps(effect) for g in self.guards(inner, at))
+        return any(
+            asked(self.program.frame(inner), g)[0] is not None or is_flag(g.condition)
+            for inner, at in steps(effect) for g in self.guards(inner, at)
+        )  # fmt: skip
 
     def by_itself(self, effect: Effect) -> bool:
         """Whether the object of the effect is asked first (``if (timer_pending(&t)) timer_delete_sync(&t);``)."""
@@ -137,8 +140,8 @@ class Settled:
         return condition
 
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
-        field, wanted, constant = asked(guard)
         frame = self.program.frame(inner)
+        field, wanted, other = asked(frame, guard)
         bits = [(name, bit) for name, bit in objects_read(frame, guard.condition) if bit]
         if field is None and len(bits) == 1 and isinstance(guard.condition, Result):
             found = [v for func, at, _ in above for v in self._stored(func, at, *bits[0])]
@@ -148,8 +151,8 @@ class Settled:
             return False
         found = [v for func, at, _ in above for v in self._stored(func, at, name, "")]
         if found:
-            return denies(found[-1], wanted, constant)
-        return constant is None and wanted and self._new(above, frame, field)
+            return denies(found[-1], wanted, other)
+        return other is None and wanted and self._new(above, frame, field)
 
     def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
         """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
@@ -188,7 +191,7 @@ class Settled:
         target, value = seen.args[0]
         if object_name(frame, rooted(frame, target)) == name:
             assert isinstance(seen.event, facts.Write)
-            yield value if seen.event.op == "=" else values.UNKNOWN
+            yield by_name(frame, value) if seen.event.op == "=" else values.UNKNOWN
 
     def _new(self, above: list[tuple[Func, int, tuple[Expr, ...]]], frame: Frame, field: Expr) -> bool:
         """Whether a field is that of an object that a function on the way has just made: it is still zero."""
@@ -270,22 +273,36 @@ def is_flag(condition: Expr) -> bool:
     )  # fmt: skip
 
 
-def asked(guard: Guard) -> tuple[Expr | None, bool, int | None]:
-    """``(field, truth, constant)``: the field must be nonzero, or zero, or, with a constant, equal to it, or not."""
+def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
+    """``(field, truth, other)``: the field must be nonzero, or zero, or, with another value, equal to it, or not."""
     condition = guard.condition
-    if isinstance(condition, Member) or (isinstance(condition, Name) and condition.id.startswith("::")):
+    if is_object(condition):
         return condition, guard.truth, None
-    if isinstance(condition, Binary) and condition.op in ("==", "!=") and isinstance(condition.right, Const):
-        if isinstance(condition.left, Member):
-            return condition.left, guard.truth == (condition.op == "=="), condition.right.value
+    if isinstance(condition, Binary) and condition.op in ("==", "!=") and is_object(condition.left):
+        other = by_name(frame, condition.right)
+        if isinstance(other, Const | Text):
+            return condition.left, guard.truth == (condition.op == "=="), other
     return None, False, None
 
 
-def denies(value: Expr, wanted: bool, constant: int | None) -> bool:
+def is_object(expr: Expr) -> bool:
+    return isinstance(expr, Member) or (isinstance(expr, Name) and expr.id.startswith("::"))
+
+
+def by_name(frame: Frame, value: Expr) -> Expr:
+    """The result of a call without arguments as a word that means the same everywhere (``smp_processor_id()``, ``current``)."""
+    call = frame.call(value.call) if isinstance(value, Result) else None
+    if call is None or call.args or not isinstance(call.callee, Name):
+        return value
+    return Text(f"{call.callee.id}()")
+
+
+def denies(value: Expr, wanted: bool, other: Expr | None) -> bool:
     """Whether a stored value is not what is asked for."""
-    known = value.value if isinstance(value, Const) else None
-    if constant is not None:
-        return known is not None and (known == constant) != wanted
-    if known is not None:
-        return bool(known) != wanted
+    if other is not None:
+        if type(value) is not type(other) or value == values.UNKNOWN:
+            return False
+        return (value == other) != wanted if isinstance(other, Const) else value == other and not wanted
+    if isinstance(value, Const):
+        return bool(value.value) != wanted
     return not wanted and isinstance(value, AddressOf | Name)  # a pointer to something
