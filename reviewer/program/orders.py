@@ -99,20 +99,18 @@ class Orders:
                     )  # fmt: skip
                     vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
                     doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
-                    doubt += self.nests(there)
+                    doubt += 2 * self.nests(there)
                     yield Order(func, seen, hold, there, outer, doubt)
 
-    def nests(self, effect: Effect) -> int:
-        """How much a lock's subclass says that this is another object than elsewhere: 2 for one that the object itself tells, 1
-        for a number but 0, which the other side of an order may have as well."""
+    def nests(self, effect: Effect) -> bool:
+        """Whether a lock is taken with a subclass: to lockdep, a class apart from that of the other objects."""
         model = self.program.model(effect.name)
         index = next((t.subclass for t in (model.takes if model is not None else ()) if t.subclass is not None), None)
         flow = self.summaries.flow(effect.func) if index is not None else None
         for seen in flow.seen if flow is not None else ():
             if seen.event.at == effect.at and index is not None and seen.args and index < len(seen.args[0]):
-                level = seen.args[0][index]
-                return 2 if not isinstance(level, Const) else int(level.value != 0)
-        return 0
+                return seen.args[0][index] != Const(0)
+        return False
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""
