@@ -158,7 +158,10 @@ class Effects:
         lock(&a->lock)`` under ``b->lock``): by its class alone, the release is that of the other one."""
         got = self._swapped.get(func.key)
         if got is None:
-            flow = self.summaries.flow(func) if self.summaries.holds(func) else None
+            models = self.program.models.functions
+            known = [m for m in (models.get(c) for c in func.calls) if m is not None]
+            both = any(m.drops for m in known) and any(m.takes for m in known)
+            flow = self.summaries.flow(func) if both else None
             got = self._swapped[func.key] = tuple(self._swaps(flow)) if flow is not None else ()
         for lock, before in got:
             if comes_first(self.program.frame(func), before, seen) and all(h.lock != lock for h in seen.may()):
