@@ -86,7 +86,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
-        doubt += 2  # a class for each protocol (sock_lock_init_class_and_name() in include/net/sock.h)
+        doubt = max(doubt, 1)  # most protocols have a class of their own (sock_lock_init_class_and_name() in include/net/sock.h)
     if any(perhaps_released(focus, order) for order in (one, other)):
         doubt += 2
     confidence = confidence_of(doubt)
