@@ -19,6 +19,8 @@ from reviewer.program.locks import Hold
 from reviewer.program.lockusers import LockUsers
 from reviewer.program.modes import Modes
 from reviewer.program.orders import Orders
+from reviewer.program.queues import Queues
+from reviewer.program.settled import Settled
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 
@@ -96,6 +98,16 @@ class Focus:
     def releases(self) -> Releases:
         """What may release a lock, by names."""
         return Releases(self.summaries)
+
+    @cached_property
+    def settled(self) -> Settled:
+        """Conditions that a way has settled before it comes to them."""
+        return Settled(self.summaries)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Work queues that run one work at a time."""
+        return Queues(self.waited, self.entries)
 
     @cached_property
     def lock_users(self) -> LockUsers:

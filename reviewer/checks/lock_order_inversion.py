@@ -85,6 +85,10 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
+    if any(settled(focus, order) for order in (one, other)):
+        doubt += 2
+    if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
+        doubt = max(doubt, 1)  # most protocols have a class of their own (sock_lock_init_class_and_name() in include/net/sock.h)
     if any(perhaps_released(focus, order) for order in (one, other)):
         doubt += 2
     confidence = confidence_of(doubt)
@@ -101,6 +105,13 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         message=f"{second} is taken while {first} is held; {there}() takes them the other way round",
         involves=tuple(sorted(one.pair)), proof=steps, event=focus.program.line_text(file, line),
     )  # fmt: skip
+
+
+def settled(focus: Focus, order: Order) -> bool:
+    """Whether the second lock is not taken after all: a caller has seen to it, or it is for the last user of an object, who
+    need not be this one."""
+    ahead = focus.settled.against(order.func, order.seen, order.effect) or focus.settled.once(order.effect)
+    return ahead or order.effect.last
 
 
 def perhaps_released(focus: Focus, order: Order) -> bool:

@@ -16,7 +16,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
-from reviewer.program.effects import Effect
+from reviewer.program.effects import Effect, is_named
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
@@ -98,6 +98,10 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
+                    if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there):
+                        doubt += 2
+                    elif focus.settled.by_flag(there):
+                        doubt += 1
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -141,10 +145,17 @@ def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
 def blocks(focus: Focus, effect: Effect) -> bool:
     """Whether the lock is waited for, by somebody who may not have it already."""
     hold = effect.hold
-    if hold is None or hold.taken == "trylock" or not counts(hold):
+    if hold is None or hold.taken in ("trylock", "timeout") or not counts(hold):
         return False
     model = focus.program.model(effect.name)
     return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
+
+
+def comes_back(effect: Effect) -> bool:
+    """Whether a call through a table leads to a function that calls the caller: did it stand in the table of this object, there
+    would be no end to it."""
+    met = [*(f for f, _ in effect.way), effect.func]
+    return any(not is_named(call.callee) and func.name in met[n + 1].calls for n, (func, call) in enumerate(effect.way))
 
 
 def finding(focus: Focus, func: Func, again: Again) -> Finding:

@@ -91,6 +91,8 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
         flow = focus.flow(func)
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
+        if focus.settled.against(func, seen, effect):
+            blocked = with_doubt(blocked, 2)
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
@@ -138,15 +140,18 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
-        for hold, doubt in locks.items():
+        mine = awaited.func.key == func.key
+        turns = 2 * (not mine and take_turns(focus, func, effect))
+        for hold, doubt in locks.items() if not mine else ():
             for blocked in needs(focus, awaited, [hold], effect):
-                yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt), hold
+                yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt + turns), hold
         if atomic is not None and effect.wait.what in TASKS:
             for blocked in sleeps(focus, awaited, atomic, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), atomic
-        if awaited.func.key == func.key:
+        if mine:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
-            doubt = effect.doubt + awaited.doubt + 2 * (asks or told_by_bit(focus, effect))
+            told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
+            doubt = effect.doubt + awaited.doubt + (2 if told else focus.settled.by_field(effect))
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):
@@ -161,6 +166,11 @@ def told_by_bit(focus: Focus, effect: Effect) -> bool:
         return False
     here = {s.block for s in flow.seen if s.event.at == effect.at}
     return bool(here) and here <= behind_bit(focus.program, flow)
+
+
+def take_turns(focus: Focus, func: Func, effect: Effect) -> bool:
+    """Whether the waiter, a work itself, and the work that it waits for never run at the same time."""
+    return effect.wait is not None and effect.wait.what == "work" and focus.queues.apart(func, effect)
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
@@ -215,6 +225,8 @@ def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Block
         for other in focus.waited.of(awaited.func, wait):
             if other.func.key == awaited.func.key:
                 continue  # it waits for itself, which is said of it
+            if take_turns(focus, awaited.func, wait):
+                continue
             for back in focus.effects.of(other.func):
                 if (back.func.key, back.at) == (effect.func.key, effect.at):
                     sentence = (

@@ -287,7 +287,7 @@ class Publishes(Part):
 
 
 _NO_EFFECT = (
-    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
+    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "alias",
     "tells", "is_error", "ends_if", "cancels", "ends", "managed",
 )  # fmt: skip
 
@@ -331,6 +331,7 @@ class Entry(Part):
     ends: ArgIndex | None = None
     managed: bool = False
     fresh: bool = False
+    in_order: bool = False
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
@@ -403,6 +404,7 @@ class Entry(Part):
             ends=self.ends,
             managed=self.managed,
             fresh=self.fresh,
+            in_order=self.in_order,
             per_cpu=self.per_cpu,
             tells=self.tells,
             identity=self.identity,

@@ -21,7 +21,7 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import NOTHING, Summaries
-from reviewer.program.waiting import order_of
+from reviewer.program.waiting import comes_first
 
 DEPTH = 4
 """Calls below a function in which a release is looked for by names alone."""
@@ -217,13 +217,6 @@ def extra(state: State) -> tuple[int, int, int]:
     got = state.extra
     assert isinstance(got, tuple)
     return got
-
-
-def comes_first(frame: Frame, one: Seen, other: Seen) -> bool:
-    """Whether an event can come before another."""
-    if one.block == other.block and one.event.at < other.event.at:
-        return True
-    return frame.body is not None and order_of(frame.body).after(one.block, other.block)
 
 
 def balance(

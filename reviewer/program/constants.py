@@ -14,6 +14,9 @@ from reviewer.program.linkage import closest, reachable
 from reviewer.program.models import ApiModels
 from reviewer.program.values import rebuild
 
+TRUTH = {"true": 1, "false": 0}
+"""Enumerators of include/linux/stddef.h that every file sees, and words of the language by now."""
+
 
 class Names(Protocol):
     """What is needed of the index of definitions."""
@@ -46,6 +49,8 @@ class Constants:
 
     def enumerator(self, name: str, path: str) -> int | None:
         """The value of an enumerator that ``path`` sees, or None; None, too, where it differs by configuration."""
+        if name in TRUTH:
+            return TRUTH[name]
         key = (name, posixpath.dirname(path))
         if key not in self._enumerators:
             self._enumerators[key] = None

@@ -18,13 +18,14 @@ from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
 from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only
+from reviewer.program.waiting import comes_first
 
 MAX_EFFECTS = 48
 """Effects of one function that are kept, the nearest first."""
@@ -104,6 +105,7 @@ class Effects:
         self._tasks: dict[str, frozenset[int]] = {}
         self._lasts: dict[str, frozenset[int]] = {}
         self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
+        self._swapped: dict[str, tuple[tuple[Expr, Seen], ...]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
         """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
@@ -136,6 +138,7 @@ class Effects:
         held = seen.must()
         gone = let_go(seen)
         classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
+        gone = (*gone, *self._let_go_beside(func, seen))
         asked = seen.block in self._in_task_only(func)
         last = seen.block in self._last_only(func)
         scopes = cleared(seen)
@@ -157,6 +160,36 @@ class Effects:
                         effect, asked=effect.asked or asked, some=effect.some or some, last=effect.last or last
                     )
                 yield effect
+
+    def _let_go_beside(self, func: Func, seen: Seen) -> Iterator[Expr]:
+        """Locks that were let go of before an event while another of their class was held (``unlock(&a->lock); f(b);
+        lock(&a->lock)`` under ``b->lock``): by its class alone, the release is that of the other one."""
+        got = self._swapped.get(func.key)
+        if got is None:
+            models = self.program.models.functions
+            known = [m for m in (models.get(c) for c in func.calls) if m is not None]
+            both = any(m.drops for m in known) and any(m.takes for m in known)
+            flow = self.summaries.flow(func) if both else None
+            got = self._swapped[func.key] = tuple(self._swaps(flow)) if flow is not None else ()
+        for lock, before in got:
+            if comes_first(self.program.frame(func), before, seen) and all(h.lock != lock for h in seen.may()):
+                yield lock
+
+    def _swaps(self, flow: Flow) -> Iterator[tuple[Expr, Seen]]:
+        """Calls that release an object other than those that are held, but of a class with one of them."""
+        for seen in flow.seen:
+            call = seen.event
+            if not isinstance(call, Call) or not isinstance(call.callee, Name) or not seen.args:
+                continue
+            model = self.program.models.functions.get(call.callee.id)
+            for spec in model.drops if model is not None else ():
+                lock = place(spec.lock, seen.args[0])
+                held = seen.may()
+                if lock is None or not held or any(h.lock == lock for h in held):
+                    continue
+                name = lock_class(flow.frame, lock)
+                if name and any(h.name == name for h in held):
+                    yield lock, seen
 
     def _last_only(self, func: Func) -> frozenset[int]:
         got = self._lasts.get(func.key)

@@ -304,6 +304,7 @@ class Function(Model, frozen=True):
     ends: int | None = None  # index of the argument that the caller gives up: freed by the last user, or after a grace period
     managed: bool = False  # its result lives as long as a driver is bound to the device (devm_kzalloc)
     fresh: bool = False  # its result is an object that nobody else knows yet
+    in_order: bool = False  # its result is a queue that runs one work at a time
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)

@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Const
 from reviewer.program.effects import Effect, Effects
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
@@ -108,7 +108,18 @@ class Orders:
                     entry = entered.get(hold)
                     doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
                     doubt += entry.doubt if entry is not None else 0
+                    doubt += 2 * self.nests(there)
                     yield Order(func, seen, hold, there, outer, doubt, entry)
+
+    def nests(self, effect: Effect) -> bool:
+        """Whether a lock is taken with a subclass: to lockdep, a class apart from that of the other objects."""
+        model = self.program.model(effect.name)
+        index = next((t.subclass for t in (model.takes if model is not None else ()) if t.subclass is not None), None)
+        flow = self.summaries.flow(effect.func) if index is not None else None
+        for seen in flow.seen if flow is not None else ():
+            if seen.event.at == effect.at and index is not None and seen.args and index < len(seen.args[0]):
+                return seen.args[0][index] != Const(0)
+        return False
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""

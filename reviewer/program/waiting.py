@@ -15,10 +15,12 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Branch, Call, Cast, Config, Deref, Expr, Index, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
 from reviewer.program.models import Waits
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.shared import Closure, Shared, Visit, exclusive
+from reviewer.program.structs import Frame
 from reviewer.program.summaries import place
 
 DRAINING = frozenset({"work", "workqueue", "timer", "irq", "thread", "grace_period", "tasklet", "callbacks"})
@@ -174,6 +176,13 @@ def components(body: facts.Body) -> list[int]:
 @lru_cache(maxsize=4096)
 def order_of(body: facts.Body) -> Order:
     return Order(body)
+
+
+def comes_first(frame: Frame, one: Seen, other: Seen) -> bool:
+    """Whether an event can come before another."""
+    if one.block == other.block and one.event.at < other.event.at:
+        return True
+    return frame.body is not None and order_of(frame.body).after(one.block, other.block)
 
 
 def polling(body: facts.Body) -> dict[int, frozenset[int]]:

@@ -1,0 +1,104 @@
+"""Work queues that run one work at a time: two of their works never wait for each other, for one of them does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.parse.facts import Call, Expr, Name, Result, Write
+from reviewer.program.awaited import Waited
+from reviewer.program.effects import Effect
+from reviewer.program.entries import Entries
+from reviewer.program.link import Func
+from reviewer.program.models import Registers
+from reviewer.program.objects import object_name, rooted
+from reviewer.program.setups import block_of
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import place
+
+
+class Queues:
+    """Memoised by object."""
+
+    def __init__(self, waited: Waited, entries: Entries) -> None:
+        self.waited = waited
+        self.entries = entries
+        self.program = waited.program
+        self._found: dict[str, str] = {}
+
+    def apart(self, asked: Func, effect: Effect) -> bool:
+        """Whether ``asked``, which is a work, and the work that its effect waits for are put on one ordered queue, and on no
+        other."""
+        queue = next((self._queue(f, object_name(f, rooted(f, what))) for f, what in self.waited.objects(asked, effect)), "")
+        return bool(queue) and self.of_function(asked) == queue
+
+    def of_function(self, func: Func) -> str:
+        """The ordered queue of all works that are set up to run a function; "" if it is started otherwise, too."""
+        queues: set[str] = set()
+        for entry in self.entries.of(func):
+            if entry.how != "work" or not entry.function:
+                return ""
+            for user in self.program.functions_with(entry.path, func.name):
+                frame = self.program.frame(user)
+                for args, r in self._calls(frame):
+                    if r.callback is not None and r.callback < len(args) and args[r.callback] == frame.name(func.name):
+                        where = block_of(r.block, args) if r.block is not None else None
+                        name = object_name(frame, rooted(frame, where)) if where is not None else ""
+                        queues.add(self._queue(self.program.frame(func), name))
+        return queues.pop() if len(queues) == 1 else ""
+
+    def _queue(self, frame: Frame, name: str) -> str:
+        """The name of the one ordered queue that a work item is put on near a function; "" for none, or several."""
+        if not name:
+            return ""
+        got = self._found.get(name)
+        if got is None:
+            queues = dict(self._put_on(frame, name))
+            got = ""
+            if len(queues) == 1:
+                queue, inner = queues.popitem()
+                if queue and self._ordered(inner, queue):
+                    got = queue
+            self._found[name] = got
+        return got
+
+    def _put_on(self, frame: Frame, name: str) -> Iterator[tuple[str, Frame]]:
+        for func in self.waited.users(frame, name):
+            inner = self.program.frame(func)
+            for args, r in self._calls(inner):
+                where = block_of(r.block, args) if r.starts and r.block is not None else None
+                if where is not None and object_name(inner, rooted(inner, where)) == name:
+                    queue = place(r.queue, args) if r.queue is not None else None
+                    name_of = object_name(inner, rooted(inner, queue)) if queue is not None else ""
+                    yield name_of.lstrip("*"), inner
+
+    def _ordered(self, frame: Frame, queue: str) -> bool:
+        """Whether every queue that is stored under this name runs one work at a time."""
+        made = 0
+        for func in self.waited.users(frame, queue):
+            inner = self.program.frame(func)
+            for block in inner.body.blocks if inner.body is not None else ():
+                for event in block.events:
+                    if not isinstance(event, Write) or not isinstance(event.value, Result):
+                        continue
+                    if object_name(inner, rooted(inner, inner.canonical(event.target, {}))) != queue:
+                        continue
+                    call = inner.call(event.value.call)
+                    callee = call.callee.id if call is not None and isinstance(call.callee, Name) else ""
+                    model = self.program.model(callee)
+                    if model is None or not model.in_order:
+                        return False
+                    made += 1
+        return made > 0
+
+    def _calls(self, frame: Frame) -> Iterator[tuple[tuple[Expr, ...], Registers]]:
+        """Calls of a function that set up or queue a work, with canonical arguments."""
+        models = self.program.models.functions
+        if not any((m := models.get(c)) is not None and m.registers for c in frame.func.calls):
+            return
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                if isinstance(event, Call) and isinstance(event.callee, Name):
+                    model = models.get(event.callee.id)
+                    for r in model.registers if model is not None else ():
+                        if r.how == "work":
+                            yield tuple(frame.canonical(a, {}) for a in event.args), r

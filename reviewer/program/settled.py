@@ -1,0 +1,308 @@
+"""Conditions that a way has settled before it comes to them: a callee locks only if a field says so, and its caller has just
+written the field so that it does not (``p->quick = true; add(p);`` where ``add()`` returns early for quick ones).
+
+A field is told by its struct, as lockdep tells a lock; what is stored between the two is not looked for any further.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from reviewer.parse import facts
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result, Text
+from reviewer.program import values
+from reviewer.program.effects import Effect
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Flow, Seen, polarity, reached
+from reviewer.program.objects import object_name, objects_read, root_of, rooted
+from reviewer.program.structs import Frame
+from reviewer.program.summaries import Summaries, accesses
+from reviewer.program.telling import conditions_of, reachable
+
+MAX_GUARDS = 24
+"""Conditions around one event that are looked at, the nearest to the entry first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An event comes about only where ``condition``, in terms of its function, is ``truth``."""
+
+    condition: Expr
+    truth: bool
+
+
+class Settled:
+    """Memoised by function and position."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.program = summaries.program
+        self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
+
+    def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
+        """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be."""
+        above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
+        for inner, at in steps(effect):
+            for guard in self.guards(inner, at):
+                if self._settled(above, inner, guard):
+                    return True
+            here = next((s for s in self._seen(inner) if s.event.at == at), None)
+            above.append((inner, at, here.args[0] if here is not None and here.args else ()))
+        return False
+
+    def once(self, effect: Effect) -> bool:
+        """Whether a callee comes to the effect only while a variable is not set, and sets it: somebody was the first before."""
+        for inner, at in steps(effect):
+            frame = self.program.frame(inner)
+            asked_for = {
+                name for g in self.guards(inner, at) if not g.truth
+                for name, _ in objects_read(frame, g.condition) if is_variable(name)
+            }  # fmt: skip
+            if asked_for and any(self._sets(frame, name) for name in asked_for):
+                return True
+        return False
+
+    def _sets(self, frame: Frame, name: str) -> bool:
+        """Whether a function stores something in a variable, by itself or by an API that publishes."""
+        for s in self._seen(frame.func):
+            if isinstance(s.event, facts.Write):
+                if object_name(frame, rooted(frame, s.args[0][0])) == name:
+                    return True
+            elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
+                model = self.program.models.functions.get(s.event.callee.id)
+                for a, path in accesses(model, s.args[0]) if model is not None else ():
+                    if a.op != "read" and object_name(frame, rooted(frame, path)) == name:
+                        return True
+        return False
+
+    def by_flag(self, effect: Effect) -> bool:
+        """Whether a callee comes to the effect only if a flag of some object says so (``if (!(p->flags & SHARED)) return;``)."""
+        return any(is_flag(g.condition) for inner, at in steps(effect) for g in self.guards(inner, at))
+
+    def by_field(self, effect: Effect) -> bool:
+        """Whether a callee comes to the effect only if a field of some object says so."""
+        return any(
+            asked(self.program.frame(inner), g)[0] is not None or is_flag(g.condition)
+            for inner, at in steps(effect) for g in self.guards(inner, at)
+        )  # fmt: skip
+
+    def by_itself(self, effect: Effect) -> bool:
+        """Whether the object of the effect is asked first (``if (timer_pending(&t)) timer_delete_sync(&t);``)."""
+        frame = self.program.frame(effect.func)
+        here = next((s for s in self._seen(effect.func) if s.event.at == effect.at), None)
+        on = here.args[0][:1] if here is not None and here.args else ()
+        for guard in self.guards(effect.func, effect.at):
+            call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
+            if call is not None and any(frame.canonical(a, {}) in on for a in call.args):
+                return True
+        return False
+
+    def guards(self, func: Func, at: int) -> tuple[Guard, ...]:
+        """The conditions around an event of a function."""
+        key = (func.key, at)
+        got = self._guards.get(key)
+        if got is None:
+            flow = self.summaries.flow(func)
+            got = self._guards[key] = tuple(islice(self._around(flow, at), MAX_GUARDS)) if flow is not None else ()
+        return got
+
+    def _around(self, flow: Flow, at: int) -> Iterator[Guard]:
+        body = flow.frame.body
+        block = next((s.block for s in flow.seen if s.event.at == at), None)
+        if body is None or block is None:
+            return
+        conditions = conditions_of(flow)
+        for number, edge in shortest(body, block):  # what every way leads over, this one does, too
+            exit_ = body.blocks[number].exit
+            if not isinstance(exit_, Branch) or isinstance(exit_.condition, Config) or exit_.then == exit_.other:
+                continue
+            if block not in reachable(body, (number, edge)):
+                positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
+                yield Guard(self._told_by(flow.frame, condition), (edge == exit_.then) == positive)
+
+    def _told_by(self, frame: Frame, condition: Expr) -> Expr:
+        """The field that a function returns, for a call of such a function."""
+        call = frame.call(condition.call) if isinstance(condition, Result) else None
+        if call is None or not isinstance(call.callee, Name):
+            return condition
+        for target in self.summaries.calls.named(call.callee.id, frame.func.path)[:1]:
+            flow = self.summaries.flow(target.func) if target.func is not None else None
+            results = {e.value for e in flow.endings} if flow is not None else set()
+            if len(results) == 1:
+                value = results.pop()
+                if isinstance(value, Member):
+                    args = tuple(frame.canonical(a, {}) for a in call.args)
+                    return values.substitute(value, args, call.callee.id)
+        return condition
+
+    def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        frame = self.program.frame(inner)
+        field, wanted, other = asked(frame, guard)
+        bits = [(name, bit) for name, bit in objects_read(frame, guard.condition) if bit]
+        if field is None and len(bits) == 1 and isinstance(guard.condition, Result):
+            found = [v for func, at, _ in above for v in self._stored(func, at, *bits[0])]
+            return bool(found) and denies(found[-1], guard.truth, None)
+        name = object_name(frame, rooted(frame, field)) if field is not None else ""
+        if field is None or not name:
+            return False
+        found = [v for func, at, _ in above for v in self._stored(func, at, name, "")]
+        if found:
+            return denies(found[-1], wanted, other)
+        return other is None and wanted and self._new(above, frame, field)
+
+    def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
+        """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
+        frame = self.program.frame(func)
+        events = self._seen(func)
+        here = next((s for s in events if s.event.at == at), None)
+        word = name.rpartition(".")[2].rpartition(":")[2]
+        for s in events if here is not None else ():
+            assert here is not None
+            if s is here or not always_first(frame, s, here):
+                continue
+            if not bit and isinstance(s.event, facts.Write):
+                yield from self._value(frame, s, name)
+            elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
+                if bit:
+                    yield from self._bit(frame, s, name, bit)
+                    continue
+                for target in self.summaries.calls.named(s.event.callee.id, func.path)[:1]:
+                    if target.func is not None and word in target.func.words:
+                        below = self.program.frame(target.func)
+                        for inner in self._seen(target.func):
+                            if isinstance(inner.event, facts.Write):
+                                yield from self._value(below, inner, name)
+
+    def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
+        """What an event makes of one bit."""
+        assert isinstance(seen.event, Call) and isinstance(seen.event.callee, Name)
+        model = self.program.models.functions.get(seen.event.callee.id)
+        for a, path in accesses(model, seen.args[0]) if model is not None else ():
+            if a.op in ("set", "clear", "test_set") and a.bit is not None and a.constant is not None:
+                told = values.show(seen.args[0][a.bit]) if a.bit < len(seen.args[0]) else ""
+                if told == bit and object_name(frame, rooted(frame, path)) == name:
+                    yield Const(a.constant)
+
+    def _value(self, frame: Frame, seen: Seen, name: str) -> Iterator[Expr]:
+        target, value = seen.args[0]
+        if object_name(frame, rooted(frame, target)) == name:
+            assert isinstance(seen.event, facts.Write)
+            yield by_name(frame, value) if seen.event.op == "=" else values.UNKNOWN
+
+    def _new(self, above: list[tuple[Func, int, tuple[Expr, ...]]], frame: Frame, field: Expr) -> bool:
+        """Whether a field is that of an object that a function on the way has just made: it is still zero."""
+        path = rooted(frame, field)
+        for func, _, args in reversed(above):
+            path = values.substitute(path, args, frame.func.name)
+            frame = self.program.frame(func)
+            path = rooted(frame, path)
+            root = root_of(path)
+            if isinstance(root, Result):
+                call = frame.call(root.call)
+                return call is not None and isinstance(call.callee, Name) and self._makes(call.callee.id, func)
+            if not isinstance(root, Name) or not root.id.startswith("%"):
+                return False
+        return False
+
+    def _makes(self, callee: str, func: Func) -> bool:
+        """Whether a function gives a new object, zeroed as they are, or NULL or an error."""
+        for target in self.summaries.calls.named(callee, func.path):
+            if target.model is not None:
+                return target.model.fresh
+            flow = self.summaries.flow(target.func) if target.func is not None else None
+            if flow is None:
+                return False
+            for e in flow.endings:
+                value = root_of(e.value) if e.value is not None else None
+                call = flow.frame.call(value.call) if isinstance(value, Result) else None
+                model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+                if model is not None and model.fresh:
+                    return True
+        return False
+
+    def _seen(self, func: Func) -> list[Seen]:
+        flow = self.summaries.flow(func)
+        return flow.seen if flow is not None else []
+
+
+def is_variable(name: str) -> bool:
+    """Whether an object is a variable, not a field."""
+    return bool(name) and not name.lstrip("*").startswith(("struct ", "union "))
+
+
+def shortest(body: facts.Body, block: int) -> list[tuple[int, int]]:
+    """The edges of one of the shortest ways from the entry to a block."""
+    before: dict[int, int] = {0: -1}
+    todo = deque([0])
+    while todo and block not in before:
+        b = todo.popleft()
+        for to in successors(body.blocks[b].exit):
+            if to not in before:
+                before[to] = b
+                todo.append(to)
+    edges: list[tuple[int, int]] = []
+    at = block
+    while before.get(at, -1) >= 0:
+        edges.append((before[at], at))
+        at = before[at]
+    return edges[::-1]
+
+
+def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
+    """Whether no way leads to an event but by another."""
+    if one.block == other.block:
+        return one.event.at < other.event.at
+    return frame.body is not None and other.block not in reached(frame.body, [0], one.block)
+
+
+def steps(effect: Effect) -> list[tuple[Func, int]]:
+    """The events below the function that was asked by which it comes to the effect."""
+    way = [(f, call.at) for f, call in effect.way[1:]]
+    return [*way, (effect.func, effect.at)] if effect.way else []
+
+
+def is_flag(condition: Expr) -> bool:
+    """Whether a condition is one bit of a field, or a few of them."""
+    return (
+        isinstance(condition, Binary) and condition.op == "&"
+        and isinstance(condition.right, Const) and isinstance(condition.left, Member)
+    )  # fmt: skip
+
+
+def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
+    """``(field, truth, other)``: the field must be nonzero, or zero, or, with another value, equal to it, or not."""
+    condition = guard.condition
+    if is_object(condition):
+        return condition, guard.truth, None
+    if isinstance(condition, Binary) and condition.op in ("==", "!=") and is_object(condition.left):
+        other = by_name(frame, condition.right)
+        if isinstance(other, Const | Text):
+            return condition.left, guard.truth == (condition.op == "=="), other
+    return None, False, None
+
+
+def is_object(expr: Expr) -> bool:
+    return isinstance(expr, Member) or (isinstance(expr, Name) and expr.id.startswith("::"))
+
+
+def by_name(frame: Frame, value: Expr) -> Expr:
+    """The result of a call without arguments as a word that means the same everywhere (``smp_processor_id()``, ``current``)."""
+    call = frame.call(value.call) if isinstance(value, Result) else None
+    if call is None or call.args or not isinstance(call.callee, Name):
+        return value
+    return Text(f"{call.callee.id}()")
+
+
+def denies(value: Expr, wanted: bool, other: Expr | None) -> bool:
+    """Whether a stored value is not what is asked for."""
+    if other is not None:
+        if type(value) is not type(other) or value == values.UNKNOWN:
+            return False
+        return (value == other) != wanted if isinstance(other, Const) else value == other and not wanted
+    if isinstance(value, Const):
+        return bool(value.value) != wanted
+    return not wanted and isinstance(value, AddressOf | Name)  # a pointer to something
