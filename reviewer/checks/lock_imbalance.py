@@ -16,9 +16,10 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Const, Expr, Name
+from reviewer.parse.facts import Branch, Const, Deref, Expr, Name, Read
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
+from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import State, polarity
 from reviewer.program.locks import Hold
@@ -29,6 +30,9 @@ RULE = "lock-imbalance"
 
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
+
+MAX_ASKED = 3
+"""Conditions in a row (``a && b && c``) that lead to an event."""
 
 COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt", "pagefault"})
 """Kinds of which one release undoes one take or all of them, as the case may be."""
@@ -66,6 +70,7 @@ class Imbalance:
         self.focus = focus
         self.releases = focus.releases
         self.named = {f.key for f in focus.functions}
+        self.lives = Lifetimes(focus.summaries)
         self._faults: dict[str, list[Fault]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
@@ -138,6 +143,12 @@ class Imbalance:
             doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
+        way = pick(sure)
+        if doubt < 2 and way.result in (SUCCESS | {"void"}):
+            counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
+            doubt += 2 * (counted or self.sister_releases(func, state.key))
+        if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
+            doubt += 2  # what it has released by a pointer to a lock may be this one
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
@@ -150,6 +161,8 @@ class Imbalance:
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
+        if any(w.taken >= 0 and (same_questions(state, w, way) or by_flag(state, w, way)) for w in rest):
+            doubt = 2
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
@@ -208,6 +221,23 @@ class Imbalance:
         return bool(word) and any(
             other.key != func.key and self.releases.released_by(other, key, word)
             for file in self.focus.program.unit(func.path) for other in self.focus.program.functions_with(file, word)
+        )  # fmt: skip
+
+    def let_go_elsewhere(self, func: Func, kind: Kind, key: Key) -> bool:
+        """The same for what is off on a CPU: a handler that turns preemption off for what another turns on again."""
+        program = self.focus.program
+        names = [n for n, m in program.models.functions.items() if any(d.kind == kind for d in m.drops)]
+        return any(
+            other.key != func.key and self.releases.released_by(other, key, "")
+            for file in program.unit(func.path) for name in names for other in program.functions_with(file, name)
+        )
+
+    def sister_releases(self, func: Func, key: Key) -> bool:
+        """Whether another operation of a table gives back what this one has taken (``.start`` and ``.stop``)."""
+        return any(
+            name != func.name and self.releases.released_by(other, key, "")
+            for _, table in self.lives.operations(func) for name in table.values()
+            for other in self.focus.program.resolve(name, func.path)
         )  # fmt: skip
 
     def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
@@ -297,20 +327,32 @@ def as_object(way: Way) -> Way:
 def same_questions(state: Balance, held: Way, good: Way) -> bool:
     """Whether the lock is taken and released under the same several conditions (``if (a || b) lock(); ... if (b || a)
     unlock();``), of which not all could be remembered in between."""
-    asked = [questions(state.frame, at) for at in (held.taken, good.released)]
-    return len(asked[0]) > 1 and asked[0] == asked[1]
+    one, two = (questions(state.frame, at) for at in (held.taken, good.released))
+    return len(one & two) > 1 and (one <= two or two <= one)
+
+
+def by_flag(state: Balance, held: Way, less: Way) -> bool:
+    """Whether a local variable says where the lock is taken (``if (locked) lock();``), but not where it is released: there
+    something else does that depends on it."""
+    asked = questions(state.frame, held.taken)
+    local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e in asked)
+    return local and asked.isdisjoint(questions(state.frame, less.released))
 
 
 def questions(frame: Frame, at: int) -> frozenset[Expr]:
-    """The conditions whose branches lead straight to the block of an event."""
+    """The conditions whose branches lead straight to the block of an event, one after the other."""
     body = frame.body
     assert body is not None
     here = {number for number, block in enumerate(body.blocks) if any(e.at == at for e in block.events)}
-    return frozenset(
-        polarity(frame.canonical(block.exit.condition, {}))[1]
-        for block in body.blocks
-        if isinstance(block.exit, Branch) and (block.exit.then in here or block.exit.other in here)
-    )
+    found: set[Expr] = set()
+    for _ in range(MAX_ASKED):
+        before = {
+            number: block.exit.condition for number, block in enumerate(body.blocks)
+            if isinstance(block.exit, Branch) and (block.exit.then in here or block.exit.other in here)
+        }  # fmt: skip
+        found |= {polarity(frame.canonical(condition, {}))[1] for condition in before.values()}
+        here = {n for n in before if all(isinstance(e, Read) for e in body.blocks[n].events)}  # a && b
+    return frozenset(found)
 
 
 def pick(ways: Sequence[Way]) -> Way:

@@ -667,8 +667,11 @@ def conditions(
 def returned(ending: lockflow.Ending, tracked: bool) -> Expr | None:
     """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error."""
     value = ending.value
-    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
+    truths = ending.state.truths
+    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and truths.get(value))):
         return Const(ERROR)
+    if tracked and isinstance(value, POINTERS) and truths.get(facts.Binary("<", value, Const(0))):
+        return Const(ERROR)  # return PTR_ERR(*out);
     return value if value is None or exported(value) else None
 
 
@@ -720,6 +723,9 @@ def pointer_results(frame: Frame, state: State) -> tuple[tuple[int, Expr], ...]:
         if name.startswith("*%") and isinstance(value, Const)
     )
 
+
+POINTERS = Member | Deref | facts.Index
+"""Where a pointer is kept that may be an error number (``IS_ERR(*out)``)."""
 
 RESULT_WHEN = {"zero": (0, ERROR), "nonzero": (1, 0), "positive": (1, 0), "nonnegative": (0, ERROR)}
 
@@ -782,7 +788,7 @@ def error_outcomes(value: Expr) -> tuple[Outcome, ...]:
         known = False
     if known is not None:
         return (Outcome(result=Const(int(known))),)
-    if not isinstance(value, facts.Result | Name):
+    if not isinstance(value, facts.Result | Name | POINTERS):
         return NOTHING
     return tuple(Outcome(result=Const(int(truth)), when=((condition, truth),)) for truth in (True, False))
 
