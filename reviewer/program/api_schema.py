@@ -461,13 +461,15 @@ class OperationsEntry(Part):
     holds: str = ""
     unless: OneOrMore[str] = []
     sure: bool = True
+    apart: OneOrMore[str] = []
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
         for field in self.fields_:
             yield models.Operation(
                 table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=self.holds,
-                unless=tuple(self.unless), sure=self.sure, source=self.source,
+                unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
+                source=self.source,
             )  # fmt: skip
 
 

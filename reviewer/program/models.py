@@ -326,7 +326,7 @@ class Operation(Model, frozen=True):
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: class of the lock that its caller holds, ""
     for none or one that has no name. ``unless``: words with which a driver asks for another context
     (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
-    context.
+    context. ``apart``: fields of the same table whose functions never run for the object meanwhile.
     """
 
     table: str
@@ -335,6 +335,7 @@ class Operation(Model, frozen=True):
     holds: str = ""
     unless: tuple[str, ...] = ()
     sure: bool = True
+    apart: tuple[str, ...] = ()
     source: str = ""
 
 
