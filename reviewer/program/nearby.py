@@ -129,3 +129,12 @@ class Nearby:
         if "all" in found or "some" in found:
             return "some"
         return "unknown"
+
+    def only_by_address(self, func: Func, levels: int = LEVELS) -> bool:
+        """Whether a function, or all that call it, is entered by its address alone, from code that is not here."""
+        known = self.of(func)
+        if known.runs or (known.sites and known.open) or levels == 0:
+            return False
+        if not known.sites:
+            return known.open and func.static
+        return all(self.only_by_address(site.caller, levels - 1) for site in known.sites)
