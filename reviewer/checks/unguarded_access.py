@@ -16,6 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Call, Expr, Name
+from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, Guards, Touch, exclusive, once
 from reviewer.program.lifetimes import Lifetimes
@@ -262,6 +263,8 @@ def sometimes(side: Side, touch: Touch, lock: str) -> bool:
 def detached(side: Side, touch: Touch) -> bool:
     """Whether the object is an entry of a list whose head only this call knows: a local, or one that all callers hand in."""
     func = touch.func
+    if any(map(of_this_call, values.walk(touch.access.path))):
+        return True  # list_first_entry(&local, ...)
     flow = side.focus.flow(func)
     cursor = root_of(touch.access.path)
     for seen in flow.seen if flow is not None else ():
