@@ -214,9 +214,11 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     if STRENGTH[least] <= STRENGTH[take.masks]:
         return None
     modes = focus.modes.of(take.func)
-    if all(STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[least] for m in modes):
+    less = [m for m in modes if STRENGTH[stronger(m.masks, MASKED[m.context])] < STRENGTH[least]]
+    if not less:
         return None
-    unknown = all(m.open and m.top.static for m in modes)  # by its address, and perhaps where they are off
+    # By its address, or as a callback that must not sleep: perhaps where they are off.
+    unknown = all((m.open and m.top.static) or m.context == "atomic" for m in less)
     name = take.hold.name
     message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
     shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
