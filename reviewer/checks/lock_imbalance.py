@@ -16,6 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Branch, Const, Deref, Expr, Name, Read
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
@@ -144,7 +145,7 @@ class Imbalance:
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
         way = pick(sure)
-        if doubt < 2 and way.result in (SUCCESS | {"void"}):
+        if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
             counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
             doubt += 2 * (counted or self.sister_releases(func, state.key))
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
@@ -161,7 +162,7 @@ class Imbalance:
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
-        if any(w.taken >= 0 and (same_questions(state, w, way) or by_flag(state, w, way)) for w in rest):
+        if any(w.taken >= 0 and (same_last_question(state, w, way) or by_flag(state, w, way)) for w in rest):
             doubt = 2
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
@@ -331,26 +332,33 @@ def same_questions(state: Balance, held: Way, good: Way) -> bool:
     return len(one & two) > 1 and (one <= two or two <= one)
 
 
+def same_last_question(state: Balance, held: Way, less: Way) -> bool:
+    """The same for the last condition alone, where it is released by a way that has not been asked before."""
+    one, two = (questions(state.frame, at, 1) for at in (held.taken, less.released))
+    return not one.isdisjoint(two)
+
+
 def by_flag(state: Balance, held: Way, less: Way) -> bool:
     """Whether a local variable says where the lock is taken (``if (locked) lock();``), but not where it is released: there
     something else does that depends on it."""
     asked = questions(state.frame, held.taken)
-    local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e in asked)
+    local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e, _ in asked)
     return local and asked.isdisjoint(questions(state.frame, less.released))
 
 
-def questions(frame: Frame, at: int) -> frozenset[Expr]:
-    """The conditions whose branches lead straight to the block of an event, one after the other."""
+def questions(frame: Frame, at: int, levels: int = MAX_ASKED) -> frozenset[tuple[Expr, bool]]:
+    """The conditions, and what they were, without which nobody comes to the block of an event, the last few of them."""
     body = frame.body
     assert body is not None
     here = {number for number, block in enumerate(body.blocks) if any(e.at == at for e in block.events)}
-    found: set[Expr] = set()
-    for _ in range(MAX_ASKED):
-        before = {
-            number: block.exit.condition for number, block in enumerate(body.blocks)
-            if isinstance(block.exit, Branch) and (block.exit.then in here or block.exit.other in here)
-        }  # fmt: skip
-        found |= {polarity(frame.canonical(condition, {}))[1] for condition in before.values()}
+    found: set[tuple[Expr, bool]] = set()
+    for _ in range(levels):
+        before = {n: b.exit for n, b in enumerate(body.blocks) if not here.isdisjoint(successors(b.exit))}
+        for exit_ in before.values():
+            if not isinstance(exit_, Branch):
+                return frozenset(found)  # others come here, too
+            positive, condition = polarity(frame.canonical(exit_.condition, {}))
+            found.add((condition, (exit_.then in here) == positive))
         here = {n for n in before if all(isinstance(e, Read) for e in body.blocks[n].events)}  # a && b
     return frozenset(found)
 

@@ -288,7 +288,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "per_cpu", "identity", "alias",
-    "tells", "is_error", "ends_if", "cancels", "ends", "managed",
+    "tells", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
 
@@ -323,6 +323,7 @@ class Entry(Part):
     unlinks: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
+    never_null: bool = False
     variant_of: str = ""
     frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
@@ -393,7 +394,7 @@ class Entry(Part):
             publishes=_as(models.Publishes, self.publishes),
             unlinks=self.unlinks,
             pure=self.pure,
-            no_return=self.no_return,
+            no_return=self.no_return, never_null=self.never_null,
             variant_of=self.variant_of,
             frees_later=self.frees_later,
             frees=self.frees,

@@ -292,6 +292,7 @@ class Function(Model, frozen=True):
     chain_head: ChainHead | None = None
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
+    never_null: bool = False  # what it returns is a pointer to something
     halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None

@@ -762,7 +762,7 @@ def model_outcomes(
     already = model.takes[0].already
     lost = (takes[0].name or "?") if takes and takes[0].taken != "lock" else ""
     if when == "always":
-        return (Outcome(tuple(takes), drops, result),)
+        return (Outcome(tuple(takes), drops, result, nonzero=model.never_null),)
     if when in RESULT_WHEN:
         yes, no = RESULT_WHEN[when]
         return (
