@@ -17,7 +17,7 @@ from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Branch, Const, Deref, Expr, Name, Read
+from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
 from reviewer.program.lifetimes import Lifetimes
@@ -34,6 +34,9 @@ MAX_SITES = 12
 
 MAX_ASKED = 3
 """Conditions in a row (``a && b && c``) that lead to an event."""
+
+LOCKED = re.compile(r"(?:^|[_.>%$])(?:is_|was_)?(?:locked|held)(?:$|_)|(?:^|_)(?:have|has|got)_\w*lock$")
+"""How the kernel names what says that somebody has taken a lock."""
 
 COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt", "pagefault"})
 """Kinds of which one release undoes one take or all of them, as the case may be."""
@@ -163,6 +166,8 @@ class Imbalance:
             way = replace(way, released=min(state.strays))
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
         if any(w.taken >= 0 and (same_last_question(state, w, way) or by_flag(state, w, way)) for w in rest):
+            doubt = 2
+        if says_locked(state.frame, way.released):
             doubt = 2
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
@@ -344,6 +349,14 @@ def by_flag(state: Balance, held: Way, less: Way) -> bool:
     asked = questions(state.frame, held.taken)
     local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e, _ in asked)
     return local and asked.isdisjoint(questions(state.frame, less.released))
+
+
+def says_locked(frame: Frame, at: int) -> bool:
+    """Whether a flag whose name says so tells that a lock is held where it is released (``if (user->locked) unlock();``)."""
+    return any(
+        truth and LOCKED.search(e.name if isinstance(e, Member) else e.id if isinstance(e, Name) else "")
+        for condition, truth in questions(frame, at) for e in values.walk(condition)
+    )
 
 
 def questions(frame: Frame, at: int, levels: int = MAX_ASKED) -> frozenset[tuple[Expr, bool]]:
