@@ -19,10 +19,10 @@ from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
-from reviewer.program.lockflow import State, polarity
+from reviewer.program.lockflow import State, parts_of, polarity
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -151,6 +151,10 @@ class Imbalance:
         if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
             counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
             doubt += 2 * (counted or self.sister_releases(func, state.key))
+        locked = [h.lock for h in way.ending.state.locks if hold_key(h) == state.key]
+        value = way.ending.value
+        if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
+            doubt += 2  # it returns the object whose lock it holds
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)

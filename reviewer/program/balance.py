@@ -153,6 +153,8 @@ class Track(Observer):
             trail = trail._replace(tried=event.at)
         if isinstance(event, facts.Call) and self.kind == "rcu" and not self.deeper and self.holds(state):
             self.deeper = self.releases.nests(frame, frame.callee(event.callee, state.known), self.kind)
+        if isinstance(event, facts.Call) and trail.maybe < 0 and self.holds(state) and self.untold(frame, event, state, args):
+            return trail._replace(maybe=event.at)
         if isinstance(event, facts.Call) and trail.maybe < 0:
             callee = frame.callee(event.callee, state.known)
             held = self.holds(state)
@@ -196,6 +198,17 @@ class Track(Observer):
             return False
         drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
         return any(drops) and not all(drops)
+
+    def untold(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
+        """Whether a callee releases the lock on some ways only, and nothing tells its caller on which."""
+        if not self.mixed(frame, call, state, args):
+            return False
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        if any(o.when for o in outcomes):
+            return False
+        drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
+        one, two = ({o.result for o, d in zip(outcomes, drops, strict=True) if d == which} for which in (True, False))
+        return not all(isinstance(r, Const) for r in one | two) or not one.isdisjoint(two)
 
     def tries(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
         """Whether a call takes the lock on some ways only."""
@@ -385,9 +398,12 @@ class Releases:
         """Whether the function releases such locks on some ways, too many for a summary."""
         summary = self.summaries.of(func)
         flow = summary.flow
-        if flow is None or not (flow.capped or summary.outcomes == NOTHING) or not self.says(func, word):
+        if flow is None or not (flow.capped or summary.outcomes == NOTHING):
             return False
-        return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
+        left = {lock for e in flow.endings for lock in (*(h.lock for h in e.state.locks), *e.state.dropped)}
+        if any(word and word_of(lock) == word for lock in left):
+            return True
+        return self.says(func, word) and (flow.capped or bool(left))
 
     def within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
         """Whether a function at or below ``func`` releases such a lock and takes none, or the other way round."""
