@@ -17,12 +17,12 @@ from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read
+from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
-from reviewer.program.lockflow import State, parts_of, polarity
+from reviewer.program.lockflow import State, parts_of, polarity, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -151,6 +151,8 @@ class Imbalance:
         if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
             counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
             doubt += 2 * (counted or self.sister_releases(func, state.key))
+        if doubt < 2 and (says_locked(state.frame, released[0].released) or always_asked(state, way, released[0])):
+            doubt += 2
         locked = [h.lock for h in way.ending.state.locks if hold_key(h) == state.key]
         value = way.ending.value
         if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
@@ -345,6 +347,21 @@ def same_last_question(state: Balance, held: Way, less: Way) -> bool:
     """The same for the last condition alone, where it is released by a way that has not been asked before."""
     one, two = (questions(state.frame, at, 1) for at in (held.taken, less.released))
     return not one.isdisjoint(two)
+
+
+def always_asked(state: Balance, held: Way, good: Way) -> bool:
+    """Whether the condition under which the lock is taken is asked again before it is released, wherever the way from there
+    leads: who leaves with it has forgotten the first answer."""
+    body = state.frame.body
+    if body is None or not same_last_question(state, held, good):
+        return False
+    first, last = (next((n for n, b in enumerate(body.blocks) if any(e.at == at for e in b.events)), -1)
+                   for at in (held.taken, good.released))  # fmt: skip
+    for number, block in enumerate(body.blocks):
+        if first >= 0 and isinstance(block.exit, Branch) and last in (block.exit.then, block.exit.other):
+            around = reached(body, successors(body.blocks[first].exit), number)
+            return not any(isinstance(body.blocks[n].exit, Return) for n in around)
+    return False
 
 
 def by_flag(state: Balance, held: Way, less: Way) -> bool:
