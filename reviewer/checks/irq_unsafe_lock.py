@@ -95,7 +95,9 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
                 steps = [entry_step(focus.analysis, mode.entry), *way(focus, mode)]
                 steps.append(step(focus.analysis, "acquire", func, take.at, (take.hold,)))
                 message = f"{func.name}() turns interrupts on again after {name}, where they may be off ({mode.entry.how})"
-                yield finding(focus, func, take.at, 1 + mode.entry.doubt, message, name, tuple(steps))
+                # What takes back what its caller held knows whether interrupts were off; a flag may say so.
+                back = all(any(lock_class(focus.program.frame(func), d) == name for d in w) for w in take.seen.dropped)
+                yield finding(focus, func, take.at, 1 + mode.entry.doubt + back, message, name, tuple(steps))
                 return
 
 
@@ -191,6 +193,9 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
     # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
     doubt = theirs.entry.doubt + 2 * mine.open + (other.func.path != take.func.path)
+    operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
+    if operation is not None and theirs.entry.by in operation.apart:
+        doubt += 2  # unless several objects share the lock
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
 
 
@@ -209,13 +214,16 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     if STRENGTH[least] <= STRENGTH[take.masks]:
         return None
     modes = focus.modes.of(take.func)
-    if all(STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[least] for m in modes):
+    less = [m for m in modes if STRENGTH[stronger(m.masks, MASKED[m.context])] < STRENGTH[least]]
+    if not less:
         return None
+    # By its address, or as a callback that must not sleep: perhaps where they are off.
+    unknown = all((m.open and m.top.static) or m.context == "atomic" for m in less)
     name = take.hold.name
     message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
     shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
     proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *shown)
-    return finding(focus, take.func, take.at, 1, message, name, proof)
+    return finding(focus, take.func, take.at, 1 + unknown, message, name, proof)
 
 
 def weakened(focus: Focus, take: Take) -> Finding | None:

@@ -16,11 +16,13 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Const, Expr, Name
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read, Return
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
+from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
-from reviewer.program.lockflow import State, polarity
+from reviewer.program.lockflow import State, parts_of, polarity, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -29,6 +31,12 @@ RULE = "lock-imbalance"
 
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
+
+MAX_ASKED = 3
+"""Conditions in a row (``a && b && c``) that lead to an event."""
+
+LOCKED = re.compile(r"(?:^|[_.>%$])(?:is_|was_)?(?:locked|held)(?:$|_)|(?:^|_)(?:have|has|got)_\w*lock$")
+"""How the kernel names what says that somebody has taken a lock."""
 
 COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt", "pagefault"})
 """Kinds of which one release undoes one take or all of them, as the case may be."""
@@ -66,6 +74,7 @@ class Imbalance:
         self.focus = focus
         self.releases = focus.releases
         self.named = {f.key for f in focus.functions}
+        self.lives = Lifetimes(focus.summaries)
         self._faults: dict[str, list[Fault]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
@@ -138,6 +147,18 @@ class Imbalance:
             doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             doubt += 2
+        way = pick(sure)
+        if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
+            counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
+            doubt += 2 * (counted or self.sister_releases(func, state.key))
+        if doubt < 2 and (says_locked(state.frame, released[0].released) or always_asked(state, way, released[0])):
+            doubt += 2
+        locked = [h.lock for h in way.ending.state.locks if hold_key(h) == state.key]
+        value = way.ending.value
+        if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
+            doubt += 2  # it returns the object whose lock it holds
+        if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
+            doubt += 2  # what it has released by a pointer to a lock may be this one
         return Fault(state.key, lock, pick(sure), released[0], False, doubt)
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
@@ -150,6 +171,10 @@ class Imbalance:
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
+        if any(w.taken >= 0 and (same_last_question(state, w, way) or by_flag(state, w, way)) for w in rest):
+            doubt = 2
+        if says_locked(state.frame, way.released):
+            doubt = 2
         return Fault(state.key, lock, way, rest[0], True, doubt)
 
     def kept(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
@@ -208,6 +233,23 @@ class Imbalance:
         return bool(word) and any(
             other.key != func.key and self.releases.released_by(other, key, word)
             for file in self.focus.program.unit(func.path) for other in self.focus.program.functions_with(file, word)
+        )  # fmt: skip
+
+    def let_go_elsewhere(self, func: Func, kind: Kind, key: Key) -> bool:
+        """The same for what is off on a CPU: a handler that turns preemption off for what another turns on again."""
+        program = self.focus.program
+        names = [n for n, m in program.models.functions.items() if any(d.kind == kind for d in m.drops)]
+        return any(
+            other.key != func.key and self.releases.released_by(other, key, "")
+            for file in program.unit(func.path) for name in names for other in program.functions_with(file, name)
+        )
+
+    def sister_releases(self, func: Func, key: Key) -> bool:
+        """Whether another operation of a table gives back what this one has taken (``.start`` and ``.stop``)."""
+        return any(
+            name != func.name and self.releases.released_by(other, key, "")
+            for _, table in self.lives.operations(func) for name in table.values()
+            for other in self.focus.program.resolve(name, func.path)
         )  # fmt: skip
 
     def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
@@ -297,20 +339,62 @@ def as_object(way: Way) -> Way:
 def same_questions(state: Balance, held: Way, good: Way) -> bool:
     """Whether the lock is taken and released under the same several conditions (``if (a || b) lock(); ... if (b || a)
     unlock();``), of which not all could be remembered in between."""
-    asked = [questions(state.frame, at) for at in (held.taken, good.released)]
-    return len(asked[0]) > 1 and asked[0] == asked[1]
+    one, two = (questions(state.frame, at) for at in (held.taken, good.released))
+    return len(one & two) > 1 and (one <= two or two <= one)
 
 
-def questions(frame: Frame, at: int) -> frozenset[Expr]:
-    """The conditions whose branches lead straight to the block of an event."""
+def same_last_question(state: Balance, held: Way, less: Way) -> bool:
+    """The same for the last condition alone, where it is released by a way that has not been asked before."""
+    one, two = (questions(state.frame, at, 1) for at in (held.taken, less.released))
+    return not one.isdisjoint(two)
+
+
+def always_asked(state: Balance, held: Way, good: Way) -> bool:
+    """Whether the condition under which the lock is taken is asked again before it is released, wherever the way from there
+    leads: who leaves with it has forgotten the first answer."""
+    body = state.frame.body
+    if body is None or not same_last_question(state, held, good):
+        return False
+    first, last = (next((n for n, b in enumerate(body.blocks) if any(e.at == at for e in b.events)), -1)
+                   for at in (held.taken, good.released))  # fmt: skip
+    for number, block in enumerate(body.blocks):
+        if first >= 0 and isinstance(block.exit, Branch) and last in (block.exit.then, block.exit.other):
+            around = reached(body, successors(body.blocks[first].exit), number)
+            return not any(isinstance(body.blocks[n].exit, Return) for n in around)
+    return False
+
+
+def by_flag(state: Balance, held: Way, less: Way) -> bool:
+    """Whether a local variable says where the lock is taken (``if (locked) lock();``), but not where it is released: there
+    something else does that depends on it."""
+    asked = questions(state.frame, held.taken)
+    local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e, _ in asked)
+    return local and asked.isdisjoint(questions(state.frame, less.released))
+
+
+def says_locked(frame: Frame, at: int) -> bool:
+    """Whether a flag whose name says so tells that a lock is held where it is released (``if (user->locked) unlock();``)."""
+    return any(
+        truth and LOCKED.search(e.name if isinstance(e, Member) else e.id if isinstance(e, Name) else "")
+        for condition, truth in questions(frame, at) for e in values.walk(condition)
+    )
+
+
+def questions(frame: Frame, at: int, levels: int = MAX_ASKED) -> frozenset[tuple[Expr, bool]]:
+    """The conditions, and what they were, without which nobody comes to the block of an event, the last few of them."""
     body = frame.body
     assert body is not None
     here = {number for number, block in enumerate(body.blocks) if any(e.at == at for e in block.events)}
-    return frozenset(
-        polarity(frame.canonical(block.exit.condition, {}))[1]
-        for block in body.blocks
-        if isinstance(block.exit, Branch) and (block.exit.then in here or block.exit.other in here)
-    )
+    found: set[tuple[Expr, bool]] = set()
+    for _ in range(levels):
+        before = {n: b.exit for n, b in enumerate(body.blocks) if not here.isdisjoint(successors(b.exit))}
+        for exit_ in before.values():
+            if not isinstance(exit_, Branch):
+                return frozenset(found)  # others come here, too
+            positive, condition = polarity(frame.canonical(exit_.condition, {}))
+            found.add((condition, (exit_.then in here) == positive))
+        here = {n for n in before if all(isinstance(e, Read) for e in body.blocks[n].events)}  # a && b
+    return frozenset(found)
 
 
 def pick(ways: Sequence[Way]) -> Way:

@@ -144,7 +144,8 @@ class Reads:
         if removed:
             confidence = "high" if sure and not other else "medium"
         elif need.way and with_section >= 2 and with_section > without:
-            confidence = "high" if sure else "medium"
+            # Whoever calls an operation of a table may have a section around all of them.
+            confidence = "high" if sure else "low" if self.nearby.only_by_address(func) else "medium"
         elif sure:
             confidence = "medium"
         return self.finding(func, seen, need, confidence, removed, with_section)

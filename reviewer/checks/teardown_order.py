@@ -70,7 +70,7 @@ class Teardown:
     def waited(self, uses: Uses, above: Iterable[Func]) -> bool:
         """Whether some function, or what it reaches, waits for the callback or for the queue on which it runs."""
         waits = {a.func.key for a in uses.waits}
-        for func in above:
+        for func in (g for f in above for g in (f, *self.lives.passed(f))):
             below = self.lives.below(func)
             if not waits.isdisjoint(below):
                 return True

@@ -16,8 +16,9 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Call, Expr, Name
+from reviewer.program import values
 from reviewer.program.balance import word_of
-from reviewer.program.guards import LOCKED, ONCE, Guards, Touch, exclusive
+from reviewer.program.guards import LOCKED, Guards, Touch, exclusive, once
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
@@ -53,7 +54,7 @@ class Side:
 
     def __post_init__(self) -> None:
         self.program = self.focus.program
-        self.guards = Guards(self.focus.analysis.shared, Lifetimes(self.focus.summaries))
+        self.guards = Guards(self.focus.analysis.shared, Lifetimes(self.focus.summaries), self.focus.setups)
         self._inside: dict[str, dict[str, list[Touch]]] = {}
 
     @cached_property
@@ -64,7 +65,7 @@ class Side:
     def _by_file(self) -> dict[str, list[Func]]:
         found: dict[str, list[Func]] = {}
         for f in self.focus.every:
-            if not runs_once(f) and not ONCE.search(f.name):
+            if not once(f):
                 found.setdefault(f.path, []).append(f)
         return found
 
@@ -229,7 +230,7 @@ def outliers(side: Side) -> Iterator[Finding]:
     summaries = side.focus.summaries
     with_locks = {f.path for f in side.focus.every if summaries.holds(f) or summaries.names.asserts(f)}
     for func in side.focus.functions:
-        if runs_once(func) or ONCE.search(func.name) or LOCKED.search(func.name) or func.path not in with_locks:
+        if once(func) or LOCKED.search(func.name) or func.path not in with_locks:
             continue
         for t in side.guards.touches(func):
             if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
@@ -246,6 +247,8 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue  # the caller says whether it has the lock already
             if detached(side, t):
                 continue
+            if side.guards.only_once(func) or side.guards.handed(func):
+                continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "medium", inside[0])
 
@@ -260,6 +263,8 @@ def sometimes(side: Side, touch: Touch, lock: str) -> bool:
 def detached(side: Side, touch: Touch) -> bool:
     """Whether the object is an entry of a list whose head only this call knows: a local, or one that all callers hand in."""
     func = touch.func
+    if any(map(of_this_call, values.walk(touch.access.path))):
+        return True  # list_first_entry(&local, ...)
     flow = side.focus.flow(func)
     cursor = root_of(touch.access.path)
     for seen in flow.seen if flow is not None else ():

@@ -288,7 +288,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "alias",
-    "tells", "is_error", "ends_if", "cancels", "ends", "managed",
+    "tells", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
 
@@ -324,6 +324,7 @@ class Entry(Part):
     unlinks: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
+    never_null: bool = False
     variant_of: str = ""
     frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
@@ -396,7 +397,7 @@ class Entry(Part):
             publishes=_as(models.Publishes, self.publishes),
             unlinks=self.unlinks,
             pure=self.pure,
-            no_return=self.no_return,
+            no_return=self.no_return, never_null=self.never_null,
             variant_of=self.variant_of,
             frees_later=self.frees_later,
             frees=self.frees,
@@ -466,6 +467,7 @@ class OperationsEntry(Part):
     kind: Kind | None = None
     unless: OneOrMore[str] = []
     sure: bool = True
+    apart: OneOrMore[str] = []
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
@@ -473,7 +475,8 @@ class OperationsEntry(Part):
         for field in self.fields_:
             yield models.Operation(
                 table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=tuple(self.holds), kind=kind,
-                unless=tuple(self.unless), sure=self.sure, source=self.source,
+                unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
+                source=self.source,
             )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
@@ -143,32 +143,46 @@ class Track(Observer):
         self.kind: Kind = "other"
 
     def start(self) -> object:
-        return -1, -1, -1
+        return Trail()
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
-        taken, released, maybe = extra(state)
+        trail = extra(state)
         if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
             self.unsure.add(event.at)
+        if isinstance(event, facts.Call) and self.tries(frame, event, state, args):
+            trail = trail._replace(tried=event.at)
         if isinstance(event, facts.Call) and self.kind == "rcu" and not self.deeper and self.holds(state):
             self.deeper = self.releases.nests(frame, frame.callee(event.callee, state.known), self.kind)
-        if isinstance(event, facts.Call) and maybe < 0:
+        if isinstance(event, facts.Call) and trail.maybe < 0 and self.holds(state) and self.untold(frame, event, state, args):
+            return trail._replace(maybe=event.at)
+        if isinstance(event, facts.Call) and trail.maybe < 0:
             callee = frame.callee(event.callee, state.known)
             held = self.holds(state)
             if not held and self.half_taken(frame, event, state, args):
-                return taken, released, event.at
+                return trail._replace(maybe=event.at, owed=event.at)
             if not held and self.releases.possible(frame, callee, self.kind, self.word, "takes"):
-                return taken, released, event.at
-            if not held and not (taken < 0 and released < 0):
-                return taken, released, maybe
+                return trail._replace(maybe=event.at, owed=event.at)
+            if not held and not (trail.taken < 0 and trail.released < 0):
+                return trail
             if (
                 self.releases.possible(frame, callee, self.kind, self.word)
+                or self.invoked(frame, event, callee, args)
                 or self.accused(frame, callee, self.key)
                 or (event.at in self.unsure and self.mixed(frame, event, state, args, "when"))
             ):
                 if self.releases.possible(frame, callee, self.kind, self.word, depth=1):
                     self.firm.add(event.at)
-                return taken, released, event.at
-        return taken, released, maybe
+                return trail._replace(maybe=event.at)
+        return trail
+
+    def invoked(self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...]) -> bool:
+        """Whether an API runs a callback that may release the lock (``kref_put(&o->ref, o_free)``)."""
+        model = self.releases.program.model(callee.id) if isinstance(callee, Name) else None
+        return any(
+            target.func is not None and self.releases.within(target.func, self.kind, self.word, DEPTH)
+            for invokes in (model.invokes if model is not None else ())
+            for target, _ in self.releases.summaries.invoked(frame, call, invokes, args)
+        )
 
     def mixed(
         self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...], by: str = ""
@@ -185,6 +199,23 @@ class Track(Observer):
         drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
         return any(drops) and not all(drops)
 
+    def untold(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
+        """Whether a callee releases the lock on some ways only, and nothing tells its caller on which."""
+        if not self.mixed(frame, call, state, args):
+            return False
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        if any(o.when for o in outcomes):
+            return False
+        drops = [any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes]
+        one, two = ({o.result for o, d in zip(outcomes, drops, strict=True) if d == which} for which in (True, False))
+        return not all(isinstance(r, Const) for r in one | two) or not one.isdisjoint(two)
+
+    def tries(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
+        """Whether a call takes the lock on some ways only."""
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        taking = [any(hold_key(h) == self.key for h in o.takes) for o in outcomes] if len(outcomes) > 1 else []
+        return any(taking) and not all(taking)
+
     def half_taken(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> bool:
         """Whether a callee seems to take the lock on some ways only, and nothing tells its caller on which."""
         if not isinstance(call.callee, Name) or call.callee.id in self.releases.summaries.program.models.functions:
@@ -198,24 +229,39 @@ class Track(Observer):
         return any(hold_key(h) == self.key for h in state.locks)
 
     def outcome(self, frame: Frame, call: facts.Call, outcome: Outcome, state: State) -> object:
-        taken, released, maybe = extra(state)
+        trail = extra(state)
         if any(key_of(frame, d) == self.key for d in outcome.drops):
-            if not self.holds(state) and maybe < 0:
+            held = self.holds(state)
+            if not held and trail.maybe < 0 and trail.owed < 0:
                 self.strays.add(call.at)
-            released, maybe = call.at, -1
+            trail = trail._replace(released=call.at, maybe=-1, owed=trail.owed if held else -1)
         if any(hold_key(h) == self.key for h in outcome.takes):
             if self.holds(state):
                 self.nested = True
                 self.lent |= any(hold_key(h) == self.key and bool(h.where) for h in state.locks)
-            elif released < 0:
+            elif trail.released < 0:
                 self.fresh = True
-            taken, maybe = call.at, -1
-        return taken, released, maybe
+            return trail._replace(taken=call.at, maybe=-1, tried=-1)
+        return trail
 
 
-def extra(state: State) -> tuple[int, int, int]:
+class Trail(NamedTuple):
+    """Where the lock was last taken, released, perhaps released (or taken) on a path; -1 for nowhere.
+
+    ``owed``: a call that may have taken it, of which no release has been seen yet, whatever other object of its class has come
+    and gone since. ``tried``: a call that did not get it, so that this world is not mixed with one in which nobody tried.
+    """
+
+    taken: int = -1
+    released: int = -1
+    maybe: int = -1
+    owed: int = -1
+    tried: int = -1
+
+
+def extra(state: State) -> Trail:
     got = state.extra
-    assert isinstance(got, tuple)
+    assert isinstance(got, Trail)
     return got
 
 
@@ -230,8 +276,8 @@ def balance(
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
     result.lent, result.deeper = track.lent, track.deeper
     for e in flow.endings:
-        taken, released, maybe = extra(e.state)
-        result.ways.append(Way(net_of(frame, e, key), taken, released, maybe, result_of(e), e))
+        trail = extra(e.state)
+        result.ways.append(Way(net_of(frame, e, key), trail.taken, trail.released, trail.maybe, result_of(e), e))
     return result
 
 
@@ -264,6 +310,7 @@ class Releases:
 
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
+        self.program = summaries.program
         self._made: dict[tuple[str, Kind, str, int, What], bool] = {}
 
     def possible(
@@ -344,9 +391,12 @@ class Releases:
         """Whether the function releases such locks on some ways, too many for a summary."""
         summary = self.summaries.of(func)
         flow = summary.flow
-        if flow is None or not (flow.capped or summary.outcomes == NOTHING) or not self.says(func, word):
+        if flow is None or not (flow.capped or summary.outcomes == NOTHING):
             return False
-        return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
+        left = {lock for e in flow.endings for lock in (*(h.lock for h in e.state.locks), *e.state.dropped)}
+        if any(word and word_of(lock) == word for lock in left):
+            return True
+        return self.says(func, word) and (flow.capped or bool(left))
 
     def within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
         """Whether a function at or below ``func`` releases such a lock and takes none, or the other way round."""
@@ -364,6 +414,11 @@ class Releases:
         takes = any(t.kind == kind for m in known for t in m.takes)
         if (drops and not takes if what == "drops" else takes and not drops) and self.says(func, word):
             return True
+        if what == "takes" and takes and drops:  # one that gives it back only where it fails
+            flow = self.summaries.flow(func)
+            left = (h for e in (flow.endings if flow is not None else ()) for h in e.state.locks)
+            if any(h.kind == kind and word_of(h.lock) == word for h in left):
+                return True
         if depth == 0 or len(func.calls) > MAX_NAMES:
             return False
         return any(

@@ -573,11 +573,15 @@ class CallerSearch:
         return got
 
 
+DECLARING = ("DECLARE_", "DEFINE_")
+"""How the names of macros begin that declare what their argument names."""
+
+
 def means(body: Body, word: str) -> bool:
     """Whether an identifier stands in an expression of a body, where no local has its name."""
-    if any(v.name == word for v in body.locals):
-        return False
     wanted = Name(word)
+    if any(v.name == word for v in body.locals) or declared_by_macro(body, wanted):
+        return False
     for v in body.locals:
         if v.value is not None and wanted in values.walk(v.value):
             return True
@@ -591,6 +595,14 @@ def means(body: Body, word: str) -> bool:
             elif wanted in values.walk(e.value):
                 return True
     return False
+
+
+def declared_by_macro(body: Body, name: Name) -> bool:
+    """Whether a macro declares a local of that name (``DECLARE_COMPLETION_ONSTACK(done);``)."""
+    return any(
+        isinstance(e, Call) and name in e.args[:1] and isinstance(e.callee, Name) and e.callee.id.startswith(DECLARING)
+        for block in body.blocks for e in block.events
+    )
 
 
 def is_weak(func: Func) -> bool:

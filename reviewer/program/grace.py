@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import Test, cost
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Observer, State
+from reviewer.program.lockflow import Observer, State
 from reviewer.program.models import Function as Model
-from reviewer.program.objects import rooted
+from reviewer.program.objects import root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, exported, place
 
@@ -145,9 +145,25 @@ class Grace:
         if frame.body is None:
             return
         watch = Watch(self)
-        flow: Flow = lockflow.run(frame, self.summaries, observer=watch)
-        del flow
-        yield from watch.found.values()
+        lockflow.run(frame, self.summaries, observer=watch)
+        yield from (found for found in watch.found.values() if not self.emptied(func, found[0]))
+
+    def emptied(self, func: Func, unlinked: Deed) -> bool:
+        """Whether a loop takes away whatever is left once the readers have been waited for: no new ones come to what ends."""
+        at = unlinked.way[0][1].at if unlinked.way else unlinked.at
+        flow = self.summaries.flow(func)
+        events = [s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.at < at]
+        loops = [s.event.at for s in events if isinstance(s.event, Call) and s.event.loop and unlinked.object in s.args[0]]
+        return bool(loops) and any(
+            s.event.at < loops[0] and self.waits(self.program.frame(func), s.event, s.callee)
+            for s in events if isinstance(s.event, Call)
+        )
+
+    def makes(self, func: Func, head: Expr) -> bool:
+        """Whether a list belongs to an object that the function gets from a callee and returns: nobody else knows it yet."""
+        root = root_of(head)
+        flow = self.summaries.flow(func) if isinstance(root, Result) else None
+        return flow is not None and any(e.value == root for e in flow.endings)
 
 
 Gone = frozenset[tuple[Expr, int]]
@@ -187,6 +203,9 @@ class Watch(Observer):
             return gone
         if gone and self.grace.waits(frame, event, callee):
             return frozenset()
+        if model is not None and [a.op for a in model.accesses] == ["add", "set"] and len(args) > 1:
+            if self.grace.makes(frame.func, args[1]):
+                self.alone.add(owner(frame, args[0]))
         deeds = self.grace.at(frame, event, callee, args)
         for freed in deeds.frees:
             for object_, at in gone:

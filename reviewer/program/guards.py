@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from reviewer.parse.facts import Call, Expr, Items, Name
 from reviewer.program import values
+from reviewer.program.callers import means
 from reviewer.program.contexts import serialises
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
+from reviewer.program.setups import Setups
 from reviewer.program.shared import CHANGES, Access, Shared, runs_once
 
 LEVELS = 3
@@ -67,9 +69,10 @@ class Touch:
 class Guards:
     """Memoised over one program."""
 
-    def __init__(self, shared: Shared, lives: Lifetimes) -> None:
+    def __init__(self, shared: Shared, lives: Lifetimes, setups: Setups) -> None:
         self.shared = shared
         self.lives = lives
+        self.setups = setups
         self.summaries = shared.summaries
         self.program = shared.program
         self._touches: dict[str, tuple[Touch, ...]] = {}
@@ -77,6 +80,7 @@ class Guards:
         self._others: dict[str, tuple[Touch, ...]] = {}
         self._taken: dict[str, frozenset[str]] = {}
         self._entered: dict[str, bool] = {}
+        self._handed: dict[tuple[str, int], bool] = {}
 
     def touches(self, func: Func) -> tuple[Touch, ...]:
         """Changes of named objects, and looks at lists, with the function's own locks."""
@@ -118,7 +122,8 @@ class Guards:
         if level == 0 or self.entered(func):
             got = frozenset()
         else:
-            for caller in self.lives.callers(func):
+            callers = self.lives.callers(func)
+            for caller in [c for c in callers if not once(c)] or callers:
                 above = self._held_around(caller, level - 1)
                 for seen in self.calls(caller, func.name):
                     here = None if above is None else above | exclusive(seen)
@@ -141,10 +146,32 @@ class Guards:
         if got is None:
             got = self._entered[func.key] = any(
                 any(named(v.value, func.name) for v in self.program.initialised_with(f, func.name) if v.value is not None)
-                or any(func.name not in g.calls and g.name != func.name for g in self.program.functions_with(f, func.name))
                 for f in self.program.unit(func.path) if f.endswith(".c")
-            )
+            ) or self.stored(func)
         return got
+
+    def handed(self, func: Func, level: int = LEVELS) -> bool:
+        """Whether it, or a caller, is stored or passed on by its address, and so called by whom we do not know."""
+        got = self._handed.get((func.key, level))
+        if got is None:
+            self._handed[func.key, level] = False
+            got = self.stored(func) and not self.setups.kinds(func)
+            got = got or (level > 0 and any(self.handed(c, level - 1) for c in self.lives.callers(func)))
+            self._handed[func.key, level] = got
+        return got
+
+    def stored(self, func: Func) -> bool:
+        """Whether its address is used in a function of its unit."""
+        return any(
+            func.name not in g.calls and g.name != func.name and (body := self.program.body(g)) is not None
+            and means(body, func.name)
+            for f in self.program.unit(func.path) if f.endswith(".c") for g in self.program.functions_with(f, func.name)
+        )  # fmt: skip
+
+    def only_once(self, func: Func) -> bool:
+        """Whether all its callers are functions that run before others know of an object, or after."""
+        callers = self.lives.callers(func)
+        return bool(callers) and not self.entered(func) and all(map(once, callers))
 
     def own(self, func: Func) -> list[Touch]:
         """The accesses of a function and of what it calls by name inside its folder, with the locks on the way."""
@@ -176,7 +203,7 @@ class Guards:
             found: list[Touch] = []
             asked: set[str] = set()
             for func in self.lives.naming(word, home):
-                if runs_once(func) or ONCE.search(func.name):
+                if once(func):
                     continue
                 if len(asked) >= MAX_OTHERS:
                     break
@@ -197,6 +224,11 @@ class Guards:
             got = frozenset(h.name for s in flow.seen for h in s.may() if serialises(h)) if flow is not None else frozenset()
             self._taken[func.key] = got
         return got
+
+
+def once(func: Func) -> bool:
+    """Whether a function runs, by its name, before others know of an object, or when nobody does any more."""
+    return runs_once(func) or ONCE.search(func.name) is not None
 
 
 def named(value: Expr, word: str) -> bool:

@@ -311,6 +311,18 @@ class Lifetimes:
                         todo.append(f)
         return got
 
+    def passed(self, func: Func) -> Iterator[Func]:
+        """Functions of the tables whose address a function passes on (``component_master_del(dev, &ops)``)."""
+        body = self.program.body(func)
+        for event in (e for block in (body.blocks if body is not None else ()) for e in block.events):
+            for arg in event.args if isinstance(event, Call) else ():
+                if not isinstance(arg, AddressOf) or not isinstance(arg.base, Name):
+                    continue
+                found = self.program.variable(arg.base.id, func.path)
+                value = found[1].value if found is not None else None
+                for name in (n for table in (tables(value) if value is not None else ()) for n in table.values()):
+                    yield from self.program.resolve(name, func.path)
+
     def frees(self, func: Func) -> Iterator[Act]:
         """Every ``free`` of the function and of what it reaches."""
         for f in self.below(func).values():

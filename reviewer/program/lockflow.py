@@ -438,8 +438,11 @@ class Runner:
             result: list[State] = []
             for o in outcomes:
                 after = state.copy()
-                if told and o.takes and o.result is None:
-                    assume(after, Binary("<", Result(event.number), Const(0)), False)
+                value = o.result if o.result is not None else Result(event.number)
+                if o.takes and not isinstance(value, Const):
+                    if told:
+                        assume(after, Binary("<", value, Const(0)), False)
+                    tell_apart(after, value, outcomes)
                 found = replace(o, nonzero=True) if null and o.takes and not isinstance(o.result, Const) else o
                 result.extend(self.apply(after, event, args, found))
             return result
@@ -641,13 +644,21 @@ def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:
     """Whether every way on which a call takes no lock ends with an error number: then what it returns with the lock is none,
     whatever else it is."""
     failed = [o for o in outcomes if not o.takes]
-    return len(failed) < len(outcomes) and all(not o.drops and values.is_error(o.result) for o in failed) and bool(failed)
+    return len(failed) < len(outcomes) and all(values.is_error(o.result) for o in failed) and bool(failed)
 
 
 def fails_with_null(outcomes: tuple[Outcome, ...]) -> bool:
     """Whether every way on which a call takes no lock ends with 0: a pointer that it returns with the lock is none, then."""
     failed = [o for o in outcomes if not o.takes]
     return 0 < len(failed) < len(outcomes) and all(not o.drops and o.result == Const(0) for o in failed)
+
+
+def tell_apart(state: State, value: Expr, outcomes: tuple[Outcome, ...]) -> None:
+    """Where a call takes a lock, it does not return what it returns without it (``new = map(old); if (new != old) unmap();``)."""
+    for other in (o.result for o in outcomes if not o.takes):
+        if other is not None and other != value and not isinstance(other, Const):
+            assume(state, Binary("==", value, other), False)
+            assume(state, Binary("==", other, value), False)
 
 
 def once(hold: Hold) -> bool:

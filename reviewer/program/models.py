@@ -293,6 +293,7 @@ class Function(Model, frozen=True):
     chain_head: ChainHead | None = None
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
+    never_null: bool = False  # what it returns is a pointer to something
     halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
@@ -328,7 +329,7 @@ class Operation(Model, frozen=True):
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: classes of the locks that its caller holds, as
     far as they have a name; ``kind``: theirs. ``unless``: words with which a driver asks for another context
     (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
-    context.
+    context. ``apart``: fields of the same table whose functions never run for the object meanwhile.
     """
 
     table: str
@@ -338,6 +339,7 @@ class Operation(Model, frozen=True):
     kind: Kind = "spin"
     unless: tuple[str, ...] = ()
     sure: bool = True
+    apart: tuple[str, ...] = ()
     source: str = ""
 
 

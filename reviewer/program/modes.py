@@ -1,16 +1,16 @@
 """In which contexts a function runs, with what is off: from what starts it, or its callers, down to it.
 
-A search from the function upwards over calls by name; a table whose operations no model knows starts a task, and so does a
-caller whom nobody calls.
+A search from the function upwards over calls by name; a table whose operations no model knows starts a task, unless all calls
+through it are known and come from interrupts, and so does a caller whom nobody calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.program.contexts import CallSite
-from reviewer.program.entries import Entries, Entry
+from reviewer.program.entries import Entries, Entry, Slot
 from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
@@ -21,6 +21,9 @@ LEVELS = 4
 
 MAX_FUNCTIONS = 24
 """Functions of one search whose callers are looked for."""
+
+MAX_SITES = 4
+"""Calls through a table that are followed up."""
 
 STRENGTH = {"": 0, "bh": 1, "irq": 2}
 """What is off, from nothing to interrupts."""
@@ -69,6 +72,7 @@ class Modes:
         self.entries = entries
         self.holders = holders
         self._made: dict[str, tuple[Mode, ...]] = {}
+        self._slots: dict[Slot, list[Mode] | None] = {}
 
     def of(self, func: Func) -> tuple[Mode, ...]:
         """The ways in which the function runs, the shortest of each context and mask."""
@@ -76,6 +80,23 @@ class Modes:
         if got is None:
             got = self._made[func.key] = tuple(self._search(func).values())
         return got
+
+    def _called(self, slot: Slot) -> list[Mode] | None:
+        """How those run who call through a table, if all are known and none is a task; empty where nobody is seen to call."""
+        if slot not in self._slots:
+            self._slots[slot] = None  # for whom a call through the table leads to again
+            self._slots[slot] = self._callers(slot)
+        return self._slots[slot]
+
+    def _callers(self, slot: Slot) -> list[Mode] | None:
+        sites, cut = self.entries.search.through(slot.struct, slot.field, slot.path)
+        if cut or len(sites) > MAX_SITES:
+            return None
+        struct = self.entries.program.struct_at(slot.struct, slot.path)
+        if not sites and (struct is None or struct[0].startswith("include/")):
+            return None  # whoever calls need not name the table's type
+        found = [replace(m, masks=stronger(m.masks, masked(s.must))) for s in sites for m in self.of(s.caller)]
+        return found if all(m.entry is not None and m.context != "task" for m in found) else None
 
     def _search(self, func: Func) -> dict[tuple[Irq, str, bool], Mode]:
         found: dict[tuple[Irq, str, bool], Mode] = {}
@@ -92,8 +113,12 @@ class Modes:
                 for entry in entries:
                     add(Mode(entry.context, stronger(entry.masks, masks), callee, entry, way))
                 slots = self.entries.slots(callee)
-                if slots:
-                    add(Mode("task", masks, callee, None, way))
+                for slot in slots:
+                    called = self._called(slot)
+                    if not called:
+                        add(Mode("task", masks, callee, None, way, called is not None))
+                    for mode in called or ():
+                        add(Mode(mode.context, stronger(mode.masks, masks), callee, mode.entry, way))
                 sites = self.holders.sites(callee) if depth < LEVELS else ()
                 if not sites and not entries and not slots:
                     add(Mode("task", masks, callee, None, way, True))

@@ -129,3 +129,16 @@ class Nearby:
         if "all" in found or "some" in found:
             return "some"
         return "unknown"
+
+    def in_table(self, func: Func) -> bool:
+        """Whether it stands in an initialiser of its unit."""
+        return any(True for file in self.program.unit(func.path) for _ in self.program.initialised_with(file, func.name))
+
+    def only_by_address(self, func: Func, levels: int = LEVELS) -> bool:
+        """Whether a function, or all that call it, is entered by its address alone, from code that is not here."""
+        known = self.of(func)
+        if known.runs or (known.sites and known.open) or levels == 0:
+            return False
+        if not known.sites:
+            return known.open and (func.static or self.in_table(func))
+        return all(self.only_by_address(site.caller, levels - 1) for site in known.sites)

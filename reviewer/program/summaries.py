@@ -686,8 +686,11 @@ def returned(frame: Frame, ending: lockflow.Ending, tracked: bool) -> Expr | Non
 
     A parameter that the function counts down (``timeout -= 2``) is not what the caller has passed any more."""
     value = ending.value
-    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and ending.state.truths.get(value))):
+    truths = ending.state.truths
+    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and truths.get(value))):
         return Const(ERROR)
+    if tracked and isinstance(value, POINTERS) and truths.get(facts.Binary("<", value, Const(0))):
+        return Const(ERROR)  # return PTR_ERR(*out);
     return value if value is None or (exported(value) and as_passed(frame, value)) else None
 
 
@@ -747,6 +750,9 @@ def pointer_results(frame: Frame, state: State) -> tuple[tuple[int, Expr], ...]:
     )
 
 
+POINTERS = Member | Deref | facts.Index
+"""Where a pointer is kept that may be an error number (``IS_ERR(*out)``)."""
+
 RESULT_WHEN = {"zero": (0, ERROR), "nonzero": (1, 0), "positive": (1, 0), "nonnegative": (0, ERROR)}
 
 
@@ -782,7 +788,7 @@ def model_outcomes(
     already = model.takes[0].already
     lost = (takes[0].name or "?") if takes and takes[0].taken != "lock" else ""
     if when == "always":
-        return (Outcome(tuple(takes), drops, result),)
+        return (Outcome(tuple(takes), drops, result, nonzero=model.never_null),)
     if when in RESULT_WHEN:
         yes, no = RESULT_WHEN[when]
         return (
@@ -808,7 +814,7 @@ def error_outcomes(value: Expr) -> tuple[Outcome, ...]:
         known = False
     if known is not None:
         return (Outcome(result=Const(int(known))),)
-    if not isinstance(value, facts.Result | Name):
+    if not isinstance(value, facts.Result | Name | POINTERS):
         return NOTHING
     return tuple(Outcome(result=Const(int(truth)), when=((condition, truth),)) for truth in (True, False))
 
