@@ -146,7 +146,8 @@ class Imbalance:
         if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
             doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
-            doubt += 2
+            # Another function gives it back; but not after a failure that looks like that of a way which never had it.
+            doubt += 1 if fails_alike(func, pick(sure), even) else 2
         way = pick(sure)
         if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
             counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
@@ -334,6 +335,13 @@ def as_object(way: Way) -> Way:
     """For a function that returns an object or NULL, success is what is no zero."""
     meant = {"nonzero": "positive", "zero": "negative"}
     return replace(way, result=meant.get(way.result, way.result))
+
+
+def fails_alike(func: Func, way: Way, others: Sequence[Way]) -> bool:
+    """Whether a way fails as another does that has not taken the lock, so that no caller can tell them apart."""
+    truth = func.definition is not None and func.definition.type.name in ("bool", "_Bool") and not func.definition.type.pointer
+    failed = way.result == "negative" or (truth and way.result == "zero")
+    return failed and any(w.taken <= 0 and w.result == way.result for w in others)
 
 
 def same_questions(state: Balance, held: Way, good: Way) -> bool:
