@@ -29,6 +29,9 @@ DEPTH = 4
 MAX_NAMES = 60
 """Distinct callees of a function that are looked into for a release; what calls more is no wrapper."""
 
+COMMON = frozenset({"lock", "mutex", "sem"})
+"""Names of so many locks that another object of the name says nothing."""
+
 Key = str | Expr
 """A lock as a function knows it: its class, or the object while it has none."""
 
@@ -321,7 +324,7 @@ class Releases:
         :param depth: calls below the callee that are looked into.
         """
         return any(
-            t.func is not None and (self.within(t.func, kind, word, depth, what) or self.gave_up(t.func, kind, word))
+            t.func is not None and (self.within(t.func, kind, word, depth, what) or self.gave_up(t.func, kind, word, what))
             for t in self.summaries.calls.targets(frame, callee)
         )
 
@@ -387,16 +390,18 @@ class Releases:
             return False
         return any(key_of(frame, d) == key for o in self.summaries.of(func).outcomes for d in o.drops)
 
-    def gave_up(self, func: Func, kind: Kind, word: str) -> bool:
+    def gave_up(self, func: Func, kind: Kind, word: str, what: What = "drops") -> bool:
         """Whether the function releases such locks on some ways, too many for a summary."""
         summary = self.summaries.of(func)
         flow = summary.flow
         if flow is None or not (flow.capped or summary.outcomes == NOTHING):
             return False
-        left = {lock for e in flow.endings for lock in (*(h.lock for h in e.state.locks), *e.state.dropped)}
-        if any(word and word_of(lock) == word for lock in left):
-            return True
-        return self.says(func, word) and (flow.capped or bool(left))
+        if what == "drops" and word and word not in COMMON:
+            if any(word_of(lock) == word for e in flow.endings for lock in e.state.dropped):
+                return True
+        if not self.says(func, word):
+            return False
+        return flow.capped or any(e.state.locks or e.state.dropped for e in flow.endings)
 
     def within(self, func: Func, kind: Kind, word: str, depth: int, what: What = "drops") -> bool:
         """Whether a function at or below ``func`` releases such a lock and takes none, or the other way round."""
