@@ -312,10 +312,12 @@ class Lifetimes:
         return got
 
     def passed(self, func: Func) -> Iterator[Func]:
-        """Functions of the tables whose address a function passes on (``component_master_del(dev, &ops)``)."""
+        """Functions of the tables whose address a function passes on to what takes leave of them
+        (``component_master_del(dev, &ops)``): others may run them for other objects."""
         body = self.program.body(func)
         for event in (e for block in (body.blocks if body is not None else ()) for e in block.events):
-            for arg in event.args if isinstance(event, Call) else ():
+            leaves = isinstance(event, Call) and isinstance(event.callee, Name) and UNDOES.search(event.callee.id)
+            for arg in event.args if leaves and isinstance(event, Call) else ():
                 if not isinstance(arg, AddressOf) or not isinstance(arg.base, Name):
                     continue
                 found = self.program.variable(arg.base.id, func.path)
@@ -426,3 +428,6 @@ GET = re.compile(r"_(?:get|hold|ref|grab)(?:_unless_zero|_not_zero)?$|^(?:get|ho
 
 PUT = re.compile(r"(?:^|_)(?:un)?(?:put|unref|release)(?:_|$)")
 """How the kernel names what gives a reference back."""
+
+UNDOES = re.compile(r"(?:^|_)(?:del|delete|unregister|deregister|remove)(?:_|$)")
+"""How functions are named that take leave of what has been registered, and run its last functions."""
