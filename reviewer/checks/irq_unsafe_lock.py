@@ -223,7 +223,8 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
     shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
     proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *shown)
-    return finding(focus, take.func, take.at, 1 + unknown, message, name, proof)
+    habit = not focus.edited(take.func)  # of code that stands as it is, they may turn it off because they always do
+    return finding(focus, take.func, take.at, 1 + (unknown or habit), message, name, proof)
 
 
 def weakened(focus: Focus, take: Take) -> Finding | None:

@@ -91,8 +91,8 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
         flow = focus.flow(func)
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
-        if focus.settled.against(func, seen, effect):
-            blocked = with_doubt(blocked, 2)
+        if focus.settled.against(func, seen, effect) or effect.last:
+            blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)

@@ -24,7 +24,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
-from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only
+from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only, warned_only, warns
 from reviewer.program.waiting import comes_first
 
 MAX_EFFECTS = 48
@@ -103,6 +103,7 @@ class Effects:
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._tasks: dict[str, frozenset[int]] = {}
+        self._warned: dict[str, frozenset[int]] = {}
         self._lasts: dict[str, frozenset[int]] = {}
         self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
         self._swapped: dict[str, tuple[tuple[Expr, Seen], ...]] = {}
@@ -141,6 +142,8 @@ class Effects:
         gone = (*gone, *self._let_go_beside(func, seen))
         asked = seen.block in self._in_task_only(func)
         last = seen.block in self._last_only(func)
+        if seen.block in self._warned_only(func):
+            doubt = 2  # where what must not be is so
         scopes = cleared(seen)
         table = len(targets) > 1 and not is_named(seen.callee or call.callee)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
@@ -211,6 +214,13 @@ class Effects:
         if len(set(seen.args)) < 2 or hold in seen.must():
             return effect
         return next((e for e in self.at(func, seen.under(hold), depth) if e.key() == effect.key()), None)
+
+    def _warned_only(self, func: Func) -> frozenset[int]:
+        got = self._warned.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func) if warns(func) else None
+            got = self._warned[func.key] = warned_only(flow) if flow is not None else frozenset()
+        return got
 
     def _in_task_only(self, func: Func) -> frozenset[int]:
         got = self._tasks.get(func.key)

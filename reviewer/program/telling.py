@@ -39,6 +39,34 @@ ONCE = re.compile(r"(?:^|_)(?:initiali[sz]ed|inited|init_done|setup_done|lazy)(?
 """How it names what tells that something is done by whoever comes first, and not by those who come later."""
 
 
+WARNS = re.compile(r"(?:^|_)WARN(?:_|$)")
+"""How it names a test that complains where it is true: what must not be (``WARN_ON_ONCE``, ``drm_WARN_ON``)."""
+
+
+def warns(func: Func) -> bool:
+    """Whether the function has such a test."""
+    return any(WARNS.search(c) for c in func.calls)
+
+
+def warned_only(flow: Flow) -> frozenset[int]:
+    """Blocks that run only where such a test has complained."""
+    body = flow.frame.body
+    if body is None:
+        return frozenset()
+
+    def edges(exit_: Branch) -> list[int]:
+        truth, condition = polarity(exit_.condition)
+        call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
+        while call is not None and isinstance(call.callee, Name) and not WARNS.search(call.callee.id):
+            inner = call.args[0] if len(call.args) and call.callee.id in ("likely", "unlikely") else None
+            call = flow.frame.call(inner.call) if isinstance(inner, Result) else None
+        if call is None or not isinstance(call.callee, Name):
+            return []
+        return [exit_.then if truth else exit_.other]
+
+    return only_over(body, edges)
+
+
 def asks(program: Program, func: Func) -> bool:
     """Whether the function calls anything that tells its context, by the names that it calls."""
     return any((m := program.models.functions.get(c)) is not None and m.tells for c in func.calls)
