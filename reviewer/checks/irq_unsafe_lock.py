@@ -193,6 +193,7 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
     # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
     doubt = theirs.entry.doubt + 2 * mine.open + (other.func.path != take.func.path)
+    doubt += mine.entry.doubt if mine.entry is not None else 0
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock

@@ -60,25 +60,27 @@ def test_what_is_no_mask_has_no_bits(unknown: values.Expr | None) -> None:
 STRUCTS = "struct spot { int count; int first; int *list; struct { int x; } in; };\nstruct order { struct spot *spot; };\n"
 
 PASSED = {
-    "struct spot p = {}; use(&p);": {"count": 0, "first": 0},
-    "struct spot p = { 0 }; use(&p);": {"count": 0, "first": 0},
-    "struct spot p = { .count = 2 }; use(&p);": {"count": 2, "first": 0},
-    "struct spot p = { .count = n }; use(&p);": {"first": 0},
-    "for (;;) { struct spot p = {}; use(&p); }": {"count": 0, "first": 0},
+    "struct spot p = {}; use(&p);": {"count": 0, "first": 0, "list": 0},
+    "struct spot p = { 0 }; use(&p);": {"count": 0, "first": 0, "list": 0},
+    "struct spot p = { .count = 2 }; use(&p);": {"count": 2, "first": 0, "list": 0},
+    "struct spot p = { .count = n }; use(&p);": {"first": 0, "list": 0},
+    "for (;;) { struct spot p = {}; use(&p); }": {"count": 0, "first": 0, "list": 0},
     "struct spot p = { 1, 0 }; use(&p);": None,
     "struct spot p; use(&p);": None,
     "static struct spot p = {}; use(&p);": None,
     "struct spot p = {}; fill(&p); use(&p);": None,
     "struct spot p = {}; fill(&p.count); use(&p);": None,
     "struct spot p = {}; use2(&p, &p);": None,
-    "struct spot p = {}; p.count = n; use(&p);": None,
-    "struct spot p = {}; p.count++; use(&p);": None,
+    "struct spot p = {}; p.count = n; use(&p);": {"first": 0, "list": 0},
+    "struct spot p = {}; p.count++; use(&p);": {"first": 0, "list": 0},
+    "struct spot p = {}; p.in.x = n; use(&p);": {"count": 0, "first": 0, "list": 0},
+    "struct spot p = {}; p = other(); use(&p);": None,
     "struct spot p = {}; struct spot *q = &p; fill(q); use(&p);": None,
     "struct spot p = {}; struct order o = { .spot = &p }; fill(&o); use(&p);": None,
     "struct spot p = {}; kept = &p; use(&p);": None,
     "struct spot p = {}; while (n--) use(&p);": None,
 }
-"""What the last call of a function is given, and the numbers that its callee may rely on."""
+"""What the last call of a function is given, and the numbers and null pointers that its callee may rely on."""
 
 
 @pytest.mark.parametrize(("text", "expected"), PASSED.items(), ids=list(PASSED))
