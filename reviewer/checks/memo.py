@@ -53,10 +53,10 @@ class Memo:
         self._rests_on = rests_on
         self._new: list[tuple[str, bytes, bytes]] = []
 
-    def get(self, question: str, type_: type[T]) -> tuple[T, Trace | None] | None:
-        """The answer to a question, with what it rests on if that is known; None if it has to be worked out."""
-        if not self._lasting:
-            return None
+    def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
+        """The answer to a question, with what it rests on; None if it has to be worked out."""
+        if self.tree.rev is None:
+            return None  # files on disk: what else was asked for, a file of another suffix, is not in their identity
         digest = self._digest(question)
         own = self._load(f"{self.tree.identity()}/{digest}", type_)
         if own is not None:
@@ -74,32 +74,23 @@ class Memo:
                 return known
         return None
 
-    def put(self, question: str, answer: object, trace: Trace | None, skipped: Iterable[str]) -> None:
+    def put(self, question: str, answer: object, trace: Trace, skipped: Iterable[str]) -> None:
         """Keep an answer about this tree, once :meth:`flush` is called.
 
-        :param trace: what it rests on; None if nobody knows, so that it holds for this very tree only.
         :param skipped: files that were needed and could not be had, or only in part.
         """
-        if not self._lasting:
+        if self.tree.rev is None:
             return
         key = f"{self.tree.identity()}/{self._digest(question)}"
-        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped), "asked": {}}
-        if self.tree.rev is None:
-            # Of files on disk the identity says only what those with C's suffixes are.
-            value["asked"] = {path: content_id(self.tree, path) for path in sorted(self.tree.asked)}
+        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped)}
         # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
-        self._new.append((key, json.dumps(value).encode("ascii"), trace.pack() if trace is not None else b""))
-
-    @property
-    def _lasting(self) -> bool:
-        """Whether the tree has a name that no other state of it can have."""
-        return self.tree.rev is not None or self.tree.listing() is not None
+        self._new.append((key, json.dumps(value).encode("ascii"), trace.pack()))
 
     def flush(self) -> None:
         """Write what is to be kept, and let go of the oldest. Not while worker processes write, too."""
         if self._new:
             self._store.put_many(KIND, [(key, answer) for key, answer, _ in self._new])
-            self._store.put_many(TRACES, [(key, trace) for key, _, trace in self._new if trace])
+            self._store.put_many(TRACES, [(key, trace) for key, _, trace in self._new])
             self._new.clear()
             for kind in (KIND, TRACES):
                 self._store.forget(kind, KEPT)
@@ -109,7 +100,7 @@ class Memo:
 
     def _load(
         self, key: str, type_: type[T], other: Other | None = None, trace: Trace | None = None
-    ) -> tuple[T, Trace | None] | None:
+    ) -> tuple[T, Trace] | None:
         """:param other: the tree that the answer is about, whose lines may have moved. :param trace: of that answer."""
         value = self._store.memo_get(KIND, key)
         if value is None:
@@ -118,22 +109,17 @@ class Memo:
             kept = json.loads(value)
             if any(can_be_read(self.tree, path) for path in kept["closed"]):
                 return None
-            if any(content_id(self.tree, path) != known for path, known in kept["asked"].items()):
-                return None
             answer = kept["answer"]
             if other is None or trace is None:
                 packed = self._store.memo_get(TRACES, key)
-                return msgspec.convert(answer, type_), Trace.unpack(packed) if packed is not None else None
+                return (msgspec.convert(answer, type_), Trace.unpack(packed)) if packed is not None else None
             return msgspec.convert(other.moved(answer), type_), trace
         except (ValueError, KeyError, msgspec.ValidationError, Gone):
             return None
 
     @cached_property
     def _others(self) -> list[Other]:
-        """Trees near this one of which the store may have answers: the one before it in a series, and the nearest stored one.
-        Of files on disk, earlier states are gone."""
-        if self.tree.rev is None:
-            return []
+        """Trees near this one of which the store may have answers: the one before it in a series, and the nearest stored one."""
         found: dict[str, Other] = {}
         for identity, changed in self._near():
             if len(changed) <= MAX_CHANGED and identity not in found:
@@ -210,14 +196,6 @@ def can_be_read(tree: Tree, path: str) -> bool:
     except MissingContent:
         return False
     return True
-
-
-def content_id(tree: Tree, path: str) -> str:
-    """What tells one content of a file from another; "" for a file that cannot be read."""
-    try:
-        return hashlib.sha256(tree.read(path)).hexdigest()
-    except MissingContent:
-        return ""
 
 
 def rests_on(models: ApiModels, request: ScanRequest) -> list[str]:

@@ -186,7 +186,8 @@ def scan(
         findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
-    memo.put(question, result, trace if job.traced else None, (path for path, _ in (*tree.skipped, *result.skipped)))
+    if job.traced:
+        memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
     memo.flush()
     return result
 
@@ -205,7 +206,7 @@ def done_or_known(
     known = [memo.get(name, Kept) if job.traced else None for name in names]
     fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
     for name, got in zip(names, known, strict=True):
-        one = taken_up(got[0], got[1] or Trace()) if got is not None else next(fresh)
+        one = taken_up(*got) if got is not None else next(fresh)
         if job.traced:
             memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
         yield one
