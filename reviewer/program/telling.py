@@ -193,12 +193,13 @@ def chosen(program: Program, flow: Flow) -> frozenset[int]:
 
 
 def asked_of(condition: Expr) -> Iterator[Expr]:
-    """The parts of a condition without the constants that it compares with: ``state == WAIT_STATUS`` is no word on waiting."""
+    """The parts of a condition without the constants that it compares with: ``state == WAIT_STATUS`` and ``i < POLL_MAX`` are no
+    words on waiting."""
     todo = [condition]
     while todo:
         e = todo.pop()
         yield e
-        compares = isinstance(e, Binary) and e.op in ("==", "!=")
+        compares = isinstance(e, Binary) and e.op in ("==", "!=", "<", "<=", ">", ">=")
         todo += (c for c in values.children(e) if not (compares and isinstance(c, Name) and c.id.isupper()))
 
 
