@@ -17,7 +17,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import COMMON, Hold, lock_class
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import NOTHING, Summaries
@@ -28,9 +28,6 @@ DEPTH = 4
 
 MAX_NAMES = 60
 """Distinct callees of a function that are looked into for a release; what calls more is no wrapper."""
-
-COMMON = frozenset({"lock", "mutex", "sem"})
-"""Names of so many locks that another object of the name says nothing."""
 
 Key = str | Expr
 """A lock as a function knows it: its class, or the object while it has none."""

@@ -157,10 +157,7 @@ class Calls:
         """Whether a file with a table means the same ``struct T`` as ``path``: drivers of one family have headers of their own, with
         the same words in them."""
         tag = struct.partition("@")[0]
-        if not self.program.struct_home(tag, path):
-            return True
-        theirs, ours = (self.program.struct_at(tag, file) for file in (table, path))
-        return theirs is None or ours is None or theirs[0] == ours[0]
+        return not self.program.struct_home(tag, path) or self.program.same_struct(tag, table, path)
 
     def has_bits(self, struct: str, field: str, func: Func, word: str, mask: int) -> bool:
         """Whether a table that puts ``func`` into ``struct T.field`` may have one of the bits ``mask`` in its number ``word``."""

@@ -468,6 +468,12 @@ class Program:
             return subsystem(found[0])
         return ""
 
+    def same_struct(self, name: str, one: str, other: str) -> bool:
+        """Whether ``struct T`` is the same one in both files, as far as that can be told: two drivers of one vendor name theirs
+        alike."""
+        here, there = self.struct_at(name, one), self.struct_at(name, other)
+        return here is None or there is None or here[0] == there[0]
+
     def files_naming(self, name: str, path: str) -> tuple[str, ...]:
         """Files in which the tag of ``struct T``, as ``path`` knows it, stands as a word."""
         tag, _, home = name.partition("@")

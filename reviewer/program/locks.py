@@ -14,6 +14,9 @@ SLEEPING: frozenset[Kind] = frozenset(
 """Kinds whose holder may sleep, so that memory can be allocated with reclaim while one is held
 (Documentation/locking/locktypes, "Sleeping locks")."""
 
+COMMON = frozenset({"lock", "mutex", "sem"})
+"""Names of so many locks that another object of the name says nothing."""
+
 
 class Hold(msgspec.Struct, frozen=True):
     """One lock that is held.

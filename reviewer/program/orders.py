@@ -16,7 +16,7 @@ from reviewer.program.effects import Effect, Effects
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, Hold
+from reviewer.program.locks import ALONE, COMMON, Hold
 from reviewer.program.summaries import Summaries
 
 SMALL = 7
@@ -159,7 +159,7 @@ class Orders:
     def word(name: str) -> str:
         """The name by which functions speak of a lock, unless everybody calls his so."""
         word = name.rpartition(".")[2].rpartition(":")[2]
-        return word if word not in ("lock", "mutex", "sem") else ""
+        return word if word not in COMMON else ""
 
     @staticmethod
     def wrappers(order: Order) -> Iterator[str]:

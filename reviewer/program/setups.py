@@ -92,12 +92,11 @@ class Setups:
                     yield from self._in_body(func, name)
 
     def _same(self, name: str, path: str, other: str) -> bool:
-        """Whether a struct is the same one in both files: two drivers of one vendor name theirs alike."""
+        """Whether the struct whose member an object is means the same in both files."""
         struct, dot, _ = name.lstrip("*").partition(".")
         if not dot or not struct.startswith(("struct ", "union ")) or posixpath.dirname(path) == posixpath.dirname(other):
             return True
-        here, there = self.program.struct_at(struct, path), self.program.struct_at(struct, other)
-        return here is None or there is None or here[0] == there[0]
+        return self.program.same_struct(struct, path, other)
 
     def _declared(self, file: str, word: str) -> Iterator[Func]:
         """By ``DECLARE_WORK(word, function)``."""
