@@ -7,7 +7,7 @@ is known. A modelled function is a leaf.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
-from reviewer.program.link import Func
+from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
@@ -34,6 +34,9 @@ MAX_ARGUMENTS = 4
 """Different arguments of one call that are told apart."""
 
 EffectKind = Literal["sleep", "alloc", "acquire", "wait"]
+
+Blocks = Callable[[Program, Flow], frozenset[int]]
+"""Tells blocks of a function that run under some condition only (:mod:`reviewer.program.telling`)."""
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -102,9 +105,7 @@ class Effects:
         self.summaries = summaries
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
-        self._tasks: dict[str, frozenset[int]] = {}
-        self._warned: dict[str, frozenset[int]] = {}
-        self._lasts: dict[str, frozenset[int]] = {}
+        self._only: dict[tuple[Blocks, str], frozenset[int]] = {}
         self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
         self._swapped: dict[str, tuple[tuple[Expr, Seen], ...]] = {}
 
@@ -140,9 +141,9 @@ class Effects:
         gone = let_go(seen)
         classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
         gone = (*gone, *self._let_go_beside(func, seen))
-        asked = seen.block in self._in_task_only(func)
-        last = seen.block in self._last_only(func)
-        if seen.block in self._warned_only(func):
+        asked = seen.block in self._blocks(func, asks, in_task_only)
+        last = seen.block in self._blocks(func, counts, after_last)
+        if seen.block in self._blocks(func, warns, warned_only):
             doubt = 2  # where what must not be is so
         scopes = cleared(seen)
         table = len(targets) > 1 and not is_named(seen.callee or call.callee)
@@ -194,11 +195,12 @@ class Effects:
                 if name and any(h.name == name for h in held):
                     yield lock, seen
 
-    def _last_only(self, func: Func) -> frozenset[int]:
-        got = self._lasts.get(func.key)
+    def _blocks(self, func: Func, may: Callable[[Program, Func], bool], find: Blocks) -> frozenset[int]:
+        """What ``find`` says of a function, which is executed for it only if it may have such blocks."""
+        got = self._only.get((find, func.key))
         if got is None:
-            flow = self.summaries.flow(func) if counts(self.program, func) else None
-            got = self._lasts[func.key] = after_last(self.program, flow) if flow is not None else frozenset()
+            flow = self.summaries.flow(func) if may(self.program, func) else None
+            got = self._only[find, func.key] = find(self.program, flow) if flow is not None else frozenset()
         return got
 
     def _chosen_only(self, func: Func, binding: Binding) -> frozenset[int]:
@@ -214,20 +216,6 @@ class Effects:
         if len(set(seen.args)) < 2 or hold in seen.must():
             return effect
         return next((e for e in self.at(func, seen.under(hold), depth) if e.key() == effect.key()), None)
-
-    def _warned_only(self, func: Func) -> frozenset[int]:
-        got = self._warned.get(func.key)
-        if got is None:
-            flow = self.summaries.flow(func) if warns(func) else None
-            got = self._warned[func.key] = warned_only(flow) if flow is not None else frozenset()
-        return got
-
-    def _in_task_only(self, func: Func) -> frozenset[int]:
-        got = self._tasks.get(func.key)
-        if got is None:
-            flow = self.summaries.flow(func) if asks(self.program, func) else None
-            got = self._tasks[func.key] = in_task_only(self.program, flow) if flow is not None else frozenset()
-        return got
 
     def _target(
         self, func: Func, call: Call, target: Target, args: tuple[Expr, ...], held: tuple[Hold, ...],

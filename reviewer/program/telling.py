@@ -43,12 +43,12 @@ WARNS = re.compile(r"(?:^|_)WARN(?:_|$)")
 """How it names a test that complains where it is true: what must not be (``WARN_ON_ONCE``, ``drm_WARN_ON``)."""
 
 
-def warns(func: Func) -> bool:
+def warns(_: Program, func: Func) -> bool:
     """Whether the function has such a test."""
     return any(WARNS.search(c) for c in func.calls)
 
 
-def warned_only(flow: Flow) -> frozenset[int]:
+def warned_only(program: Program, flow: Flow) -> frozenset[int]:
     """Blocks that run only where such a test has complained."""
     body = flow.frame.body
     if body is None:
@@ -58,7 +58,9 @@ def warned_only(flow: Flow) -> frozenset[int]:
         truth, condition = polarity(exit_.condition)
         call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
         while call is not None and isinstance(call.callee, Name) and not WARNS.search(call.callee.id):
-            inner = call.args[0] if len(call.args) and call.callee.id in ("likely", "unlikely") else None
+            model = program.models.functions.get(call.callee.id)  # unlikely(WARN_ON(...)) is what its argument is
+            i = model.identity if model is not None else None
+            inner = call.args[i] if i is not None and i < len(call.args) else None
             call = flow.frame.call(inner.call) if isinstance(inner, Result) else None
         if call is None or not isinstance(call.callee, Name):
             return []
