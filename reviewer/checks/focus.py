@@ -13,6 +13,7 @@ from reviewer.program.callers import Callers, CallerSearch, Root
 from reviewer.program.entries import Entries
 from reviewer.program.holders import Holders
 from reviewer.program.horizon import Horizon
+from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
@@ -98,6 +99,11 @@ class Focus:
     def releases(self) -> Releases:
         """What may release a lock, by names."""
         return Releases(self.summaries)
+
+    @cached_property
+    def lives(self) -> Lifetimes:
+        """What keeps callbacks from running, and ends the objects on which they work."""
+        return Lifetimes(self.summaries)
 
     @cached_property
     def settled(self) -> Settled:

@@ -20,7 +20,6 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
-from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import State, parts_of, polarity, reached
 from reviewer.program.locks import Hold
@@ -74,7 +73,6 @@ class Imbalance:
         self.focus = focus
         self.releases = focus.releases
         self.named = {f.key for f in focus.functions}
-        self.lives = Lifetimes(focus.summaries)
         self._faults: dict[str, list[Fault]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
@@ -143,12 +141,12 @@ class Imbalance:
             return None
         if state.kind in COUNTED and state.hold is not None and state.hold.where:
             doubt += 2  # what a callee does to its CPU: its sister may do the reverse by other means
-        if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, pick(sure), released[0])):
+        way = pick(sure)
+        if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, way, released[0])):
             doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
             # Another function gives it back; but not after a failure that looks like that of a way which never had it.
-            doubt += 1 if fails_alike(func, pick(sure), even) else 2
-        way = pick(sure)
+            doubt += 1 if fails_alike(func, way, even) else 2
         if doubt < 2 and way.result in (SUCCESS | {"void", "?"}):
             counted = state.kind in COUNTED and self.let_go_elsewhere(func, state.kind, state.key)
             doubt += 2 * (counted or self.sister_releases(func, state.key))
@@ -160,7 +158,7 @@ class Imbalance:
             doubt += 2  # it returns the object whose lock it holds
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
-        return Fault(state.key, lock, pick(sure), released[0], False, doubt)
+        return Fault(state.key, lock, way, released[0], False, doubt)
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
         """Some ways release it once more than they took it, and no caller can hold it."""
@@ -249,7 +247,7 @@ class Imbalance:
         """Whether another operation of a table gives back what this one has taken (``.start`` and ``.stop``)."""
         return any(
             name != func.name and self.releases.released_by(other, key, "")
-            for _, table in self.lives.operations(func) for name in table.values()
+            for _, table in self.focus.lives.operations(func) for name in table.values()
             for other in self.focus.program.resolve(name, func.path)
         )  # fmt: skip
 

@@ -58,7 +58,7 @@ def pairs(focus: Focus) -> Pairs:
     """The orders that the functions in question show."""
     result: Pairs = {}
     for func in focus.functions:
-        if focus.summaries.holds(func) or focus.entries.held(func):
+        if focus.summaries.holds(func) or (focus.effects.may_matter(func) and focus.entries.held(func)):
             for pair, order in focus.orders.of(func).items():
                 result.setdefault(pair, []).append(order)
     return result

@@ -17,7 +17,7 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Body, Call, Name, Return
-from reviewer.program.lifetimes import GET, PUT, Act, Lifetimes, Uses, holder, owner_of
+from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 
 RULE = "teardown-order"
@@ -47,7 +47,7 @@ class Teardown:
     focus: Focus
 
     def __post_init__(self) -> None:
-        self.lives = Lifetimes(self.focus.summaries)
+        self.lives = self.focus.lives
         self.program = self.focus.program
 
     @cached_property

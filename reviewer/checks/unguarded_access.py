@@ -19,7 +19,6 @@ from reviewer.parse.facts import AddressOf, Call, Expr, Name
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, Guards, Touch, exclusive, once
-from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.objects import root_of, short
@@ -54,7 +53,7 @@ class Side:
 
     def __post_init__(self) -> None:
         self.program = self.focus.program
-        self.guards = Guards(self.focus.analysis.shared, Lifetimes(self.focus.summaries), self.focus.setups)
+        self.guards = Guards(self.focus.analysis.shared, self.focus.lives, self.focus.setups)
         self._inside: dict[str, dict[str, list[Touch]]] = {}
 
     @cached_property
