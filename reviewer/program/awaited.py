@@ -24,6 +24,10 @@ MAX_FILES = 16
 """Files of one folder in which an object's users are looked for."""
 
 
+BY_VALUE = ("irq", "thread", "workqueue")
+"""What a number or a pointer stands for that users keep in a variable: the variable is what two functions have in common."""
+
+
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """A function that has to end before the waiter goes on. ``doubt``: 0 where the object was told apart by its name, and runs
@@ -43,7 +47,7 @@ class Signal:
 
 
 class Waited:
-    """Memoised by object."""
+    """Memoised by object and by the file that waits: who else knows the object is asked near that file."""
 
     def __init__(self, setups: Setups) -> None:
         self.setups = setups
@@ -58,8 +62,10 @@ class Waited:
             return ()
         for frame, what in self.objects(asked, effect):
             name = object_name(frame, rooted(frame, what))
+            if wait.what in BY_VALUE:
+                name = name.removeprefix("*")
             if name:
-                key = (wait.what, name, posixpath.dirname(frame.func.path))
+                key = (wait.what, name, frame.func.path)
                 got = self._found.get(key)
                 if got is None:
                     self._found[key] = ()
@@ -104,11 +110,13 @@ class Waited:
         path = frame.func.path
         files = list(self.program.unit(path))
         folder = posixpath.dirname(path)
-        if folder and name.startswith(("struct ", "union ")):
-            near = self.program.names.files_mentioning([word], (folder,)).get(word, ())
-            files += [f for f in near if f not in files and f.endswith(".c") and posixpath.dirname(f) == folder]
-        self.program.load(files[:MAX_FILES])
-        for file in files[:MAX_FILES]:
+        if folder and name.lstrip("*").startswith(("struct ", "union ")):
+            named = self.program.names.files_mentioning([word], (folder,)).get(word, ())
+            near = [f for f in named if f not in files and f.endswith(".c") and posixpath.dirname(f) == folder]
+            files = [f for f in files if f in named or posixpath.dirname(f) != folder] + near
+        files = [*(f for f in files if f.endswith(".c")), *(f for f in files if not f.endswith(".c"))][:MAX_FILES]
+        self.program.load(files)
+        for file in files:
             yield from self.program.functions_with(file, word)
 
     def _models(self, func: Func, how: tuple[str, ...]) -> Iterator[tuple[Call, tuple[Expr, ...], Registers]]:
