@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
-from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
+from reviewer.checks.guarding import RULE, Side, finding, witness
+from reviewer.checks.moved_out import read_outside, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Call, Expr, Name
 from reviewer.program import values
 from reviewer.program.balance import word_of
-from reviewer.program.guards import LOCKED, Guards, Touch, exclusive, once
+from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
-from reviewer.program.objects import root_of, short
+from reviewer.program.objects import root_of
 from reviewer.program.shared import runs_once
-
-RULE = "unguarded-access"
 
 ENOUGH = 4
 """Guarded accesses, in as many functions less one, from which a guard is inferred in a tree that nobody has changed."""
@@ -40,43 +39,9 @@ SHARE = 0.8
 def unguarded_access(focus: Focus) -> Iterator[Finding]:
     side = Side(focus)
     found: dict[tuple[str, str], Finding] = {}
-    for finding in (*lost(side), *asserted(side), *outliers(side)):
-        found.setdefault((finding.function, finding.involves[-1]), finding)
+    for each in (*lost(side), *asserted(side), *outliers(side)):
+        found.setdefault((each.function, each.involves[-1]), each)
     yield from found.values()
-
-
-@dataclass
-class Side:
-    """A focus with its guards."""
-
-    focus: Focus
-
-    def __post_init__(self) -> None:
-        self.program = self.focus.program
-        self.guards = Guards(self.focus.analysis.shared, self.focus.lives, self.focus.setups)
-        self._inside: dict[str, dict[str, list[Touch]]] = {}
-
-    @cached_property
-    def before(self) -> Side | None:
-        return Side(self.focus.before) if self.focus.before is not None else None
-
-    @cached_property
-    def _by_file(self) -> dict[str, list[Func]]:
-        found: dict[str, list[Func]] = {}
-        for f in self.focus.every:
-            if not once(f):
-                found.setdefault(f.path, []).append(f)
-        return found
-
-    def inside(self, object_: str, path: str) -> list[Touch]:
-        """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
-        if path not in self._inside:
-            found: dict[str, list[Touch]] = {}
-            for f in self._by_file.get(path, ()):
-                for t in self.guards.touches(f):
-                    found.setdefault(t.object, []).append(t)
-            self._inside[path] = found
-        return self._inside[path].get(object_, [])
 
 
 # --- a patch takes the lock away ----------------------------------------------------------------------------------------
@@ -93,6 +58,8 @@ def lost(new: Side) -> Iterator[Finding]:
             continue
         if old.guards.takes(was) - new.guards.takes(func) or asks_elsewhere(old, new, was, func):
             yield from without(old, new, was, func)
+        yield from read_outside(old, new, was, func)
+        yield from under_another(old, new, was, func)
 
 
 def asks_elsewhere(old: Side, new: Side, was: Func, func: Func) -> bool:
@@ -160,14 +127,6 @@ def calls_without(
                     touch = replace(touch, way=((func, now[0].event.at), *touch.way))
                     yield finding(new, func, touch, lock, "medium", None, callee)
                     return
-
-
-def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
-    """Another access to the same object that has the lock."""
-    return next(
-        (t for t in side.guards.others(touch.object, func.path) if t.func.name != func.name and lock in side.guards.total(t)),
-        None,
-    )
 
 
 # --- an assertion that a caller cannot keep -----------------------------------------------------------------------------
@@ -289,23 +248,3 @@ def of_this_call(head: Expr) -> bool:
 def known(side: Side, func: Func) -> bool:
     """Whether it can be told who enters the function."""
     return side.guards.entered(func) or bool(side.guards.lives.callers(func))
-
-
-def finding(
-    side: Side, func: Func, touch: Touch, lock: str, confidence: Confidence, other: Touch | None, callee: Func | None = None
-) -> Finding:
-    analysis = side.focus.analysis
-    steps: list[Step] = [step(analysis, "call", f, at) for f, at in touch.way]
-    steps.append(step(analysis, "access", touch.func, touch.access.at))
-    if other is not None:
-        steps.append(step(analysis, "access", other.func, other.access.at, other.access.held))
-    file, line, column, function = place(func, touch.at)
-    what = f"{short(touch.object)} is {'looked at' if touch.look else 'changed'}"
-    if callee is not None:
-        message = f"{callee.name}() is called without {lock}, which its other callers hold"
-    else:
-        message = f"{what} without {lock}, which guards it elsewhere"
-    return Finding(
-        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
-        message=message, involves=(touch.object, lock), proof=tuple(steps), event=side.program.line_text(file, line),
-    )  # fmt: skip

@@ -76,6 +76,7 @@ class Guards:
         self.summaries = shared.summaries
         self.program = shared.program
         self._touches: dict[str, tuple[Touch, ...]] = {}
+        self._reads: dict[str, tuple[Touch, ...]] = {}
         self._around: dict[str, frozenset[str] | None] = {}
         self._others: dict[str, tuple[Touch, ...]] = {}
         self._taken: dict[str, frozenset[str]] = {}
@@ -94,6 +95,19 @@ class Guards:
                 if a.object and not a.atomic and (a.op in CHANGES or self.lists(s))
             ]  # fmt: skip
             got = self._touches[func.key] = tuple(found)
+        return got
+
+    def reads(self, func: Func) -> tuple[Touch, ...]:
+        """Reads of named objects, by the function itself. Of atomic ones only tests of a bit: a counter is read as it is."""
+        got = self._reads.get(func.key)
+        if got is None:
+            flow = self.summaries.flow(func)
+            frame = self.program.frame(func)
+            got = self._reads[func.key] = tuple(
+                Touch(a, locks(a), look=True) for s in (flow.seen if flow is not None else ())
+                for a in self.shared.in_event(frame, s, gates=False)
+                if a.object and a.op == "read" and (a.bit or not a.atomic)
+            )  # fmt: skip
         return got
 
     def lists(self, seen: Seen) -> bool:

@@ -1,0 +1,81 @@
+"""What the shapes of unguarded-access share: a focus with its guards, and how one of its findings reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.program.guards import Guards, Touch, once
+from reviewer.program.link import Func
+from reviewer.program.objects import short
+
+RULE = "unguarded-access"
+
+
+@dataclass
+class Side:
+    """A focus with its guards."""
+
+    focus: Focus
+
+    def __post_init__(self) -> None:
+        self.program = self.focus.program
+        self.guards = Guards(self.focus.analysis.shared, self.focus.lives, self.focus.setups)
+        self._inside: dict[str, dict[str, list[Touch]]] = {}
+
+    @cached_property
+    def before(self) -> Side | None:
+        return Side(self.focus.before) if self.focus.before is not None else None
+
+    @cached_property
+    def _by_file(self) -> dict[str, list[Func]]:
+        found: dict[str, list[Func]] = {}
+        for f in self.focus.every:
+            if not once(f):
+                found.setdefault(f.path, []).append(f)
+        return found
+
+    def inside(self, object_: str, path: str) -> list[Touch]:
+        """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""
+        if path not in self._inside:
+            found: dict[str, list[Touch]] = {}
+            for f in self._by_file.get(path, ()):
+                for t in self.guards.touches(f):
+                    found.setdefault(t.object, []).append(t)
+            self._inside[path] = found
+        return self._inside[path].get(object_, [])
+
+
+def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
+    """Another access to the same object that has the lock."""
+    return next(
+        (t for t in side.guards.others(touch.object, func.path) if t.func.name != func.name and lock in side.guards.total(t)),
+        None,
+    )
+
+
+def finding(
+    side: Side, func: Func, touch: Touch, lock: str, confidence: Confidence, other: Touch | None, callee: Func | None = None,
+    apart: bool = False,
+) -> Finding:  # fmt: skip
+    """:param callee: what is called without the lock. :param apart: the lock held is that of another object."""
+    analysis = side.focus.analysis
+    steps: list[Step] = [step(analysis, "call", f, at) for f, at in touch.way]
+    steps.append(step(analysis, "access", touch.func, touch.access.at))
+    if other is not None:
+        steps.append(step(analysis, "access", other.func, other.access.at, other.access.held))
+    file, line, column, function = place(func, touch.at)
+    what = f"{short(touch.object)} is {'looked at' if touch.look else 'changed'}"
+    if callee is not None:
+        message = f"{callee.name}() is called without {lock}, which its other callers hold"
+    elif apart:
+        message = f"{what} under {lock} of another object than its own"
+    else:
+        message = f"{what} without {lock}, which guards it elsewhere"
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=message, involves=(touch.object, lock), proof=tuple(steps), event=side.program.line_text(file, line),
+    )  # fmt: skip

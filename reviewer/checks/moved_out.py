@@ -1,0 +1,118 @@
+"""What a patch takes out of a critical section although the section stays: a look at what others change under the lock, so that
+it is decided before the lock is there; and an access that stands under the lock of another object than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewer.checks.finding import Finding
+from reviewer.checks.guarding import Side, finding, witness
+from reviewer.parse.facts import AddressOf, Call, Expr, Index, Member, Name
+from reviewer.program.contexts import serialises
+from reviewer.program.guards import Touch, once
+from reviewer.program.link import Func
+from reviewer.program.shared import Access
+
+Object = tuple[str, str]
+"""Its name, and the one bit of it that is meant."""
+
+
+def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
+    """Objects that were read under a lock, are not any more, and that others change under it."""
+    if once(func):
+        return
+    before, after = by_object(old.guards.reads(was)), by_object(new.guards.reads(func))
+    outer, outer_now = old.guards.around(was), new.guards.around(func)
+    done: set[str] = set()
+    for what, touches in after.items():
+        had = frozenset(outer).union(*(t.held for t in before.get(what, ())))
+        have = frozenset(outer_now).union(*(t.held for t in touches))
+        if what not in before or not have <= had or any(lockless(new, t, had) for t in touches):
+            continue
+        for lock in sorted(had - have - done):
+            changed = changed_under(old, func, what, lock)
+            if changed is not None:
+                done.add(lock)
+                other = Touch(changed, frozenset({lock}))
+                yield finding(new, func, touches[0], lock, "medium", other)
+
+
+def by_object(touches: tuple[Touch, ...]) -> dict[Object, list[Touch]]:
+    found: dict[Object, list[Touch]] = {}
+    for t in touches:
+        found.setdefault((t.object, t.access.bit), []).append(t)
+    return found
+
+
+def lockless(side: Side, touch: Touch, had: frozenset[str]) -> bool:
+    """Whether the read is meant to do without: by an accessor that says so, or in a section of another kind."""
+    if any(h.name not in had and not serialises(h) for h in touch.access.held):
+        return True
+    flow = side.focus.flow(touch.func)
+    for seen in flow.seen if flow is not None else ():
+        event = seen.event
+        if event.at == touch.access.at and isinstance(event, Call) and isinstance(event.callee, Name):
+            model = side.program.model(event.callee.id)
+            if model is not None and model.identity is not None:
+                return True
+    return False
+
+
+def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | None:
+    """A change of the object by another function that has the lock; none if as many do without."""
+    guarded: list[Access] = []
+    bare = 0
+    for a in old.focus.analysis.shared.elsewhere(what[0], func.path):
+        if a.func.name == func.name or a.bit != what[1] or once(a.func):
+            continue
+        if any(h.name == lock and serialises(h) for h in a.held) or lock in old.guards.around(a.func):
+            guarded.append(a)
+        else:
+            bare += 1
+    return guarded[0] if len(guarded) > bare else None
+
+
+# --- the lock of another object ---------------------------------------------------------------------------------------
+
+
+def under_another(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
+    """Accesses that had the lock of their own object, and have the same lock of another one now."""
+    mine = {(t.object, lock) for t in (*old.guards.touches(was), *old.guards.reads(was)) for lock in own_locks(t)}
+    for t in (*new.guards.touches(func), *new.guards.reads(func)):
+        for lock in sorted(t.held - own_locks(t)):
+            if (t.object, lock) in mine and of_one_type(new, t, lock) and elsewhere_own(old, t, lock):
+                yield finding(new, func, t, lock, "medium", witness(old, t, lock, func), apart=True)
+                return
+
+
+def of_one_type(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether the lock stands in another object of the type that the accessed one has."""
+    frame = side.program.frame(touch.func)
+
+    def struct(owner: Expr | None) -> str:
+        type_ = frame.type_of(owner) if owner is not None else None
+        return frame.resolve(type_).name if type_ is not None else ""
+
+    mine = struct(owner_of(touch.access.path))
+    return bool(mine) and all(struct(owner_of(h.lock)) == mine for h in touch.access.held if h.name == lock)
+
+
+def elsewhere_own(old: Side, touch: Touch, lock: str) -> bool:
+    """Whether no other function accesses the object under a lock of its class that is not its own."""
+    others = [t for t in old.guards.others(touch.object, touch.func.path) if t.func.name != touch.func.name]
+    return all(lock in own_locks(t) for t in others if lock in t.held)
+
+
+def own_locks(touch: Touch) -> frozenset[str]:
+    """Classes of the locks held that stand in the same object as what is accessed."""
+    owner = owner_of(touch.access.path)
+    return frozenset(h.name for h in touch.access.held if h.name in touch.held and owner_of(h.lock) == owner)
+
+
+def owner_of(path: Expr) -> Expr | None:
+    """The pointer to the object in which a path ends."""
+    while isinstance(path, Member | Index | AddressOf):
+        if isinstance(path, Member) and path.arrow:
+            return path.base
+        path = path.base
+    return None
