@@ -1,12 +1,13 @@
 """teardown-order: an object ends, or a driver is unbound, while a callback that was set up on it may still run.
 
-Three shapes: a wait that there was before a patch and is not there any more; a cancel that does not wait, then the end of
-the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
-anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
+Four shapes: a wait that there was before a patch and is not there any more, or comes too late now; a cancel that does not
+wait, then the end of the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are
+silent as soon as anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Call, Name, Return
+from reviewer.parse.facts import Body, Call, Member, Name, Return
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 
@@ -27,6 +28,10 @@ LEVELS = 3
 
 MAX_ABOVE = 24
 """Callers that are looked at."""
+
+
+SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
+"""How the kernel names what puts a device to sleep."""
 
 
 @general(RULE)
@@ -67,9 +72,12 @@ class Teardown:
                     level.append(f)
         return list(met.values())
 
-    def waited(self, uses: Uses, above: Iterable[Func]) -> bool:
-        """Whether some function, or what it reaches, waits for the callback or for the queue on which it runs."""
-        waits = {a.func.key for a in uses.waits}
+    def waited(self, uses: Uses, above: Iterable[Func], lost: Act | None = None) -> bool:
+        """Whether some function, or what it reaches, waits for the callback or for the queue on which it runs.
+
+        :param lost: the wait in whose place it would have to be.
+        """
+        waits = {a.func.key for a in uses.waits if lost is None or a.may_be(lost)}
         for func in (g for f in above for g in (f, *self.lives.passed(f))):
             below = self.lives.below(func)
             if not waits.isdisjoint(below):
@@ -89,7 +97,7 @@ class Teardown:
         owner = owner_of(name)
         for func in above:
             for act in self.lives.frees(func):
-                if owner and self.lives.contains(act.struct, owner, func.path):
+                if owner and self.lives.has_inside(act, owner):
                     return act
         return None
 
@@ -131,6 +139,7 @@ def lost_waits(new: Teardown) -> Iterator[Finding]:
         for act in old.lives.acts(was):
             if act.kind == "stop" and act.waits and (act.what, act.name or str(act.path)) not in now and not act.queue:
                 yield from lost(old, new, func, act)
+        yield from too_late(old, new, was, func)
 
 
 def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding]:
@@ -146,7 +155,7 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
         if not uses.setups or (not uses.starts and not uses.escapes):
             return
         moved = {(a.func.path, a.func.name) for a in uses.waits} - {(a.func.path, a.func.name) for a in were.waits}
-        if moved or new.waited(uses, above):
+        if moved or new.waited(uses, above, act):
             return
         weak = next((a for a in new.lives.acts(func) if a.kind == "stop" and a.name == act.name), None)
     else:
@@ -154,6 +163,37 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
     confidence: Confidence = "high" if ended is not None or weak is not None else "medium"
     at = weak.at if weak is not None else end_of(new, func, ended)
     yield finding(new, func, at, act, weak, ended or some, unbound, confidence)
+
+
+def too_late(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
+    """A wait that came before the end of what its callback uses, and comes after it now."""
+    before = [a for a in old.lives.acts(was) if a.kind == "stop" and a.waits and a.name]
+    after = [a for a in new.lives.acts(func) if a.kind == "stop" and a.waits and a.name]
+    if not before or not after:
+        return
+    ended = {(a.struct, a.path): a.at for a in old.lives.given_up(was)}
+    for end in new.lives.given_up(func):
+        then = ended.get((end.struct, end.path), 0)
+        for stop in after:
+            mine = [a.at for a in after if a.name == stop.name]
+            were = [a.at for a in before if a.name == stop.name]
+            if were and max(were) < then and min(mine) > end.at and used_by(new, stop, end):
+                yield finding(new, func, end.at, stop, None, end, None, "medium", late=True)
+                break
+
+
+def used_by(teardown: Teardown, stop: Act, end: Act) -> bool:
+    """Whether the callback that is waited for works on what has ended: it lies inside, or is named below the callback."""
+    owner = owner_of(stop.name)
+    if owner and teardown.lives.contains(end.struct, owner, stop.func.path):
+        return True
+    if not isinstance(end.path, Member):
+        return False
+    uses = teardown.lives.uses(stop.name, stop.func.path)
+    return any(
+        end.path.name in f.words
+        for callback in teardown.callbacks(uses, stop.func.path) for f in teardown.lives.below(callback).values()
+    )  # fmt: skip
 
 
 def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
@@ -225,7 +265,8 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     """A class that the whole folder never stops, and where its objects end: at the operation that ends what set it up."""
     lives = teardown.lives
     uses = lives.uses(act.name, func.path)
-    if not uses.starts or uses.stops or uses.escapes or teardown.counted(uses, func.path) or synchronous(teardown, uses):
+    stopped = not all(only_asleep(teardown, a.func) for a in uses.stops)
+    if not uses.starts or stopped or uses.escapes or teardown.counted(uses, func.path) or synchronous(teardown, uses):
         return
     for begin in teardown.tops(func):
         for slot, table in lives.operations(begin):
@@ -236,6 +277,11 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
                     if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
                         yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
                         return
+
+
+def only_asleep(teardown: Teardown, func: Func) -> bool:
+    """Whether a function is there for suspend only: unbinding does not come through it."""
+    return SUSPENDS.search(func.name) is not None and all(SUSPENDS.search(c.name) for c in teardown.lives.callers(func))
 
 
 def synchronous(teardown: Teardown, uses: Uses) -> bool:
@@ -309,7 +355,7 @@ def comes_to_an_end(body: Body, without: int) -> bool:
 
 def finding(
     teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
-    confidence: Confidence, again: Act | None = None,
+    confidence: Confidence, again: Act | None = None, late: bool = False,
 ) -> Finding:  # fmt: skip
     analysis = teardown.focus.analysis
     name = act.name.lstrip("*") or act.api
@@ -324,6 +370,8 @@ def finding(
     if again is not None:
         steps.append(step(analysis, "register", again.func, again.at))
         message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
+    elif late:
+        message = f"the {act.what} {name} is waited for only after {end}, which it uses"
     elif weak is not None:
         message = f"{weak.api}() does not wait for the {act.what} {name}, which may run while {end}"
     else:

@@ -16,6 +16,7 @@ import msgspec
 
 from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
 from reviewer.program import values
+from reviewer.program.calls import function_names
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.models import Function as Model
@@ -68,6 +69,23 @@ class Act:
     @property
     def word(self) -> str:
         return short(self.name)
+
+    @property
+    def instance(self) -> tuple[str, ...]:
+        """By which members the object stands in the one that a pointer leads to: ``video.timeout`` of ``&dev->video.timeout``."""
+        found: list[str] = []
+        path = self.path
+        while isinstance(path, Member):
+            found.append(path.name)
+            if path.arrow:
+                break
+            path = path.base
+        return tuple(reversed(found))
+
+    def may_be(self, other: Act) -> bool:
+        """Whether both may mean one object: of a struct that another has several times inside, each is one of its own."""
+        one, two = sorted((self.instance, other.instance), key=len)
+        return len(one) < 2 or two[-len(one) :] == one
 
 
 @dataclass(slots=True)
@@ -163,6 +181,8 @@ class Lifetimes:
                 continue
             path = values.substitute(act.path, args, callee.name)
             made = replace(act, path=path, func=frame.func, at=call.at, name=self.name(frame, path))
+            if act.callback.startswith("%") and (i := int(act.callback[1:])) < len(args):
+                made = replace(made, callback=next(function_names(args[i]), ""))
             yield replace(made, struct=pointed(frame, path)) if act.kind == "free" else made
 
     def _assigned(self, frame: Frame, event: Write, seen: Seen) -> Iterator[Act]:
@@ -192,8 +212,7 @@ class Lifetimes:
                 queue = place(r.queue, args) if r.queue is not None else None
                 yield replace(act("start", what, r.block), queue=self.queue(frame, queue))
             elif r.callback is not None and r.callback < len(args):
-                given = args[r.callback]
-                name = given.id.removeprefix("::") if isinstance(given, Name) else ""
+                name = next(function_names(args[r.callback]), "")
                 yield replace(act("setup", what, r.block), callback=name)
         for w in model.waits:
             if w.what in STOPPING and not w.gives_up:
@@ -325,11 +344,37 @@ class Lifetimes:
                 for name in (n for table in (tables(value) if value is not None else ()) for n in table.values()):
                     yield from self.program.resolve(name, func.path)
 
+    def has_inside(self, act: Act, owner: str) -> bool:
+        """Whether what a ``free`` ends has an object of type ``owner`` inside: by value, or as the private area of an object of
+        a subsystem, to which the function that gives it up has a pointer."""
+        if self.contains(act.struct, owner, act.func.path):
+            return True
+        model = self.program.models.functions.get(act.api)
+        if model is None or model.ends is None or act.struct == owner:
+            return False
+        types = (v.type for v in self.program.frame(act.func).locals.values())
+        return any(t.name == owner and t.pointer == 1 for t in (*types, *(p.type for p in act.func.parameters)))
+
     def frees(self, func: Func) -> Iterator[Act]:
         """Every ``free`` of the function and of what it reaches."""
         for f in self.below(func).values():
             if not self.names.isdisjoint(f.calls):
                 yield from (a for a in self.acts(f) if a.kind == "free" and a.struct)
+
+    def given_up(self, func: Func) -> list[Act]:
+        """Objects that a function frees, or passes to what frees one of their type, each where it calls for that."""
+        found = [a for a in self.acts(func) if a.kind == "free" and a.struct]
+        near = {f.name: f for f in self.callees(func)}
+        frame, flow = self.program.frame(func), self.summaries.flow(func) if near else None
+        for seen in flow.seen if flow is not None else ():
+            callee = seen.callee if isinstance(seen.event, Call) else None
+            below = near.get(callee.id) if isinstance(callee, Name) else None
+            for act in self.frees(below) if below is not None else ():
+                passed = (rooted(frame, arg) for arg in seen.args[0])
+                path = next((arg for arg in passed if pointed(frame, arg) == act.struct), None)
+                if path is not None:
+                    found.append(replace(act, func=func, at=seen.event.at, path=path))
+        return found
 
     def managed(self, func: Func, owner: str) -> bool:
         """Whether below a function an object that has ``owner`` inside is allocated for as long as a driver is bound."""
