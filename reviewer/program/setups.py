@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 
 import msgspec
 
 from reviewer.parse.facts import Call, Expr, Name
+from reviewer.program import values
+from reviewer.program.calls import function_names
 from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, subsystem
 from reviewer.program.models import Place, Registers
 from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
+
+SETS_UP = re.compile(r"(?i)init|setup|work|timer|task")
+"""How a wrapper of an API that sets a callback up is named."""
 
 MAX_FILES = 40
 """Files of the subsystem that name a field and are searched for its setup, the nearest first."""
@@ -71,7 +77,7 @@ class Setups:
         model = self.program.models.functions.get(callee)
         return {
             r.how for r in (model.registers if model is not None else ())
-            if r.callback is not None and r.callback < len(args) and args[r.callback] == Name(name)
+            if r.callback is not None and r.callback < len(args) and name in function_names(args[r.callback])
         }  # fmt: skip
 
     def _search(self, name: str, path: str) -> Iterator[Func]:
@@ -88,7 +94,7 @@ class Setups:
                 continue
             yield from self._declared(file, word)
             for func in self.program.functions_with(file, word):
-                if any(self._setups(c) for c in func.calls):
+                if any(self._setups(c) or self._wrappers(c, file) for c in func.calls):
                     yield from self._in_body(func, name)
 
     def _same(self, name: str, path: str, other: str) -> bool:
@@ -114,23 +120,41 @@ class Setups:
             if r.callback is not None and r.block is not None and not r.starts
         ]  # fmt: skip
 
+    def _wrappers(self, callee: str, path: str) -> tuple[Func, ...]:
+        """Macros and functions of that name that set something up for whoever calls them."""
+        if callee in self.program.models.functions or not SETS_UP.search(callee):
+            return ()
+        return tuple(f for f in self.program.resolve(callee, path) if any(self._setups(c) for c in f.calls))
+
     def _in_body(self, func: Func, name: str) -> Iterator[Func]:
         frame = self.program.frame(func)
         for block in frame.body.blocks if frame.body is not None else ():
             for event in block.events:
                 if not isinstance(event, Call) or not isinstance(event.callee, Name):
                     continue
-                for registers in self._setups(event.callee.id):
+                args = tuple(frame.canonical(a, {}) for a in event.args)
+                given = [(args, r) for r in self._setups(event.callee.id)]
+                for wrapper in self._wrappers(event.callee.id, func.path):
+                    given += self._through(wrapper, args)
+                for each, registers in given:
                     assert registers.block is not None and registers.callback is not None
-                    args = tuple(frame.canonical(a, {}) for a in event.args)
-                    where = block_of(registers.block, args)
+                    where = block_of(registers.block, each)
                     if where is not None and object_name(frame, rooted(frame, where)) == name:
-                        yield from self._named(event.args, registers.callback, func.path)
+                        yield from self._named(each, registers.callback, func.path)
+
+    def _through(self, wrapper: Func, args: tuple[Expr, ...]) -> Iterator[tuple[tuple[Expr, ...], Registers]]:
+        """The setups in a wrapper, with their arguments in terms of its caller."""
+        frame = self.program.frame(wrapper)
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                if isinstance(event, Call) and isinstance(event.callee, Name):
+                    for registers in self._setups(event.callee.id):
+                        inner = (frame.canonical(a, {}) for a in event.args)
+                        yield tuple(values.substitute(a, args, wrapper.name) for a in inner), registers
 
     def _named(self, args: tuple[Expr, ...], index: int, path: str) -> Iterator[Func]:
-        callback = args[index] if index < len(args) else None
-        if isinstance(callback, Name):
-            yield from self.program.resolve(callback.id, path)
+        for word in function_names(args[index]) if index < len(args) else ():
+            yield from self.program.resolve(word, path)
 
 
 def block_of(where: Place, args: tuple[Expr, ...]) -> Expr | None:
