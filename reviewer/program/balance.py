@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from reviewer.parse import facts
-from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result
+from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result, Unary
 from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
 from reviewer.program.link import Func
@@ -301,8 +301,16 @@ def result_of(ending: Ending) -> str:
     if known is None and isinstance(condition, Result) and f"r{condition.call}" in state.known:
         known = values.truth(state.known[f"r{condition.call}"])
     if known is None:
-        return "nonnegative" if state.truths.get(Binary("<", value, Const(0))) is False else "?"
+        return "nonnegative" if is_truth(value) or state.truths.get(Binary("<", value, Const(0))) is False else "?"
     return "nonzero" if known == positive else "zero"
+
+
+def is_truth(value: Expr) -> bool:
+    """Whether a value is that of a comparison."""
+    return (isinstance(value, Unary) and value.op == "!") or (isinstance(value, Binary) and value.op in COMPARISONS)
+
+
+COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
 
 
 class Releases:
