@@ -27,7 +27,7 @@ RULE = "irq-unsafe-lock"
 OTHERS = 3
 """Places where a lock is taken with interrupts off before one that does not stands out."""
 
-MAX_TAKES = 6
+MAX_TAKES = 8
 """Places of one lock of which the contexts are looked up."""
 
 NEEDED = {"hardirq": "irq", "softirq": "bh"}
@@ -153,8 +153,10 @@ def by_evidence(focus: Focus, take: Take) -> Finding | None:
 
 
 def nearest(takes: tuple[Take, ...], take: Take) -> list[Take]:
-    """Those of the same function first, then of the same file; one of each function."""
-    ordered = sorted(takes, key=lambda t: (t.func.key != take.func.key, t.func.path != take.func.path, t.masks == ""))
+    """Those of the same function first, then of the same file; one of each function. A handler needs not turn anything off, and
+    who takes back what its caller had has no context of its own."""
+    mine = take.func
+    ordered = sorted(takes, key=lambda t: (t.func.key != mine.key, t.func.path != mine.path, t.back, t.masks != ""))
     return list({t.func.key: t for t in reversed(ordered)}.values())[::-1][:MAX_TAKES]
 
 
@@ -208,7 +210,7 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     """Everybody else turns interrupts, or softirqs, off."""
     before = focus.before or focus
     takes = before.lock_users.of(take.hold.name, take.func.path)
-    others = [t for t in takes if t.func.name != take.func.name or t.func.path != take.func.path]
+    others = [t for t in takes if (t.func.name, t.func.path) != (take.func.name, take.func.path) and not t.back]
     if len(others) < OTHERS:
         return None
     least = min((t.masks for t in others), key=lambda m: STRENGTH[m])

@@ -215,9 +215,10 @@ class Registers(Part):
     sure: bool = True
     unless: OneOrMore[str] = []
     queue: PlaceText | None = None
+    suffix: OneOrMore[str] = []
 
     def record(self) -> models.Registers:
-        return models.Registers(**{**self.fields(), "unless": tuple(self.unless)})
+        return models.Registers(**{**self.fields(), "unless": tuple(self.unless), "suffix": tuple(self.suffix)})
 
 
 class Cancels(Part):

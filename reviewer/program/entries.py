@@ -84,6 +84,8 @@ class Entries:
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
         self._learned: dict[tuple[str, str], Entry | None] = {}
+        models = self.program.models.functions.values()
+        self._suffixes = sorted({suffix for m in models for r in m.registers for suffix in r.suffix})
 
     def of(self, func: Func) -> tuple[Entry, ...]:
         """The ways in which ``func`` is started, by the models."""
@@ -196,12 +198,23 @@ class Entries:
                 for index, arg in enumerate(use.args):
                     if arg == Name(name):
                         yield from self._registered(use.name, index, file, use.line, "")
+            yield from self._pasted(name, file)
             for v in self.program.initialised_with(file, name):
                 if isinstance(v.value, Items):
                     for struct, field, _ in self.search.slots(v.value, v.type, file, name):
                         yield from self._in_slot(Slot(struct, field, file, v.line), slots)
             for user in self.program.functions_with(file, name):
                 yield from self._in_body(func, user, slots)
+
+    def _pasted(self, name: str, file: str) -> Iterator[Entry]:
+        """The function's name is put together by a macro at file scope (``DEVICE_ATTR_RO(state)`` for ``state_show``)."""
+        for suffix in self._suffixes:
+            word = name.removesuffix(suffix)
+            for use in self.program.file(file).uses_with(word) if word != name else ():
+                model = self.program.models.functions.get(use.name)
+                for r in model.registers if model is not None else ():
+                    if suffix in r.suffix and r.callback is not None and use.args[r.callback : r.callback + 1] == (Name(word),):
+                        yield entry_of(r, use.name, file, use.line, "")
 
     def _in_body(self, func: Func, user: Func, slots: list[Slot]) -> Iterator[Entry]:
         body = self.program.body(user)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name
 from reviewer.program.callers import CallerSearch, is_function
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, reachable, subsystem
+from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
 
 LEVELS = 3
@@ -77,15 +79,37 @@ class Holders:
     def _search(self, func: Func) -> Iterator[CallSite]:
         for file in self._files(func):
             for caller in self.program.functions_with(file, func.name):
-                if func.name not in caller.calls or caller.key == func.key:
+                passed = not self._iterating.isdisjoint(caller.calls)
+                if (func.name not in caller.calls and not passed) or caller.key == func.key:
                     continue
                 if not any(f.path == func.path for f in self.program.resolve(func.name, file)):
                     break
                 flow = self.summaries.flow(caller)
                 for seen in flow.seen if flow is not None else ():
                     event = seen.event
-                    if isinstance(event, Call) and is_function(seen.callee or event.callee, func):
+                    if not isinstance(event, Call):
+                        continue
+                    if is_function(seen.callee or event.callee, func):
                         yield CallSite(caller, event, seen.must(), seen.may())
+                    elif passed and isinstance(event.callee, Name) and self._iterates(event.callee.id, seen, func):
+                        yield CallSite(caller, event, seen.must(), seen.may(), how=event.callee.id)
+
+    @cached_property
+    def _iterating(self) -> frozenset[str]:
+        """APIs that run a callback at once, as their caller would."""
+        models = self.program.models.functions
+        return frozenset(
+            n for n, m in models.items()
+            if not m.may_sleep and any(i.callback is not None and i.context == "task" for i in m.invokes)
+        )  # fmt: skip
+
+    def _iterates(self, api: str, seen: Seen, func: Func) -> bool:
+        """Whether a call is one of those, with the function as its callback."""
+        if api not in self._iterating:
+            return False
+        model = self.program.models.functions[api]
+        indices = [i.callback for i in model.invokes if i.callback is not None]
+        return any(i < len(args) and is_function(args[i], func) for args in seen.args for i in indices)
 
     def _drops(self, func: Func) -> bool:
         """Whether a function lets a lock of its callers go, for a while or for good."""

@@ -67,6 +67,11 @@ class Take:
     def at(self) -> int:
         return self.seen.event.at
 
+    @property
+    def back(self) -> bool:
+        """Whether the function takes back what its caller has held, and so leaves interrupts as the caller has them."""
+        return all(self.hold.lock in world for world in self.seen.dropped)
+
 
 class LockUsers:
     """Memoised by lock class."""

@@ -141,7 +141,8 @@ class Registers(Model, frozen=True):
     ``starts``: it is queued by this very call (``call_rcu``) rather than set up (``INIT_WORK``).
     ``in_reclaim``: it runs inside reclaim (a shrinker). ``masks``: what is off while it runs beyond what its context says.
     ``sure``: False where it may run in a less strict context, too. ``unless``: words, any of which in the file says that it may
-    be a stricter one (``system_bh_wq``).
+    be a stricter one (``system_bh_wq``). ``suffix``: the argument is only what the callback's name begins with, and ends in one
+    of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``).
     """
 
     how: str
@@ -156,6 +157,7 @@ class Registers(Model, frozen=True):
     sure: bool = True
     unless: tuple[str, ...] = ()
     queue: Place | None = None  # the queue on which it runs, where whoever waits for that queue waits for it
+    suffix: tuple[str, ...] = ()
 
 
 class Cancels(Model, frozen=True):
