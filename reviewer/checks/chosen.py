@@ -18,7 +18,7 @@ MAX_FILES = 24
 """Files that name one function and are looked at for callers, the nearest first. What more files name is an API of its own, and
 whoever changes how it may be called knows its users."""
 
-MAX_CALLERS = 120
+MAX_CALLERS = 240
 """Callers that are looked at."""
 
 
