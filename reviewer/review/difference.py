@@ -38,6 +38,7 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
     introduced = [f for k, f in new.items() if k not in old and not (k[1] and (k[0], False) in old)]
     fixed = [f for k, f in old.items() if k not in new and not (k[1] and (k[0], False) in new)]
     unchanged = [f for k, f in new.items() if k in old]
+    _told_apart(before, introduced, unchanged, renamed)
     for likeness in (same_function, same_file):
         for one in list(introduced):
             twin = next((f for f in fixed if likeness(f, {}) == likeness(one, renamed)), None)
@@ -46,6 +47,21 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
                 fixed.remove(twin)
                 unchanged.append(one)
     return Difference(tuple(introduced), tuple(fixed), tuple(unchanged))
+
+
+def _told_apart(
+    before: Sequence[Finding], introduced: list[Finding], unchanged: list[Finding], renamed: Mapping[str, str]
+) -> None:
+    """Of several findings of one call, which only their order tells apart, those are unchanged that say what was said before."""
+    said: dict[tuple[object, ...], set[str]] = {}
+    for f in before if introduced else ():
+        said.setdefault(same_function(f, {}), set()).add(f.message)
+    for n, one in enumerate(introduced):
+        old = said.get(same_function(one, renamed), set())
+        for m, other in enumerate(unchanged if one.message in old else ()):
+            if other.message not in old and same_function(other, renamed) == same_function(one, renamed):
+                introduced[n], unchanged[m] = other, one
+                break
 
 
 def same_function(finding: Finding, renamed: Mapping[str, str]) -> tuple[object, ...]:

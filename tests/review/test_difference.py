@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from reviewer.checks.finding import Finding, Severity, with_fingerprints
 from reviewer.review.difference import compare, key
 
@@ -54,6 +56,13 @@ def test_one_more_of_the_same_kind() -> None:
     assert two[0].fingerprint != two[1].fingerprint
     found = compare(two[:1], two, {})
     assert [f.line for f in found.introduced] == [20]
+
+
+def test_of_two_at_one_call_the_one_that_says_something_new() -> None:
+    old = replace(finding(), message="by way of a()")
+    new = replace(finding(), column=1, message="by way of b()")
+    found = compare(marked(old), marked(new, old), {})
+    assert [[f.message for f in part] for part in (found.introduced, found.unchanged)] == [["by way of b()"], ["by way of a()"]]
 
 
 def test_a_file_that_moves() -> None:
