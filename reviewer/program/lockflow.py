@@ -518,8 +518,12 @@ class Runner:
         for lock in o.drops:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
                 gone = self.drop(state, lock)
-                if gone is not None and gone.kind != "irq" and not gone.irq and self.turns_on(call):
+                if gone is None or gone.kind == "irq":
+                    continue
+                if not gone.irq and self.turns_on(call):
                     without_irq(state)
+                elif gone.irq in ("off", "save") and self.leaves_off(call):
+                    state.locks = (*state.locks, replace(gone, lock=INTERRUPTS, name=self.class_of(INTERRUPTS), kind="irq"))
         if o.takes:
             state.locks = state.locks + tuple(h for h in o.takes if not self.taken_again(state, h))
         if o.enters is not None:
@@ -568,6 +572,12 @@ class Runner:
         """Whether a call that releases a lock lets interrupts in, too."""
         model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
         return model is not None and any(d.irq in ("on", "restore") for d in model.drops)
+
+    def leaves_off(self, call: facts.Call) -> bool:
+        """Whether it is the variant that says nothing of interrupts: those that were turned off with the lock stay off
+        (``spin_lock_irqsave(&a, flags); spin_lock(&b); spin_unlock(&a); spin_unlock_irqrestore(&b, flags);``)."""
+        model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        return model is not None and bool(model.drops) and not any(d.irq for d in model.drops)
 
     def class_of(self, lock: Expr) -> str:
         from reviewer.program.locks import lock_class
@@ -675,6 +685,10 @@ def same_everywhere(frame: Frame, lock: Expr) -> bool:
         return False
     i = int(lock.id[1:])
     return i < len(frame.func.parameters) and frame.func.parameters[i].name not in frame.assigned
+
+
+INTERRUPTS = Name("::irq")
+"""What ``local_irq_disable()`` holds, by the models."""
 
 
 def without_irq(state: State) -> None:
