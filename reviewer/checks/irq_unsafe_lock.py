@@ -65,7 +65,7 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
                 continue
             for hold in off:
                 if not effect.lets_go(hold) and hold.lock != effect.hold.lock:
-                    doubt = effect.doubt + (hold not in must) * (2 if hold.where else 1)
+                    doubt = effect.doubt + 2 * effect.last + (hold not in must) * (2 if hold.where else 1)
                     if best is None or (doubt, effect.depth) < best[:2]:
                         best = (doubt, effect.depth, effect, hold)
         if best is not None:

@@ -105,7 +105,7 @@ class Imbalance:
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
             return None
-        if (state.kind in COUNTED and state.nested) or state.lent:
+        if (state.kind in COUNTED and state.nested) or (state.lent and not self.never_kept(func, state.key)):
             return None
         held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)
         if held and less:
@@ -126,7 +126,9 @@ class Imbalance:
         sure = [w for w in held if w.maybe < 0]
         if not sure or not state.fresh:
             return None
-        if any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
+        if self.never_kept(func, state.key):
+            doubt = 1
+        elif any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
             # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
             sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
             if not sure:
@@ -159,6 +161,15 @@ class Imbalance:
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
         return Fault(state.key, lock, way, released[0], False, doubt)
+
+    def never_kept(self, func: Func, key: Key) -> bool:
+        """Whether a patch edits the function, and before it no way left with the lock: then no caller waits for that."""
+        before = self.focus.before
+        if before is None or not self.focus.edited(func):
+            return False
+        same = before.program.functions(func.path, func.name)
+        flows = [flow for flow in map(before.flow, same) if flow is not None and not flow.capped]
+        return bool(flows) and not any(hold_key(h) == key for flow in flows for e in flow.endings for h in e.state.locks)
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
         """Some ways release it once more than they took it, and no caller can hold it."""

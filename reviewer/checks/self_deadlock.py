@@ -33,6 +33,10 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 """Kinds that tell their owner that it has them, or of which nothing is known."""
 
 
+FAIR: frozenset[Kind] = frozenset({"rwsem", "percpu_rwsem"})
+"""Kinds on which a second reader waits for a writer who waits for the first (kernel/locking/rwsem.c)."""
+
+
 @general(RULE)
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
@@ -98,7 +102,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
-                    if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there):
+                    if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there) or there.last:
                         doubt += 2
                     elif focus.settled.by_flag(there):
                         doubt += 1
@@ -163,7 +167,7 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
     assert effect.hold is not None
     both = hold.mode == effect.hold.mode == "shared"
     severity: Severity = "warning" if both else "error"
-    doubt = again.doubt + 2 * both
+    doubt = again.doubt + (1 if hold.kind in FAIR else 2) * both
     confidence = confidence_of(doubt)
     file, line, column, function = place(func, again.seen.event.at)
     name = hold.name or effect.hold.name or hold.kind

@@ -150,9 +150,10 @@ def nearest(focus: Focus, func: Func, seen: Seen, entry: Entry) -> Effect | None
 def unsure(focus: Focus, effect: Effect) -> int:
     """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, where
     it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
-    object decides which of two locks is taken."""
-    either = effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name)
-    return effect.doubt + 2 * (effect.some or effect.last or effect.chosen or either)
+    object decides which of two locks is taken. What a patch brings need not be so sure: nobody has run it."""
+    if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
+        return effect.doubt + 2
+    return effect.doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
 
 
 def allowed(focus: Focus, effect: Effect, masks: str, interrupt: bool) -> bool:

@@ -303,6 +303,7 @@ class Entry(Part):
     sleeps_if_gfp: ArgIndex | None = None
     sleeps_if_nonzero: ArgIndex | None = None
     sleeps_if_zero: ArgIndex | None = None
+    sleeps_seldom: bool = False
     spared_under: str = ""
     needs_irqs: bool = False
     in_interrupt: bool = False
@@ -379,6 +380,7 @@ class Entry(Part):
             gfp_scope=None if self.gfp_scope is None else self.gfp_scope.record(),
             sleeps_if_nonzero=self.sleeps_if_nonzero,
             sleeps_if_zero=self.sleeps_if_zero,
+            sleeps_seldom=self.sleeps_seldom,
             spared_under=self.spared_under,
             needs_irqs=self.needs_irqs,
             in_interrupt=self.in_interrupt,

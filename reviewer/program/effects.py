@@ -50,7 +50,7 @@ class Effect(msgspec.Struct, frozen=True):
     way can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none;
     ``asked``: some function on the way has made sure that it runs in a task. ``some``: on the way is a call through a table of
     which only some entries put their task to sleep. ``last``: it happens to whoever gives the last reference up. ``chosen``: a
-    word that nobody on the way has decided says whether it happens (``if (request->waiting)``).
+    word that nobody on the way has decided says whether it happens (``if (request->waiting)``), or what is passed to the API.
     """
 
     kind: EffectKind
@@ -84,8 +84,10 @@ class Effect(msgspec.Struct, frozen=True):
         return self.func.name if self.way else self.name
 
     def key(self) -> tuple[object, ...]:
-        """Effects with equal keys mean the same to a caller."""
-        lock = (self.hold.name, self.hold.mode, self.hold.taken, self.hold.irq) if self.hold is not None else None
+        """Effects with equal keys mean the same to a caller. Each function that takes a lock counts: on the way to one of them
+        something may speak against it."""
+        hold = self.hold
+        lock = (hold.name, hold.mode, hold.taken, hold.irq, self.func.key) if hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
         flags = self.asked, self.some, self.last, self.chosen
         return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, flags
@@ -226,11 +228,11 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, doubt=doubt)
             for invokes in target.model.invokes if depth else ():
-                if invokes.context in ("task", "atomic") and not invokes.last:
+                if invokes.context in ("task", "atomic"):
                     under = target.model.name if invokes.context == "atomic" else ""
                     for t, inner in self.summaries.invoked(frame, call, invokes, args):
                         for effect in self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth - 1):
-                            yield replace(effect, under=effect.under or under)
+                            yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
             return
         if target.func is None:
             return
@@ -279,7 +281,7 @@ class Effects:
             if model.sleeps_if_zero < len(args) and values.truth(args[model.sleeps_if_zero]) is False:
                 yield effect("sleep", None)
         elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
-            yield effect("sleep", None)
+            yield replace(effect("sleep", None), chosen=model.sleeps_seldom)
 
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
