@@ -8,7 +8,7 @@ import msgspec
 
 from reviewer.checks.finding import Finding, at_least
 from reviewer.checks.registry import Rule
-from reviewer.review.cases import Case
+from reviewer.review.cases import Case, spellings
 from reviewer.review.result import Reviewed
 
 CATEGORY, SCOPE, CONFIDENCE = "category", "scope", "confidence"
@@ -55,7 +55,8 @@ def judge(case: Case, findings: Iterable[Reviewed], rules: Iterable[Rule], secon
         if r.status == "introduced" and r.finding.severity != "note" and at_least(r.finding.confidence, "medium")
     ]  # fmt: skip
     answering = {rule.id for rule in rules if case.category in rule.answers}
-    near = [f for f in sure if case.function and case.function in (f.function, *(s.function for s in f.proof))]
+    names = frozenset(spellings(case.function)) if case.function else frozenset()
+    near = [f for f in sure if not names.isdisjoint((f.function, *(s.function for s in f.proof)))]
     return Verdict(
         case=case, found=any(f.rule in answering for f in near), near=tuple(near),
         others=tuple(f for f in sure if f not in near), seconds=round(seconds, 2),

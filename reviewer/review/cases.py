@@ -134,9 +134,16 @@ def _ranges(text: bytes, edit: Edit) -> Iterator[tuple[int, int]]:
     if edit.function is None:
         yield 0, len(text)
         return
-    for piece in Pieces(text, load_dialect()).functions(edit.function):
+    pieces = Pieces(text, load_dialect())
+    for piece in (piece for name in spellings(edit.function) for piece in pieces.functions(name)):
         # A header may begin on a line that the piece leaves to what stands before it: an attribute, a comment.
         yield text.rfind(b"\n", 0, piece.start) + 1, max(piece.end, text.find(b"\n", piece.end - 1))
+
+
+def spellings(function: str) -> tuple[str, ...]:
+    """The names that a function may have of which a case says one: ``SYSCALL_DEFINE1(f, ...)`` is written ``f``, defines
+    ``sys_f`` (include/linux/syscalls.h)."""
+    return function, f"sys_{function}", f"compat_sys_{function}"
 
 
 def _found(text: bytes, find: bytes, start: int, end: int) -> Iterator[int]:

@@ -22,6 +22,11 @@ def test_an_edit_is_looked_for_in_its_function_only() -> None:
     assert edited(TEXT, edit, "case x") == TEXT[: TEXT.rindex(b"1")] + b"2;\n}\n"
 
 
+def test_a_system_call_is_named_as_it_is_written() -> None:
+    text = TEXT.replace(b"static int one(void)", b"SYSCALL_DEFINE0(one)")
+    assert b"return 3" in edited(text, Edit("a.c", "one", "\treturn 1;\n", "\treturn 3;\n"), "case x")
+
+
 def test_a_text_that_stands_twice_is_refused() -> None:
     with pytest.raises(ReviewerError, match=r"case x: its text stands 2 times in a\.c"):
         edited(TEXT, Edit("a.c", None, "return 1;", "return 2;"), "case x")
