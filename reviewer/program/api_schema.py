@@ -459,6 +459,15 @@ class ObligationEntry(Part):
     source: Source
 
 
+class Held(Part):
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+    def record(self) -> models.Held:
+        return models.Held(**self.fields())
+
+
 class OperationsEntry(Part):
     """``operations: struct T`` with the fields that are called in the same context."""
 
@@ -468,6 +477,8 @@ class OperationsEntry(Part):
     masks: Masks = ""
     holds: OneOrMore[str] = []
     kind: Kind | None = None
+    mode: Mode = "exclusive"
+    holds_among: dict[str, Held] = {}
     unless: OneOrMore[str] = []
     sure: bool = True
     apart: OneOrMore[str] = []
@@ -477,7 +488,9 @@ class OperationsEntry(Part):
         kind = self.kind or ("mutex" if self.context == "task" else "spin")
         for field in self.fields_:
             yield models.Operation(
-                table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=tuple(self.holds), kind=kind,
+                table=f"{self.operations}.{field}", context=self.context, masks=self.masks,
+                holds=tuple(models.Held(lock, kind, self.mode) for lock in self.holds),
+                holds_among={word: held.record() for word, held in self.holds_among.items()},
                 unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
                 source=self.source,
             )  # fmt: skip

@@ -18,7 +18,7 @@ from reviewer.program.callers import CallerSearch, means, names_function, stripp
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
-from reviewer.program.models import Irq, Operation, Registers
+from reviewer.program.models import Held, Irq, Operation, Registers
 from reviewer.program.upward import ATOMIC, RESTRICTION
 
 MAX_FILES = 12
@@ -276,14 +276,20 @@ class Entries:
                 slots.append(slot)
         elif not self._excused(operation, slot.path):
             masks = operation.masks or MASKED[operation.context]
+            held = [*operation.holds, *self._among(operation, slot.path)]
             holds: list[Hold | None] = [
-                Hold(Name("::" + name), name, operation.kind, "exclusive", "lock", "", 0, OUTSIDE) for name in operation.holds
+                Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held
             ]
             for hold in holds or [None]:
                 yield Entry(
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
                     int(not operation.sure),
                 )  # fmt: skip
+
+    def _among(self, operation: Operation, path: str) -> list[Held]:
+        """What is held around the operations of those who register themselves by a name that the unit has."""
+        texts = [self.program.text(f) for f in self.program.unit(path) if f.endswith(".c")] if operation.holds_among else []
+        return [held for word, held in operation.holds_among.items() if any(word.encode() in text for text in texts)]
 
     def _excused(self, by: Operation | Registers, path: str) -> bool:
         """Whether the unit of a file has a word that asks for another context."""

@@ -326,20 +326,29 @@ class Gate(Model, frozen=True):
     note: str = ""
 
 
+class Held(Model, frozen=True):
+    """A lock, by its class, that callers hold."""
+
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+
 class Operation(Model, frozen=True):
     """In which context the function in a field of a table is called, as the table's own documentation has it.
 
-    ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: classes of the locks that its caller holds, as
-    far as they have a name; ``kind``: theirs. ``unless``: words with which a driver asks for another context
-    (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
-    context. ``apart``: fields of the same table whose functions never run for the object meanwhile.
+    ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: the locks that its caller holds, as far as
+    they have a name; ``holds_among``: the one that he holds of a driver whose file has the word (``misc_register``). ``unless``: words
+    with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False
+    where some callers may be in another context. ``apart``: fields of the same table whose functions never run for the object
+    meanwhile.
     """
 
     table: str
     context: Irq
     masks: Masks = ""
-    holds: tuple[str, ...] = ()
-    kind: Kind = "spin"
+    holds: tuple[Held, ...] = ()
+    holds_among: dict[str, Held] = {}
     unless: tuple[str, ...] = ()
     sure: bool = True
     apart: tuple[str, ...] = ()
