@@ -58,6 +58,7 @@ class Dialect(msgspec.Struct, frozen=True):
     member_noise: frozenset[bytes]
     member_noise_words: frozenset[bytes]
     never_defined: frozenset[bytes]
+    always_defined: frozenset[bytes]
     variables: dict[str, Declares]
     digest: str
 
@@ -113,7 +114,7 @@ def _dialect(data: Any) -> Dialect:
 
 _WORD_SETS = (
     "annotations", "annotations_with_arguments", "static_words", "inline_words", "iterators", "not_iterators",
-    "member_noise", "member_noise_words", "never_defined",
+    "member_noise", "member_noise_words", "never_defined", "always_defined",
 )  # fmt: skip
 
 

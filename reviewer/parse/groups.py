@@ -125,7 +125,7 @@ class Kept:
 
 
 def dead_arms(split: Split, dialect: Dialect) -> list[tuple[int, int]]:
-    """(start, end) of every arm that no configuration compiles: ``#if 0``, and what is for assemblers or C++."""
+    """(start, end) of every arm that no configuration compiles: ``#if 0``, and what is for assemblers, C++ or user space."""
     found: list[tuple[int, int]] = []
     stack: list[list[int | None]] = []  # [where a dead arm began, whether an arm that is always true was seen]
     for line in split.groups:
@@ -158,13 +158,13 @@ def constant(line: bytes, dialect: Dialect) -> int | None:
     number, if_not, if_word, negation, word, more = m.groups()
     if number is not None:
         return int(number)
-    if if_word is not None:
-        return (1 if if_not else 0) if if_word in dialect.never_defined else None
-    if word not in dialect.never_defined:
+    name = word if if_word is None else if_word
+    if name not in dialect.never_defined and name not in dialect.always_defined:
         return None
-    if not more:
-        return 1 if negation else 0
-    return 0 if not negation and more == b"&&" else None
+    truth = (name in dialect.always_defined) != bool(if_not or negation)
+    if not more or more == (b"&&" if not truth else b"||"):
+        return int(truth)
+    return None
 
 
 SIMPLE = re.compile(

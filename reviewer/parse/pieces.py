@@ -19,6 +19,7 @@ from reviewer.parse.code import words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
+from reviewer.parse.groups import dead_arms
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
 
@@ -293,8 +294,17 @@ class Pieces:
         if got is None:
             got = self._macros[name] = ()
             if name.encode("utf-8", "surrogateescape") in self.text:
-                got = self._macros[name] = tuple(self._macro(line) for line in self.skim.macros().get(name, ()))
+                lines = self.skim.macros().get(name, ())
+                got = self._macros[name] = tuple(self._macro(line) for line in lines if not self._is_dead(line.start))
         return got
+
+    def _is_dead(self, offset: int) -> bool:
+        """Whether no configuration compiles what stands there (``#ifndef __KERNEL__``)."""
+        return any(start <= offset < end for start, end in self._dead)
+
+    @cached_property
+    def _dead(self) -> list[tuple[int, int]]:
+        return dead_arms(self.skim.parts, self.dialect)
 
     def macros_with(self, word: str) -> Iterator[facts.Macro]:
         """Macros in whose body the word stands, in the order of the file."""

@@ -46,6 +46,7 @@ def test_one_definition(text: str) -> None:
         "/* int f(void) { } */\n",
         "#if 0\nint f(void) { }\n#endif\n",
         "#ifdef __ASSEMBLY__\nf(x) {\n#endif\n",
+        "#ifndef __KERNEL__\nint f(void) { }\n#endif\n",
         "DECLARE_AVERAGE(rate)\n\nstruct pump {\n\tint a;\n};\n",
     ],
 )

@@ -15,6 +15,7 @@ from reviewer.data import fixtures_dir
 from reviewer.parse import facts
 from reviewer.parse.dialect import load_dialect
 from reviewer.parse.extract import Outliner, names_in, outline, parser
+from reviewer.parse.pieces import Pieces
 from reviewer.store import codec
 
 DIALECT = load_dialect()
@@ -140,3 +141,9 @@ def test_rows_of_numbers_are_read_like_any_other_list() -> None:
     (other,) = outline(b"int t[] = { 1, -2, /* three */ 0x3UL, };\n", DIALECT).variables
     assert row == other
     assert row.value == facts.Items(None, tuple(("", facts.Const(n)) for n in (1, -2, 3)))
+
+
+def test_a_macro_for_user_space_is_none() -> None:
+    text = b"#ifdef __KERNEL__\nstatic inline int f(int a)\n{\n\treturn a + 1;\n}\n#else\n#define f(a) (a)\n#endif\n"
+    pieces = Pieces(text, DIALECT)
+    assert (len(list(pieces.functions("f"))), pieces.macros("f")) == (1, ())
