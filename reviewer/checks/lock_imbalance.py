@@ -130,10 +130,11 @@ class Imbalance:
             doubt = 1
         elif any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
             # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
-            sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
-            if not sure:
+            # Or some may succeed without it: then its callers would have to know which, and release it.
+            fails = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
+            if not fails and not (any(e.result == "?" for e in even) and self.focus.callers_of(func).sites):
                 return None
-            doubt = 1
+            sure, doubt = fails or sure, 1
         else:
             doubt = self.told(sure, held, even)
         if not released:

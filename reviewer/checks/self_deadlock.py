@@ -88,8 +88,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
         for effect in focus.effects.at(func, seen):
             if effect.kind != "acquire" or effect.what not in locks or not blocks(focus, effect):
                 continue
-            if effect.what in effect.let_go:
-                continue
+            if effect.what in effect.let_go and (effect.way or all(h.lock != effect.what for h in seen.may())):
+                continue  # by this function itself on some way to a lock of its own: there it is not held, here it may be
             if written is None:
                 written = Written(flow)
             if not written.stable(effect.what):

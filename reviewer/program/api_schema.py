@@ -288,7 +288,7 @@ class Publishes(Part):
 
 
 _NO_EFFECT = (
-    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "alias",
+    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
     "tells", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
@@ -338,6 +338,7 @@ class Entry(Part):
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
+    value: PlaceText | None = None
     is_error: ArgIndex | None = None
     ends_if: ArgIndex | None = None
     alias: str = ""
@@ -412,6 +413,7 @@ class Entry(Part):
             per_cpu=self.per_cpu,
             tells=self.tells,
             identity=self.identity,
+            value=self.value,
             is_error=self.is_error,
             ends_if=self.ends_if,
             alias=self.alias,

@@ -314,6 +314,7 @@ class Function(Model, frozen=True):
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
     ends_if: int | None = None  # does not come back if this argument is not 0 (BUG_ON)
+    value: Place | None = None  # what it returns: the value of this member (dev_get_drvdata)
     alias: str = ""  # behaves as this other function, with the same arguments
     source: str = ""
 
@@ -338,10 +339,10 @@ class Operation(Model, frozen=True):
     """In which context the function in a field of a table is called, as the table's own documentation has it.
 
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: the locks that its caller holds, as far as
-    they have a name; ``holds_among``: the one that he holds of a driver whose file has the word (``misc_register``). ``unless``: words
-    with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False
-    where some callers may be in another context. ``apart``: fields of the same table whose functions never run for the object
-    meanwhile.
+    they have a name; ``holds_among``: the one that he holds of a driver whose file has the word (``misc_register``).
+    ``unless``: words with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is
+    said. ``sure``: False where some callers may be in another context. ``apart``: fields of the same table whose functions never
+    run for the object meanwhile.
     """
 
     table: str

@@ -348,6 +348,9 @@ class Summaries:
     def outcomes(
         self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...], state: State
     ) -> tuple[Outcome, ...]:
+        outer = container_result(callee, call, args)
+        if outer is not None:
+            return (Outcome(result=outer),)
         targets = self.calls.targets(frame, callee)
         if not targets:
             return NOTHING
@@ -430,6 +433,19 @@ class Summaries:
 
 
 NOTHING: tuple[Outcome, ...] = (Outcome(),)
+
+
+CONTAINERS = frozenset({"container_of", "container_of_const", "list_entry", "hlist_entry", "rb_entry"})
+"""Macros whose result is the very object that has the argument inside (include/linux/container_of.h): the same for the same
+argument, so that a wrapper (``EXT4_I(inode)``) names one object to all its callers."""
+
+
+def container_result(callee: Expr, call: facts.Call, args: tuple[Expr, ...]) -> Expr | None:
+    """What such a macro gives, as a cast of its argument."""
+    if not isinstance(callee, Name) or callee.id not in CONTAINERS or len(args) < 2 or len(call.args) < 2:
+        return None
+    type_ = call.args[1]
+    return facts.Cast(facts.CType(type_.id, 1), args[0]) if isinstance(type_, Name) and " " in type_.id else None
 
 
 def result_locks(summary: Summary) -> list[tuple[Hold, ...]]:
@@ -765,6 +781,8 @@ def model_outcomes(
     result: Expr | None = None
     if model.identity is not None and model.identity < len(args):
         result = args[model.identity]
+    elif model.value is not None:
+        result = place(model.value, args)
     scope = model.gfp_scope
     if scope is not None:
         return (Outcome(enters=scope.clears),) if scope.enter else (Outcome(leaves=True),)
