@@ -104,8 +104,10 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt = 2
                     if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there) or there.last:
                         doubt += 2
+                    elif counted(seen, hold, there):
+                        doubt += 2
                     elif focus.settled.by_flag(there):
-                        doubt += 1
+                        doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -128,6 +130,11 @@ def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
 
 def counts(hold: Hold) -> bool:
     return hold.kind not in ALONE and hold.kind not in OWNED
+
+
+def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether a semaphore is taken by one call in a loop: as often as it has room (``for (i = 0; i < slots; i++) down(&sem)``)."""
+    return hold.kind == "semaphore" and not effect.way and seen.event.at == hold.at
 
 
 def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
