@@ -104,7 +104,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt = 2
                     if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there) or there.last:
                         doubt += 2
-                    elif counted(seen, hold, there):
+                    elif counted(seen, hold, there) or (not there.way and focus.settled.told_gone(func, seen, hold)):
                         doubt += 2
                     elif focus.settled.by_flag(there):
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not

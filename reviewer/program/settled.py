@@ -18,10 +18,12 @@ from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, polarity, reached
+from reviewer.program.locks import Hold
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses
 from reviewer.program.telling import conditions_of, reachable
+from reviewer.program.waiting import comes_first
 
 MAX_GUARDS = 24
 """Conditions around one event that are looked at, the nearest to the entry first."""
@@ -99,6 +101,20 @@ class Settled:
             call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
             if call is not None and any(frame.canonical(a, {}) in on for a in call.args):
                 return True
+        return False
+
+    def told_gone(self, func: Func, seen: Seen, hold: Hold) -> bool:
+        """Whether an event comes about only if a call that was made under the lock has said so in a local of the caller
+        (``flush(&handover); if (handover) lock();``): that the lock is not held any more."""
+        frame = self.program.frame(func)
+        for guard in self.guards(func, seen.event.at):
+            word = guard.condition
+            if not isinstance(word, Name) or not word.id.startswith("$"):
+                continue
+            for s in self._seen(func):
+                said = isinstance(s.event, Call) and s.event.at > hold.at and any(AddressOf(word) in args for args in s.args)
+                if said and any(h.lock == hold.lock for h in s.may()) and comes_first(frame, s, seen):
+                    return True
         return False
 
     def guards(self, func: Func, at: int) -> tuple[Guard, ...]:
