@@ -471,6 +471,7 @@ class OperationsEntry(Part):
     unless: OneOrMore[str] = []
     sure: bool = True
     apart: OneOrMore[str] = []
+    after_grace: bool = False
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
@@ -479,7 +480,7 @@ class OperationsEntry(Part):
             yield models.Operation(
                 table=f"{self.operations}.{field}", context=self.context, masks=self.masks, holds=tuple(self.holds), kind=kind,
                 unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
-                source=self.source,
+                after_grace=self.after_grace, source=self.source,
             )  # fmt: skip
 
 

@@ -332,7 +332,8 @@ class Operation(Model, frozen=True):
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: classes of the locks that its caller holds, as
     far as they have a name; ``kind``: theirs. ``unless``: words with which a driver asks for another context
     (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is said. ``sure``: False where some callers may be in another
-    context. ``apart``: fields of the same table whose functions never run for the object meanwhile.
+    context. ``apart``: fields of the same table whose functions never run for the object meanwhile. ``after_grace``: no reader
+    under RCU is left that came to the object before.
     """
 
     table: str
@@ -343,6 +344,7 @@ class Operation(Model, frozen=True):
     unless: tuple[str, ...] = ()
     sure: bool = True
     apart: tuple[str, ...] = ()
+    after_grace: bool = False
     source: str = ""
 
 
