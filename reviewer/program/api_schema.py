@@ -289,7 +289,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "alias",
-    "tells", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
 
@@ -338,6 +338,7 @@ class Entry(Part):
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
+    empty: ArgIndex | None = None
     is_error: ArgIndex | None = None
     ends_if: ArgIndex | None = None
     alias: str = ""
@@ -411,7 +412,7 @@ class Entry(Part):
             in_order=self.in_order,
             per_cpu=self.per_cpu,
             tells=self.tells,
-            identity=self.identity,
+            identity=self.identity, empty=self.empty,
             is_error=self.is_error,
             ends_if=self.ends_if,
             alias=self.alias,

@@ -312,6 +312,7 @@ class Function(Model, frozen=True):
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
+    empty: int | None = None  # tells whether the list that this argument leads to has no entries (list_empty)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
     ends_if: int | None = None  # does not come back if this argument is not 0 (BUG_ON)
     alias: str = ""  # behaves as this other function, with the same arguments
