@@ -76,7 +76,7 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
 
 def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
     """Objects that are freed right after they were taken away from readers."""
-    if teardown(func):
+    if teardown(func) or after_grace(focus, func):
         return
     analysis = focus.analysis
     for unlinked, freed in grace.early(func):
@@ -213,3 +213,13 @@ def teardown(func: Func) -> bool:
     """Whether it runs once, while the module comes or goes and nobody else is there."""
     annotations = func.definition.annotations if func.definition is not None else ()
     return any(a.startswith(("__init", "__exit")) for a in annotations)
+
+
+def after_grace(focus: Focus, func: Func, level: int = 2) -> bool:
+    """Whether it is an operation that is called when no reader of the object is left, or runs below nothing but such ones."""
+    operations = focus.program.models.operations
+    entries = focus.entries.of(func)
+    if entries or not level:
+        return bool(entries) and all(e.how in operations and operations[e.how].after_grace for e in entries)
+    callers = focus.lives.callers(func)
+    return func.static and bool(callers) and all(after_grace(focus, c, level - 1) for c in callers)

@@ -102,10 +102,10 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
-                    if focus.settled.against(func, seen, there) or focus.settled.once(there) or comes_back(there) or there.last:
+                    if denied(focus, func, seen, hold, there):
                         doubt += 2
                     elif focus.settled.by_flag(there):
-                        doubt += 1
+                        doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -128,6 +128,19 @@ def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
 
 def counts(hold: Hold) -> bool:
     return hold.kind not in ALONE and hold.kind not in OWNED
+
+
+def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether something on the way speaks against it that the lock is taken again, or by the same task."""
+    settled = focus.settled
+    if not effect.way:
+        return effect.last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
+    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or comes_back(effect)
+
+
+def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether one call in a loop takes a semaphore, as often as it has room (``for (i = 0; i < slots; i++) down(&sem)``)."""
+    return hold.kind == "semaphore" and not effect.way and seen.event.at == hold.at
 
 
 def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:

@@ -95,11 +95,9 @@ class Teardown:
     def ends(self, name: str, above: Iterable[Func]) -> Act | None:
         """Where the object of a class, or one that has it inside, is freed below some function."""
         owner = owner_of(name)
-        for func in above:
-            for act in self.lives.frees(func):
-                if owner and self.lives.has_inside(act, owner):
-                    return act
-        return None
+        freed = [act for func in above for act in self.lives.frees(func)] if owner else []
+        whole = (act for act in freed if self.lives.contains(act.struct, owner, act.func.path))
+        return next(whole, None) or next((act for act in freed if self.lives.is_private(act, owner)), None)
 
     def unbinds(self, above: Iterable[Func]) -> Func | None:
         """The first that is an operation which ends what another of its table begins, or leaves a module."""

@@ -16,11 +16,12 @@ from reviewer.checks.guarding import RULE, Side, finding, witness
 from reviewer.checks.moved_out import read_outside, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import AddressOf, Call, Expr, Name
+from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Name
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
+from reviewer.program.lockflow import reached
 from reviewer.program.locks import Hold
 from reviewer.program.objects import root_of
 from reviewer.program.shared import runs_once
@@ -208,7 +209,7 @@ def outliers(side: Side) -> Iterator[Finding]:
             if side.guards.only_once(func) or side.guards.handed(func):
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
-                yield finding(side, func, t, lock, "medium", inside[0])
+                yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
 
 
 def sometimes(side: Side, touch: Touch, lock: str) -> bool:
@@ -237,6 +238,23 @@ def detached(side: Side, touch: Touch) -> bool:
                 sites = [s for c in side.guards.lives.callers(func) for s in side.guards.calls(c, func.name)]
                 if sites and all(i < len(args) and of_this_call(args[i]) for s in sites for args in s.args):
                     return True
+    return False
+
+
+def emptied(side: Side, touch: Touch) -> bool:
+    """Whether a loop takes every entry off a list, whatever it is: nobody else has a way to the list by then, as a rule."""
+    flow = side.focus.flow(touch.func)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or body is None or touch.access.op != "sub":
+        return False
+    cursor = root_of(touch.access.path)
+    blocks = {s.block for s in flow.seen if s.event.at == touch.access.at}
+    for seen in flow.seen:
+        event = seen.event
+        if isinstance(event, Call) and event.loop and cursor in seen.args[0] and len(blocks) == 1:
+            entry = body.blocks[seen.block].exit
+            if isinstance(entry, Branch) and seen.block not in reached(body, [entry.then], *blocks):
+                return True
     return False
 
 

@@ -289,7 +289,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
 
@@ -339,6 +339,7 @@ class Entry(Part):
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
     value: PlaceText | None = None
+    empty: ArgIndex | None = None
     is_error: ArgIndex | None = None
     ends_if: ArgIndex | None = None
     alias: str = ""
@@ -414,6 +415,7 @@ class Entry(Part):
             tells=self.tells,
             identity=self.identity,
             value=self.value,
+            empty=self.empty,
             is_error=self.is_error,
             ends_if=self.ends_if,
             alias=self.alias,
@@ -484,6 +486,7 @@ class OperationsEntry(Part):
     unless: OneOrMore[str] = []
     sure: bool = True
     apart: OneOrMore[str] = []
+    after_grace: bool = False
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
@@ -494,7 +497,7 @@ class OperationsEntry(Part):
                 holds=tuple(models.Held(lock, kind, self.mode) for lock in self.holds),
                 holds_among={word: held.record() for word, held in self.holds_among.items()},
                 unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
-                source=self.source,
+                after_grace=self.after_grace, source=self.source,
             )  # fmt: skip
 
 

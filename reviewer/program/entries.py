@@ -83,7 +83,7 @@ class Entries:
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
-        self._learned: dict[tuple[str, str], Entry | None] = {}
+        self._learned: dict[tuple[str, str, str], Entry | None] = {}
         models = self.program.models.functions.values()
         self._suffixes = sorted({suffix for m in models for r in m.registers for suffix in r.suffix})
 
@@ -133,7 +133,7 @@ class Entries:
     def learned(self, func: Func) -> Entry | None:
         """Of a function in a table: the lock that those who call through it hold, where they must not sleep."""
         for slot in self.slots(func)[:MAX_SLOTS]:
-            key = (slot.struct, slot.field)
+            key = (slot.struct, slot.field, posixpath.dirname(slot.path))
             if key not in self._learned:
                 self._learned[key] = None
                 self._learned[key] = self._from_calls(slot)
@@ -145,7 +145,8 @@ class Entries:
     def _from_calls(self, slot: Slot) -> Entry | None:
         if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_TABLES:
             return None
-        sites, cut = self.search.through(slot.struct, slot.field, slot.path)
+        through, cut = self.search.through(slot.struct, slot.field, slot.path)
+        sites = [s for s in through if not self._of_fellow(s, slot)]
         atomic = [(s, next((h for h in s.must if h.kind in ATOMIC), None)) for s in sites]
         holding = [(s, h) for s, h in atomic if h is not None]
         if not holding:
@@ -160,6 +161,26 @@ class Entries:
             "atomic", f"{slot.struct.partition('@')[0]}.{slot.field}", site.caller.name, masks, site.caller.path,
             site.line, site.caller.name, replace(hold, where=OUTSIDE), doubt + bool(cut),
         )  # fmt: skip
+
+    def _of_fellow(self, site: CallSite, slot: Slot) -> bool:
+        """Whether the pointer to the table that is called through is kept in an object of a fellow driver: its type is known in
+        another folder only, which has tables of the kind, too. A core that drivers register with has none."""
+        callee = stripped(site.call.callee)
+        table = callee.base if isinstance(callee, Member) else None
+        if not isinstance(table, Member):
+            return False
+        frame = self.program.frame(site.caller)
+        keeper = frame.type_of(frame.canonical(table.base, {}))
+        name = frame.resolve(keeper).name if keeper is not None else ""
+        found = self.program.struct_at(name.partition("@")[0], site.caller.path) if name else None
+        home = posixpath.dirname(found[0]) if found is not None else ""
+        if not home or "/include/" in f"/{home}/" or slot.path.startswith(home + "/"):
+            return False
+        making = (
+            *self.program.files_initialising(slot.struct, slot.path),
+            *self.program.files_assigning(slot.struct, slot.field, slot.path),
+        )  # fmt: skip
+        return any(posixpath.dirname(f) == home for f in making)
 
     def _chosen(self, site: CallSite) -> bool:
         """Whether the caller looks at a word beside the pointer that it calls through (``switch (cb->type)``): then it is meant

@@ -127,6 +127,7 @@ class Lifetimes:
         self._acts: dict[tuple[str, int], tuple[Act, ...]] = {}
         self._may: dict[tuple[str, int], bool] = {}
         self._uses: dict[tuple[str, str], Uses] = {}
+        self._alone: dict[tuple[str, str], bool] = {}
         self._below: dict[str, dict[str, Func]] = {}
         self._callers: dict[str, tuple[Func, ...]] = {}
 
@@ -344,16 +345,24 @@ class Lifetimes:
                 for name in (n for table in (tables(value) if value is not None else ()) for n in table.values()):
                     yield from self.program.resolve(name, func.path)
 
-    def has_inside(self, act: Act, owner: str) -> bool:
-        """Whether what a ``free`` ends has an object of type ``owner`` inside: by value, or as the private area of an object of
-        a subsystem, to which the function that gives it up has a pointer."""
-        if self.contains(act.struct, owner, act.func.path):
-            return True
+    def is_private(self, act: Act, owner: str) -> bool:
+        """Whether what a ``free`` ends has an object of type ``owner`` as its private area, to which the function that gives it
+        up has a pointer: an object of a subsystem. One that is freed by itself somewhere is none (``*shost_priv(shost) = p``)."""
         model = self.program.models.functions.get(act.api)
         if model is None or model.ends is None or act.struct == owner:
             return False
         types = (v.type for v in self.program.frame(act.func).locals.values())
-        return any(t.name == owner and t.pointer == 1 for t in (*types, *(p.type for p in act.func.parameters)))
+        mine = any(t.name == owner and t.pointer == 1 for t in (*types, *(p.type for p in act.func.parameters)))
+        return mine and not self._freed_alone(owner, act.func.path)
+
+    def _freed_alone(self, owner: str, home: str) -> bool:
+        """Whether the folder frees an object of a type by itself."""
+        key = (owner, posixpath.dirname(home))
+        got = self._alone.get(key)
+        if got is None:
+            near = (f for f in self.naming(owner.rpartition(" ")[2], home) if not self.names.isdisjoint(f.calls))
+            got = self._alone[key] = any(a.kind == "free" and a.struct == owner for f in near for a in self.acts(f))
+        return got
 
     def frees(self, func: Func) -> Iterator[Act]:
         """Every ``free`` of the function and of what it reaches."""

@@ -312,6 +312,7 @@ class Function(Model, frozen=True):
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
+    empty: int | None = None  # tells whether the list that this argument leads to has no entries (list_empty)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
     ends_if: int | None = None  # does not come back if this argument is not 0 (BUG_ON)
     value: Place | None = None  # what it returns: the value of this member (dev_get_drvdata)
@@ -342,7 +343,7 @@ class Operation(Model, frozen=True):
     they have a name; ``holds_among``: the one that he holds of a driver whose file has the word (``misc_register``).
     ``unless``: words with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is
     said. ``sure``: False where some callers may be in another context. ``apart``: fields of the same table whose functions never
-    run for the object meanwhile.
+    run for the object meanwhile. ``after_grace``: no reader under RCU is left that came to the object before.
     """
 
     table: str
@@ -353,6 +354,7 @@ class Operation(Model, frozen=True):
     unless: tuple[str, ...] = ()
     sure: bool = True
     apart: tuple[str, ...] = ()
+    after_grace: bool = False
     source: str = ""
 
 

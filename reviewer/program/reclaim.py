@@ -178,6 +178,8 @@ class Watch(Observer):
             for key in still:
                 self.found.setdefault(event.number, (self.known[key], key[1]))
             return still
+        if halts.object is None and not halts.enter:
+            return frozenset()  # whatever it was, it does not stand still any more
         object_ = place(halts.object, args) if halts.object is not None else None
         object_ = object_ if object_ is not None else values.UNKNOWN
         if halts.enter and result_used(frame, event):

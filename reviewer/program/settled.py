@@ -7,7 +7,7 @@ A field is told by its struct, as lockdep tells a lock; what is stored between t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,10 +18,13 @@ from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, polarity, reached
+from reviewer.program.locks import Hold
+from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses
 from reviewer.program.telling import conditions_of, reachable
+from reviewer.program.waiting import comes_first
 
 MAX_GUARDS = 24
 """Conditions around one event that are looked at, the nearest to the entry first."""
@@ -48,7 +51,7 @@ class Settled:
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
             for guard in self.guards(inner, at):
-                if self._settled(above, inner, guard):
+                if self._settled(above, inner, guard) or self._still_empty(above, inner, guard):
                     return True
             here = next((s for s in self._seen(inner) if s.event.at == at), None)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
@@ -99,6 +102,20 @@ class Settled:
             call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
             if call is not None and any(frame.canonical(a, {}) in on for a in call.args):
                 return True
+        return False
+
+    def told_gone(self, func: Func, seen: Seen, hold: Hold) -> bool:
+        """Whether an event comes about only if a call that was made under the lock has said so in a local of the caller
+        (``flush(&handover); if (handover) lock();``): that the lock is not held any more."""
+        frame = self.program.frame(func)
+        for guard in self.guards(func, seen.event.at):
+            word = guard.condition
+            if not isinstance(word, Name) or not word.id.startswith("$"):
+                continue
+            for s in self._seen(func):
+                said = isinstance(s.event, Call) and s.event.at > hold.at and any(AddressOf(word) in args for args in s.args)
+                if said and any(h.lock == hold.lock for h in s.may()) and comes_first(frame, s, seen):
+                    return True
         return False
 
     def guards(self, func: Func, at: int) -> tuple[Guard, ...]:
@@ -208,6 +225,28 @@ class Settled:
                 return False
         return False
 
+    def _still_empty(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a list must have entries, and is one of an object that a function on the way has just made and put none on."""
+        frame = self.program.frame(inner)
+        call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) and not guard.truth else None
+        model = self.program.models.functions.get(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+        if call is None or model is None or model.empty is None or model.empty >= len(call.args):
+            return False
+        head = rooted(frame, values.deref(frame.canonical(call.args[model.empty], {})))
+        for func, at, args in reversed(above):
+            head = values.substitute(head, args, frame.func.name)
+            frame = self.program.frame(func)
+            head = rooted(frame, head)
+            if any(s.event.at < at and links(frame, s, head, self.program.models.functions) for s in self._seen(func)):
+                return False
+            root = root_of(head)
+            if isinstance(root, Result):
+                made = frame.call(root.call)
+                return made is not None and isinstance(made.callee, Name) and self._makes(made.callee.id, func)
+            if not isinstance(root, Name) or not root.id.startswith("%"):
+                return False
+        return False
+
     def _makes(self, callee: str, func: Func) -> bool:
         """Whether a function gives a new object, zeroed as they are, or NULL or an error."""
         for target in self.summaries.calls.named(callee, func.path):
@@ -227,6 +266,15 @@ class Settled:
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
         return flow.seen if flow is not None else []
+
+
+def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> bool:
+    """Whether a call is given a list, or an entry, and may put it on one: anything but what makes it empty or asks."""
+    call = seen.event
+    if not isinstance(call, Call) or all(rooted(frame, values.deref(a)) != head for args in seen.args for a in args):
+        return False
+    model = models.get(call.callee.id) if isinstance(call.callee, Name) else None
+    return model is None or [a.op for a in model.accesses] not in (["set"], ["read"])
 
 
 def is_variable(name: str) -> bool:
