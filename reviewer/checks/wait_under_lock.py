@@ -93,9 +93,16 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             blocked = with_doubt(blocked, 2)
         if focus.settled.against(func, seen, effect) or effect.last:
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
+        if hold is not None and comes_back(func, effect):
+            blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
+
+
+def comes_back(func: Func, effect: Effect) -> bool:
+    """Whether the way to the effect leads through its function once more."""
+    return any(f.key == func.key for f in (*(f for f, _ in effect.way), effect.func)[1:])
 
 
 def finding(focus: Focus, func: Func, at: int, blocked: Blocked, proof: tuple[Step, ...]) -> Finding:
@@ -141,7 +148,8 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
         mine = awaited.func.key == func.key
-        turns = 2 * (not mine and take_turns(focus, func, effect))
+        turns = 2 * (not mine and (take_turns(focus, func, effect) or leads(focus, func, awaited)))
+        turns += idle(focus, effect, awaited)
         for hold, doubt in locks.items() if not mine else ():
             for blocked in needs(focus, awaited, [hold], effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt + turns), hold
@@ -151,7 +159,9 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
         if mine:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
             told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
-            doubt = effect.doubt + awaited.doubt + (2 if told else focus.settled.by_field(effect))
+            # A thread that stopped itself would never come further: it stops others, which run the same function.
+            others = effect.wait.what == "thread"
+            doubt = effect.doubt + awaited.doubt + (2 if told or others else focus.settled.by_field(effect))
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):
@@ -171,6 +181,25 @@ def told_by_bit(focus: Focus, effect: Effect) -> bool:
 def take_turns(focus: Focus, func: Func, effect: Effect) -> bool:
     """Whether the waiter, a work itself, and the work that it waits for never run at the same time."""
     return effect.wait is not None and effect.wait.what == "work" and focus.queues.apart(func, effect)
+
+
+def leads(focus: Focus, func: Func, awaited: Awaited) -> bool:
+    """Whether a thread waits for others that run its own function, in a part of it that is for their leader alone."""
+    sites = focus.holders.sites(func) if awaited.how == "kthread" else ()
+    return bool(sites) and all(s.caller.key == awaited.func.key for s in sites)
+
+
+def idle(focus: Focus, effect: Effect, awaited: Awaited) -> int:
+    """The doubt that a work is on its queue where that is waited for: it is not even set up yet, or, where the queue goes away,
+    somebody has waited for the work by itself, as a rule before."""
+    assert effect.wait is not None
+    if effect.wait.what != "workqueue":
+        return 0
+    if focus.waited.too_early(effect, awaited):
+        return 2
+    model = focus.program.models.functions.get(effect.name)
+    goes = model is not None and model.frees is not None
+    return 2 * (goes and bool(awaited.item) and focus.waited.waited_apart(effect.func, awaited.item))
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
@@ -197,6 +226,7 @@ def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect)
                 doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
+                doubt += 2 * taken.last  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 
