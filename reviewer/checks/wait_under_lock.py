@@ -121,14 +121,15 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
-            if owner.key in inside:
+            if owner.key in inside or effect.lets_go(holder.hold):
                 continue
             for blocked in needs(focus, awaited, [holder.hold], effect):
                 hold = holder.hold
                 steps = holder_steps(focus.analysis, holder)
                 outside = msgspec.structs.replace(hold, where=OUTSIDE)
                 proof = (*steps, *effect_steps(focus.analysis, func, outside, effect), *blocked.proof)
-                found = with_doubt(blocked, effect.doubt + awaited.doubt)
+                seldom = 2 * (effect.last or leads(focus, func, awaited)) + idle(focus, effect, awaited)
+                found = with_doubt(blocked, effect.doubt + awaited.doubt + seldom)
                 yield finding(focus, owner, holder.way[0].call.at, found, proof)
                 return
 
