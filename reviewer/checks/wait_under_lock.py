@@ -24,7 +24,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
-from reviewer.program.telling import behind_bit
+from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
 
 RULE = "wait-under-lock"
@@ -227,8 +227,14 @@ def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect)
                 doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
-                doubt += 2 * taken.last  # the waiter has a reference: the other's is not the last
+                doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def by_last(focus: Focus, taken: Effect) -> bool:
+    """Whether a lock is taken by the last user only, by itself or in one step (``refcount_dec_and_mutex_lock``)."""
+    model = focus.program.models.functions.get(taken.name)
+    return taken.last or (model is not None and last_if(model))
 
 
 def class_of(focus: Focus, func: Func, hold: Hold) -> str:

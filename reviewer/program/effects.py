@@ -24,7 +24,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
-from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only, last_if, warned_only, warns
+from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only, warned_only, warns
 from reviewer.program.waiting import comes_first
 
 MAX_EFFECTS = 48
@@ -262,12 +262,11 @@ class Effects:
             return Effect(kind, model.name, object_, func, call.at)
 
         held = [place(d.lock, args) for d in model.drops]
-        last = bool(model.takes) and last_if(model)
         for takes in (*model.takes, *model.inside):
             lock = place(takes.lock, args)
             if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
-                yield replace(effect("acquire", lock), hold=hold, last=last)
+                yield replace(effect("acquire", lock), hold=hold)
         for wait in model.waits:
             on = place(wait.on, args) if wait.on is not None else None
             yield replace(effect("wait", on), wait=wait)
