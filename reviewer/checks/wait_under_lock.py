@@ -16,7 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
-from reviewer.program.awaited import Awaited
+from reviewer.program.awaited import Awaited, within
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
@@ -24,6 +24,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
+from reviewer.program.objects import rooted
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
 
@@ -123,7 +124,7 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
             owner = holder.way[0].caller
             if owner.key in inside or effect.lets_go(holder.hold):
                 continue
-            for blocked in needs(focus, awaited, [holder.hold], effect):
+            for blocked in needs(focus, awaited, owner, [holder.hold], effect):
                 hold = holder.hold
                 steps = holder_steps(focus.analysis, holder)
                 outside = msgspec.structs.replace(hold, where=OUTSIDE)
@@ -152,7 +153,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
         turns = 2 * (not mine and (take_turns(focus, func, effect) or leads(focus, func, awaited)))
         turns += idle(focus, effect, awaited)
         for hold, doubt in locks.items() if not mine else ():
-            for blocked in needs(focus, awaited, [hold], effect):
+            for blocked in needs(focus, awaited, func, [hold], effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt + turns), hold
         if atomic is not None and effect.wait.what in TASKS:
             for blocked in sleeps(focus, awaited, atomic, effect):
@@ -215,20 +216,31 @@ def itself(func: Func, awaited: Awaited, effect: Effect) -> str:
     return f"{effect.name}() waits for {func.name}(), in which it is called ({awaited.how})"
 
 
-def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
-    """The awaited function takes one of these locks."""
+def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
+    """The awaited function takes one of these locks, which ``func`` holds."""
     for taken in focus.effects.of(awaited.func):
         if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
             continue
         name = class_of(focus, awaited.func, taken.hold)
         for hold in holds:
             if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+                if other_member(focus, func, hold, awaited.func, taken.hold):
+                    continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
                 doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
+    """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``)."""
+    frames = focus.program.frame(func), focus.program.frame(awaited)
+    one, two = (within(frame, rooted(frame, lock)) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
+    if len(one) < 2 or len(two) < 2:
+        return False
+    return one != two and one[0].rpartition(".")[0] == two[0].rpartition(".")[0]
 
 
 def by_last(focus: Focus, taken: Effect) -> bool:
