@@ -13,9 +13,9 @@ from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Expr
 from reviewer.program.effects import Effect
-from reviewer.program.entries import MASKED
+from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow
 from reviewer.program.locks import Hold, lock_class
@@ -63,6 +63,8 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
         for effect in focus.effects.at(func, seen):
             if effect.kind != "acquire" or effect.hold is None or effect.hold.irq != "off" or effect.asked:
                 continue
+            if puts_back(focus, effect.func, effect.hold):
+                continue
             for hold in off:
                 if not effect.lets_go(hold) and hold.lock != effect.hold.lock:
                     doubt = effect.doubt + 2 * effect.last + (hold not in must) * (2 if hold.where else 1)
@@ -73,6 +75,14 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             name = hold.name or hold.kind
             message = f"{called_in(effect)} turns interrupts on again while {name} is held with interrupts off"
             yield finding(focus, func, seen.event.at, doubt, message, name, effect_steps(focus.analysis, func, hold, effect))
+
+
+def puts_back(focus: Focus, func: Func, hold: Hold) -> bool:
+    """Whether a function that turns interrupts off only ever puts them back as they were (``local_irq_disable();
+    local_irq_restore(flags);`` after an earlier ``local_irq_save(flags)``)."""
+    models = focus.program.models.functions
+    ends = {d.irq for c in func.calls if (m := models.get(c)) is not None for d in m.drops if d.kind == hold.kind}
+    return "restore" in ends and "on" not in ends
 
 
 def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
@@ -165,7 +175,7 @@ def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, ne
     for mode in modes:
         if STRENGTH[stronger(mode.masks, take.masks)] >= STRENGTH[needed]:
             continue
-        if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context):
+        if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context) or instead(focus, mode, context):
             continue
         return mode
     return None
@@ -183,6 +193,23 @@ def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
                 return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
+
+
+def instead(focus: Focus, mode: Mode, context: Mode) -> bool:
+    """Whether one of the two is set up only where the other is not (``if (irq) request_irq(...); else timer_setup(...);``)."""
+    one, two = (guards(focus, m.entry) if m.entry is not None else frozenset() for m in (mode, context))
+    return any((condition, not truth) in two for condition, truth in one)
+
+
+def guards(focus: Focus, entry: Entry) -> frozenset[tuple[Expr, bool]]:
+    """The conditions under which a registration is made."""
+    found: set[tuple[Expr, bool]] = set()
+    for func in focus.program.functions(entry.path, entry.function) if entry.function else ():
+        body = focus.program.body(func)
+        for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
+            if isinstance(event, Call) and func.line_of(event.at) == entry.line:
+                found |= {(guard.condition, guard.truth) for guard in focus.settled.guards(func, event.at)}
+    return frozenset(found)
 
 
 def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, needed: str) -> Finding:

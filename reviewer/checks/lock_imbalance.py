@@ -17,7 +17,7 @@ from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Read, Return
+from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
 from reviewer.program.link import Func
@@ -139,7 +139,7 @@ class Imbalance:
             doubt = self.told(sure, held, even)
         if not released:
             released = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
-            doubt += 1
+            doubt += 2 if state.kind in SIGNALS else 1  # whoever is told to go on gives it back, now or later
         if not released:
             return None
         if state.kind in COUNTED and state.hold is not None and state.hold.where:
@@ -161,6 +161,8 @@ class Imbalance:
             doubt += 2  # it returns the object whose lock it holds
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
+        if doubt < 2 and self.never_positive(state, way):
+            doubt += 2
         return Fault(state.key, lock, way, released[0], False, doubt)
 
     def never_kept(self, func: Func, key: Key) -> bool:
@@ -237,6 +239,19 @@ class Imbalance:
                 if mine and seen.callee is not None and self.drops(caller, seen, mine):
                     return True
         return False
+
+    def never_positive(self, state: Balance, way: Way) -> bool:
+        """Whether on this way a wrapper has taken the lock and returned more than 0, which it is not known to do: it asks for
+        less than 0, its caller for anything but 0, and they mean the same."""
+        blocks = state.frame.body.blocks if state.frame.body is not None else ()
+        taking = next((e for b in blocks for e in b.events if isinstance(e, Call) and e.at == way.taken), None)
+        if taking is None:
+            return False
+        result, truths = Result(taking.number), way.ending.state.truths
+        if not truths.get(result) or truths.get(Binary("<", result, Const(0))) is not False:
+            return False
+        outcomes = self.focus.summaries.outcomes(state.frame, taking, taking.callee, taking.args, State())
+        return not any(isinstance(o.result, Const) and values.signed(o.result.value) > 0 for o in outcomes)
 
     def released_elsewhere(self, func: Func, lock: Expr, key: Key) -> bool:
         """Whether another function of the unit gives it back: a completion of what this one has started, say."""

@@ -16,7 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
-from reviewer.program.awaited import Awaited
+from reviewer.program.awaited import Awaited, within
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
@@ -24,7 +24,8 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
-from reviewer.program.telling import behind_bit
+from reviewer.program.objects import rooted
+from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
 
 RULE = "wait-under-lock"
@@ -93,9 +94,16 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             blocked = with_doubt(blocked, 2)
         if focus.settled.against(func, seen, effect) or effect.last:
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
+        if hold is not None and comes_back(func, effect):
+            blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
+
+
+def comes_back(func: Func, effect: Effect) -> bool:
+    """Whether the way to the effect leads through its function once more."""
+    return any(f.key == func.key for f in (*(f for f, _ in effect.way), effect.func)[1:])
 
 
 def finding(focus: Focus, func: Func, at: int, blocked: Blocked, proof: tuple[Step, ...]) -> Finding:
@@ -114,14 +122,15 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
-            if owner.key in inside:
+            if owner.key in inside or effect.lets_go(holder.hold):
                 continue
-            for blocked in needs(focus, awaited, [holder.hold], effect):
+            for blocked in needs(focus, awaited, owner, [holder.hold], effect):
                 hold = holder.hold
                 steps = holder_steps(focus.analysis, holder)
                 outside = msgspec.structs.replace(hold, where=OUTSIDE)
                 proof = (*steps, *effect_steps(focus.analysis, func, outside, effect), *blocked.proof)
-                found = with_doubt(blocked, effect.doubt + awaited.doubt)
+                seldom = 2 * (effect.last or leads(focus, func, awaited)) + idle(focus, effect, awaited)
+                found = with_doubt(blocked, effect.doubt + awaited.doubt + seldom)
                 yield finding(focus, owner, holder.way[0].call.at, found, proof)
                 return
 
@@ -141,9 +150,10 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
     for awaited in focus.waited.of(func, effect):
         mine = awaited.func.key == func.key
-        turns = 2 * (not mine and take_turns(focus, func, effect))
+        turns = 2 * (not mine and (take_turns(focus, func, effect) or leads(focus, func, awaited)))
+        turns += idle(focus, effect, awaited)
         for hold, doubt in locks.items() if not mine else ():
-            for blocked in needs(focus, awaited, [hold], effect):
+            for blocked in needs(focus, awaited, func, [hold], effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt + turns), hold
         if atomic is not None and effect.wait.what in TASKS:
             for blocked in sleeps(focus, awaited, atomic, effect):
@@ -151,7 +161,9 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
         if mine:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
             told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
-            doubt = effect.doubt + awaited.doubt + (2 if told else focus.settled.by_field(effect))
+            # A thread that stopped itself would never come further: it stops others, which run the same function.
+            others = effect.wait.what == "thread"
+            doubt = effect.doubt + awaited.doubt + (2 if told or others else focus.settled.by_field(effect))
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:
             for blocked in waits_back(focus, awaited, effect):
@@ -173,6 +185,25 @@ def take_turns(focus: Focus, func: Func, effect: Effect) -> bool:
     return effect.wait is not None and effect.wait.what == "work" and focus.queues.apart(func, effect)
 
 
+def leads(focus: Focus, func: Func, awaited: Awaited) -> bool:
+    """Whether a thread waits for others that run its own function, in a part of it that is for their leader alone."""
+    sites = focus.holders.sites(func) if awaited.how == "kthread" else ()
+    return bool(sites) and all(s.caller.key == awaited.func.key for s in sites)
+
+
+def idle(focus: Focus, effect: Effect, awaited: Awaited) -> int:
+    """The doubt that a work is on its queue where that is waited for: it is not even set up yet, or, where the queue goes away,
+    somebody has waited for the work by itself, as a rule before."""
+    assert effect.wait is not None
+    if effect.wait.what != "workqueue":
+        return 0
+    if focus.waited.too_early(effect, awaited):
+        return 2
+    model = focus.program.models.functions.get(effect.name)
+    goes = model is not None and model.frees is not None
+    return 2 * (goes and bool(awaited.item) and focus.waited.waited_apart(effect.func, awaited.item))
+
+
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
     return replace(blocked, doubt=blocked.doubt + doubt)
 
@@ -185,19 +216,37 @@ def itself(func: Func, awaited: Awaited, effect: Effect) -> str:
     return f"{effect.name}() waits for {func.name}(), in which it is called ({awaited.how})"
 
 
-def needs(focus: Focus, awaited: Awaited, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
-    """The awaited function takes one of these locks."""
+def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], effect: Effect) -> Iterator[Blocked]:
+    """The awaited function takes one of these locks, which ``func`` holds."""
     for taken in focus.effects.of(awaited.func):
         if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
             continue
         name = class_of(focus, awaited.func, taken.hold)
         for hold in holds:
             if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+                if other_member(focus, func, hold, awaited.func, taken.hold):
+                    continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
                 doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
+                doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
+    """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``)."""
+    frames = focus.program.frame(func), focus.program.frame(awaited)
+    one, two = (within(frame, rooted(frame, lock)) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
+    if len(one) < 2 or len(two) < 2:
+        return False
+    return one != two and one[0].rpartition(".")[0] == two[0].rpartition(".")[0]
+
+
+def by_last(focus: Focus, taken: Effect) -> bool:
+    """Whether a lock is taken by the last user only, by itself or in one step (``refcount_dec_and_mutex_lock``)."""
+    model = focus.program.models.functions.get(taken.name)
+    return taken.last or (model is not None and last_if(model))
 
 
 def class_of(focus: Focus, func: Func, hold: Hold) -> str:

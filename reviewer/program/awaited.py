@@ -9,16 +9,18 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Call, Expr, Member, Name, Result, Write
+from reviewer.parse.facts import Call, Cast, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.models import Registers, Waits
 from reviewer.program.objects import object_name, rooted, short
+from reviewer.program.settled import always_first
 from reviewer.program.setups import Setups, block_of
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
+from reviewer.program.waiting import comes_first
 
 MAX_FILES = 16
 """Files of one folder in which an object's users are looked for."""
@@ -31,11 +33,12 @@ BY_VALUE = ("irq", "thread", "workqueue")
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """A function that has to end before the waiter goes on. ``doubt``: 0 where the object was told apart by its name, and runs
-    nothing else."""
+    nothing else. ``item``: the name of the work, of one that is put on a queue."""
 
     func: Func
     how: str
     doubt: int = 0
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Waited:
         self.setups = setups
         self.summaries: Summaries = setups.summaries
         self.program = setups.program
-        self._found: dict[tuple[str, str, str], tuple[Awaited, ...]] = {}
+        self._found: dict[tuple[str, ...], tuple[Awaited, ...]] = {}
+        self._apart: dict[tuple[str, str], bool] = {}
 
     def of(self, asked: Func, effect: Effect) -> tuple[Awaited, ...]:
         """The functions that the wait of an effect, seen from ``asked``, is for; none if that cannot be told."""
@@ -65,11 +69,12 @@ class Waited:
             if wait.what in BY_VALUE:
                 name = name.removeprefix("*")
             if name:
-                key = (wait.what, name, frame.func.path)
+                whole = within(frame, rooted(frame, what)) if wait.what == "irq" else ()
+                key = (wait.what, name, *whole, frame.func.path)
                 got = self._found.get(key)
                 if got is None:
                     self._found[key] = ()
-                    got = self._found[key] = tuple(self._search(frame, wait, what, name))
+                    got = self._found[key] = tuple(self._search(frame, wait, what, name, whole))
                 return got
         return ()
 
@@ -90,13 +95,13 @@ class Waited:
                 what = what.base if isinstance(what, Member) else what
             yield self.program.frame(asked), what
 
-    def _search(self, frame: Frame, wait: Waits, what: Expr, name: str) -> Iterator[Awaited]:
+    def _search(self, frame: Frame, wait: Waits, what: Expr, name: str, whole: tuple[str, ...]) -> Iterator[Awaited]:
         if wait.what in ("work", "timer", "tasklet"):
             found = self.setups.of(frame, what)
             for func in found:  # a struct that is there for its work has as many functions as users
                 yield Awaited(func, wait.what, min(len(found) - 1, 2))
         elif wait.what == "irq":
-            yield from self._handlers(frame, name)
+            yield from self._handlers(frame, name, whole)
         elif wait.what == "thread":
             yield from self._threads(frame, name)
         elif wait.what == "workqueue":
@@ -139,10 +144,15 @@ class Waited:
             for word in function_names(args[registers.callback]):
                 yield from self.program.resolve(word, path)
 
-    def _handlers(self, frame: Frame, name: str) -> Iterator[Awaited]:
-        """Handlers of an interrupt: by the number's object; else, with doubt, the only ones that the unit requests."""
+    def _handlers(self, frame: Frame, name: str, whole: tuple[str, ...]) -> Iterator[Awaited]:
+        """Handlers of an interrupt: by the number's object; else, with doubt, the only ones that the unit requests.
+
+        Where several objects of a type have one each, ``whole`` says which is meant (``queue->entry.vector``, not
+        ``device->entry.vector``).
+        """
         kinds = ("irq", "threaded_irq")
         exact: list[Awaited] = []
+        closer: list[Awaited] = []
         rest: list[Awaited] = []
         requests: set[tuple[str, int]] = set()
         units = [f for file in self.program.unit(frame.func.path) for f in self.program.functions_in(file)]
@@ -153,7 +163,18 @@ class Waited:
                 requests.add((func.key, call.number))
                 for callback in self._callbacks(args, registers, func.path):
                     (exact if same else rest).append(Awaited(callback, registers.how, 0 if same else 1))
-        yield from exact if exact else rest if len(requests) == 1 else ()
+                    if same and len(whole) > 1 and whole in self._wholes(func, call):
+                        closer.append(exact[-1])
+        yield from closer or exact or (rest if len(requests) == 1 else ())
+
+    def _wholes(self, func: Func, call: Call) -> Iterator[tuple[str, ...]]:
+        """The arguments of a call by the outermost structs that they are in, where locals say so (``entry = &queue->entry;``)."""
+        flow = self.summaries.flow(func)
+        frame = self.program.frame(func)
+        for seen in flow.seen if flow is not None else ():
+            if isinstance(seen.event, Call) and seen.event.number == call.number:
+                for argument in seen.args[0]:
+                    yield within(frame, rooted(frame, argument))
 
     def _threads(self, frame: Frame, name: str) -> Iterator[Awaited]:
         """Functions of a thread whose task is stored in the object."""
@@ -180,8 +201,59 @@ class Waited:
                     continue
                 if any(object_name(inner, rooted(inner, a)) == name for a in args):
                     where = block_of(registers.block, args)
+                    item = object_name(inner, rooted(inner, where)) if where is not None else ""
                     for callback in self.setups.of(inner, where):
-                        yield Awaited(callback, "work")
+                        yield Awaited(callback, "work", item=item)
+
+    def waited_apart(self, near: Func, item: str) -> bool:
+        """Whether somebody waits for a work by itself, not for its queue."""
+        frame = self.program.frame(near)
+        key = item, near.path
+        if key not in self._apart:
+            self._apart[key] = any(
+                object_name(inner, rooted(inner, where)) == item
+                for func in self.users(frame, item) for inner in [self.program.frame(func)]
+                for where in self._waits_for(inner, "work")
+            )  # fmt: skip
+        return self._apart[key]
+
+    def _waits_for(self, frame: Frame, what: str) -> Iterator[Expr]:
+        """The objects that a function itself waits for."""
+        models = self.program.models.functions
+        waiting = {c: m.waits for c in frame.func.calls if (m := models.get(c)) is not None and m.waits}
+        for block in frame.body.blocks if waiting and frame.body is not None else ():
+            for event in block.events:
+                if isinstance(event, Call) and isinstance(event.callee, Name):
+                    for wait in waiting.get(event.callee.id, ()):
+                        where = block_of(wait.on, event.args) if wait.what == what and wait.on is not None else None
+                        if where is not None:
+                            yield frame.canonical(where, {})
+
+    def too_early(self, effect: Effect, awaited: Awaited) -> bool:
+        """Whether a queue is only just made where it is waited for (the error path of whoever makes it), and the work that is
+        put on it is not even set up: the same function does that later."""
+        frame = self.program.frame(effect.func)
+        flow = self.summaries.flow(effect.func)
+        here = next((s for s in flow.seen if s.event.at == effect.at), None) if flow is not None else None
+        if flow is None or here is None or not here.args or effect.wait is None or effect.wait.on is None:
+            return False
+        queue = block_of(effect.wait.on, here.args[0])
+        name = object_name(frame, rooted(frame, queue)).removeprefix("*") if queue is not None else ""
+        made = name and any(
+            isinstance(s.event, Write) and isinstance(s.event.value, Result) and always_first(frame, s, here)
+            and object_name(frame, rooted(frame, s.args[0][0])) == name
+            for s in flow.seen
+        )  # fmt: skip
+        if not made:
+            return False
+        setting = [
+            s for s in flow.seen
+            if isinstance(s.event, Call) and isinstance(s.event.callee, Name)
+            for r in self._registers(s.event.callee.id, ("work",))
+            if r.callback is not None and r.callback < len(s.event.args)
+            and awaited.func.name in function_names(s.event.args[r.callback])
+        ]  # fmt: skip
+        return bool(setting) and not any(comes_first(frame, s, here) for s in setting)
 
     # --- completions ------------------------------------------------------------------------------
 
@@ -207,3 +279,15 @@ class Waited:
                             yield Signal(func, seen)
             return
 
+
+def within(frame: Frame, path: Expr) -> tuple[str, ...]:
+    """The name of an object from the outermost struct that a pointer is to: ``struct queue.entry``, ``vector``."""
+    inner: list[str] = []
+    path = path.base if isinstance(path, Deref) else path
+    while isinstance(path, Member | Cast | Index):
+        if isinstance(path, Member):
+            if path.arrow or not isinstance(path.base, Member | Index):
+                return (object_name(frame, path), *reversed(inner))
+            inner.append(path.name)
+        path = path.operand if isinstance(path, Cast) else path.base
+    return ()
