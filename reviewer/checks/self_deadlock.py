@@ -169,10 +169,13 @@ def blocks(focus: Focus, effect: Effect) -> bool:
 
 
 def comes_back(effect: Effect) -> bool:
-    """Whether a call through a table leads to a function that calls the caller: did it stand in the table of this object, there
-    would be no end to it."""
+    """Whether a call through a table leads to the caller, or to a function that calls it: did it stand in the table of this
+    object, there would be no end to it."""
     met = [*(f for f, _ in effect.way), effect.func]
-    return any(not is_named(call.callee) and func.name in met[n + 1].calls for n, (func, call) in enumerate(effect.way))
+    return any(
+        not is_named(call.callee) and (func.key == met[n + 1].key or func.name in met[n + 1].calls)
+        for n, (func, call) in enumerate(effect.way)
+    )  # fmt: skip
 
 
 def finding(focus: Focus, func: Func, again: Again) -> Finding:
