@@ -130,11 +130,10 @@ class Imbalance:
             doubt = 1
         elif any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
             # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
-            # Or some may succeed without it: then its callers would have to know which, and release it.
-            fails = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
-            if not fails and not (any(e.result == "?" for e in even) and self.focus.callers_of(func).sites):
+            sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
+            if not sure:
                 return None
-            sure, doubt = fails or sure, 1
+            doubt = 1
         else:
             doubt = self.told(sure, held, even)
         if not released:
