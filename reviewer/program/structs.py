@@ -165,12 +165,13 @@ class Frame:
         return got if values.size(got) <= values.MAX_SIZE else values.UNKNOWN
 
     def typed(self, target: Name, value: Expr) -> Expr:
-        """A value as a pointer variable of declared type holds it: ``void *`` takes the variable's type."""
+        """A value as a pointer variable of declared type holds it: ``void *`` takes the variable's type, and so does a private
+        area, an array of numbers (``&ch->privdata``)."""
         local = self.locals.get(target.id[1:]) if target.id.startswith("$") else None
         if local is None or not local.type.pointer or isinstance(value, Const) or local.type.name in BASIC:
             return value
         type_ = self.type_of(value)
-        if type_ is None or type_.name in ("void", "?", "char", "unsigned char", "u8"):
+        if type_ is None or BASIC.issuperset(type_.name.split()):
             return values.cast(self._declared(local), value)
         return value
 
