@@ -210,13 +210,21 @@ class Settled:
             assert isinstance(seen.event, facts.Write)
             yield by_name(frame, value) if seen.event.op == "=" else values.UNKNOWN
 
-    def _new(self, above: list[tuple[Func, int, tuple[Expr, ...]]], frame: Frame, field: Expr) -> bool:
-        """Whether a field is that of an object that a function on the way has just made: it is still zero."""
+    def _new(
+        self, above: list[tuple[Func, int, tuple[Expr, ...]]], frame: Frame, field: Expr, unlinked: bool = False
+    ) -> bool:
+        """Whether a field is that of an object that a function on the way has just made: it is still zero.
+
+        :param unlinked: it is a list, on which nobody has put anything since.
+        """
         path = rooted(frame, field)
-        for func, _, args in reversed(above):
+        models = self.program.models.functions
+        for func, at, args in reversed(above):
             path = values.substitute(path, args, frame.func.name)
             frame = self.program.frame(func)
             path = rooted(frame, path)
+            if unlinked and any(s.event.at < at and links(frame, s, path, models) for s in self._seen(func)):
+                return False
             root = root_of(path)
             if isinstance(root, Result):
                 call = frame.call(root.call)
@@ -232,20 +240,7 @@ class Settled:
         model = self.program.models.functions.get(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
         if call is None or model is None or model.empty is None or model.empty >= len(call.args):
             return False
-        head = rooted(frame, values.deref(frame.canonical(call.args[model.empty], {})))
-        for func, at, args in reversed(above):
-            head = values.substitute(head, args, frame.func.name)
-            frame = self.program.frame(func)
-            head = rooted(frame, head)
-            if any(s.event.at < at and links(frame, s, head, self.program.models.functions) for s in self._seen(func)):
-                return False
-            root = root_of(head)
-            if isinstance(root, Result):
-                made = frame.call(root.call)
-                return made is not None and isinstance(made.callee, Name) and self._makes(made.callee.id, func)
-            if not isinstance(root, Name) or not root.id.startswith("%"):
-                return False
-        return False
+        return self._new(above, frame, values.deref(frame.canonical(call.args[model.empty], {})), unlinked=True)
 
     def _makes(self, callee: str, func: Func) -> bool:
         """Whether a function gives a new object, zeroed as they are, or NULL or an error."""
