@@ -119,7 +119,8 @@ class Chains:
 
     def _defining(self, wanted: str) -> tuple[str, ...]:
         """Files that define a head at file scope by that name."""
-        return self.program.names.files_defining(wanted.rpartition(":")[2]) if "." not in wanted.rpartition("/")[2] else ()
+        name = wanted.rpartition(":")[2]
+        return self.program.names.files_defining(name) if "." not in name else ()
 
     def _heads_in(self, path: str) -> Iterator[NotifierChain]:
         file = self.program.file(path)
