@@ -167,7 +167,7 @@ def scan(
     wanted = [c for c in wanted if selected or not c.chains]
     below = {c.below_name: c.below for c in wanted if c.below is not None}
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
-    parts = parts_of(selected)
+    parts = parts_of(concerned(selected, chosen) if chosen and request.paths else selected)
     tasks = tasks_of(parts, in_reclaim, wanted)
     traced = job.traced and len(tasks) <= MAX_KEPT
     if not traced:  # the tasks of one chain share the most
@@ -261,6 +261,19 @@ def select(
             messages.append("this tree has no OOM notifier chain, so there is nothing to check")
     analysis.chains.complete(chains)
     return chains
+
+
+def concerned(chains: Sequence[NotifierChain], files: Sequence[str]) -> list[NotifierChain]:
+    """The chains with those of their users that a question about some files is about: the callbacks in them; all of a chain that
+    is defined or called there."""
+    near = set(files)
+    found: list[NotifierChain] = []
+    for chain in chains:
+        whole = chain.file in near or any(site.func.path in near for site in chain.calls)
+        users = [u for u in chain.users if whole or u.callback.path in near or u.site.func.path in near]
+        if users or whole:
+            found.append(replace(chain, users=users))
+    return found
 
 
 def program_path(program: Program) -> str:

@@ -12,7 +12,7 @@ from reviewer.checks.examples import trees
 from reviewer.checks.finding import Finding
 from reviewer.checks.groups import Done, Job, done, general_task
 from reviewer.checks.registry import checks
-from reviewer.checks.result import ScanRequest
+from reviewer.checks.result import ScanRequest, ScanResult
 from reviewer.checks.run import maker, scan
 from reviewer.data import fixtures_dir
 from reviewer.parse.dialect import load_dialect
@@ -58,6 +58,24 @@ def test_callbacks_that_share_a_program_give_what_they_give_alone(monkeypatch: p
     assert alone.findings and len(alone.chains[0].users) > 3, "of several folders, and so several tasks"
     assert shared.findings == alone.findings
     assert shared.stats.functions == alone.stats.functions
+
+
+def test_a_question_about_one_file_asks_no_callback_of_other_files() -> None:
+    tree = open_tree(str(fixtures_dir() / "oom"))
+
+    def answer(*paths: str) -> ScanResult:
+        return scan(tree, NullStore(), load_models(), ScanRequest(everything=True, paths=paths, jobs=1), lambda *_: None)
+
+    whole = answer("mm/oom_kill.c")
+    assert len(whole.chains[0].users) > 3
+    for path in {user.file for user in whole.chains[0].users}:
+        one = answer(path)
+        assert len(one.chains[0].users) == len(whole.chains[0].users), "who else is on the chain is said"
+        assert one.stats.functions < whole.stats.functions
+        chains = {c.id for c in checks() if c.chains}
+        assert {f for f in one.findings if f.file == path and f.rule in chains} == {
+            f for f in whole.findings if f.file == path and f.rule in chains
+        }
 
 
 @by_name
