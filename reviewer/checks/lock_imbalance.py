@@ -19,12 +19,13 @@ from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, uneven, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import State, parts_of, polarity, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
+from reviewer.program.summaries import exported
 
 RULE = "lock-imbalance"
 
@@ -115,7 +116,7 @@ class Imbalance:
         if less and state.fresh:
             return self.stray(func, lock, state, less, even + held)
         if less and even and not held:
-            return self.kept(func, lock, state, less, even)
+            return self.kept(func, lock, state, less, even) or self.not_back(lock, state, less, even)
         return None
 
     def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
@@ -130,10 +131,10 @@ class Imbalance:
             doubt = 1
         elif any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
             # The lock goes with success. What fails with it has forgotten it, if it fails as others do that release it.
-            sure = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
-            if not sure:
+            alike = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
+            if not alike and not (any(w.result == "?" for w in released) and self.nobody_releases(func, state)):
                 return None
-            doubt = 1
+            sure, doubt = alike or sure, 1
         else:
             doubt = self.told(sure, held, even)
         if not released:
@@ -203,6 +204,17 @@ class Imbalance:
         return None
 
     @staticmethod
+    def not_back(lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
+        """The caller's lock is let go for a while, and where it cannot be had again the function returns as it does with it."""
+        back = next((w for w in even if w.taken > 0 and w.released > 0), None)
+        for way in less if back is not None and state.kind not in (SIGNALS | NESTING) else ():
+            assert back is not None
+            failed = extra(way.ending.state).tried
+            if failed > 0 and way.maybe < 0 and any(same_answer(state.frame, way, other) for other in even):
+                return Fault(state.key, lock, replace(way, taken=-1), replace(back, taken=failed), False, 1)
+        return None
+
+    @staticmethod
     def told(blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int:
         """How much doubt there is that the ways that leave with the lock are a mistake."""
         held_results = {w.result for w in held}
@@ -238,6 +250,15 @@ class Imbalance:
                 if mine and seen.callee is not None and self.drops(caller, seen, mine):
                     return True
         return False
+
+    def nobody_releases(self, func: Func, state: Balance) -> bool:
+        """Whether the callers are known, and none of them releases such a lock, by the names in it."""
+        callers = {s.caller.key: s.caller for s in self.focus.callers_of(func).sites}
+        word = word_of(state.hold.lock) if state.hold is not None else ""
+        return bool(callers) and bool(word) and len(callers) <= MAX_SITES and not self.focus.roots(func) and not any(
+            self.releases.within(caller, state.kind, word, 1) or self.releases.released_by(caller, state.key, "")
+            for caller in callers.values()
+        )  # fmt: skip
 
     def never_positive(self, state: Balance, way: Way) -> bool:
         """Whether on this way a wrapper has taken the lock and returned more than 0, which it is not known to do: it asks for
@@ -309,7 +330,10 @@ class Imbalance:
                 steps.append(step(analysis, "acquire", func, way.taken))
             else:
                 message = f"{function}() returns without releasing {name}, which it releases for its caller on other paths"
-            if good.released > 0:
+            if way.net < 0 < good.taken:
+                message = f"{function}() lets {name} go for a while, does not get it back and returns as it does with it"
+                steps += [step(analysis, "release", func, way.released), step(analysis, "acquire", func, good.taken)]
+            elif good.released > 0:
                 steps.append(step(analysis, "release", func, good.released))
             steps.append(step(analysis, "return", func, way.ending.at, way.ending.state.locks))
         return Finding(
@@ -349,6 +373,16 @@ def overlap(a: set[str], b: set[str]) -> bool:
     if a & b:
         return True
     return any(bool(b & MEANS.get(r, set())) for r in a) or any(bool(a & MEANS.get(r, set())) for r in b)
+
+
+def same_answer(frame: Frame, one: Way, other: Way) -> bool:
+    """Whether no caller can tell two ways apart by the result: none, the same value of what the caller knows, or that of another
+    call of the same function."""
+    a, b = one.ending.value, other.ending.value
+    if isinstance(a, Result) and isinstance(b, Result) and a != b:
+        made = {e.number: e.callee for block in frame.body.blocks for e in block.events if isinstance(e, Call)} if frame.body else {}
+        return a.call in made and made[a.call] == made.get(b.call)
+    return a == b and (a is None or exported(a))
 
 
 def returns_pointer(func: Func) -> bool:

@@ -234,7 +234,8 @@ class Track(Observer):
             held = self.holds(state)
             if not held and trail.maybe < 0 and trail.owed < 0:
                 self.strays.add(call.at)
-            trail = trail._replace(released=call.at, maybe=-1, owed=trail.owed if held else -1)
+            blamed = trail.maybe == call.at and self.accused(frame, frame.callee(call.callee, state.known), self.key)
+            trail = trail._replace(released=call.at, maybe=call.at if blamed else -1, owed=trail.owed if held else -1)
         if any(hold_key(h) == self.key for h in outcome.takes):
             if self.holds(state):
                 self.nested = True
