@@ -1,13 +1,13 @@
 """What a patch takes out of a critical section although the section stays: a look at what others change under the lock, so that
-it is decided before the lock is there; and an access that stands under the lock of another object than its own."""
+it is decided before the lock is there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.guarding import Side, finding, witness
-from reviewer.parse.facts import AddressOf, Call, Expr, Index, Member, Name
+from reviewer.checks.guarding import Side, finding
+from reviewer.parse.facts import Call, Name
 from reviewer.program.contexts import serialises
 from reviewer.program.guards import Touch, once
 from reviewer.program.link import Func
@@ -70,49 +70,3 @@ def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | No
         else:
             bare += 1
     return guarded[0] if len(guarded) > bare else None
-
-
-# --- the lock of another object ---------------------------------------------------------------------------------------
-
-
-def under_another(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
-    """Accesses that had the lock of their own object, and have the same lock of another one now."""
-    mine = {(t.object, lock) for t in (*old.guards.touches(was), *old.guards.reads(was)) for lock in own_locks(t)}
-    for t in (*new.guards.touches(func), *new.guards.reads(func)):
-        for lock in sorted(t.held - own_locks(t)):
-            if (t.object, lock) in mine and of_one_type(new, t, lock) and elsewhere_own(old, t, lock):
-                yield finding(new, func, t, lock, "medium", witness(old, t, lock, func), apart=True)
-                return
-
-
-def of_one_type(side: Side, touch: Touch, lock: str) -> bool:
-    """Whether the lock stands in another object of the type that the accessed one has."""
-    frame = side.program.frame(touch.func)
-
-    def struct(owner: Expr | None) -> str:
-        type_ = frame.type_of(owner) if owner is not None else None
-        return frame.resolve(type_).name if type_ is not None else ""
-
-    mine = struct(owner_of(touch.access.path))
-    return bool(mine) and all(struct(owner_of(h.lock)) == mine for h in touch.access.held if h.name == lock)
-
-
-def elsewhere_own(old: Side, touch: Touch, lock: str) -> bool:
-    """Whether no other function accesses the object under a lock of its class that is not its own."""
-    others = [t for t in old.guards.others(touch.object, touch.func.path) if t.func.name != touch.func.name]
-    return all(lock in own_locks(t) for t in others if lock in t.held)
-
-
-def own_locks(touch: Touch) -> frozenset[str]:
-    """Classes of the locks held that stand in the same object as what is accessed."""
-    owner = owner_of(touch.access.path)
-    return frozenset(h.name for h in touch.access.held if h.name in touch.held and owner_of(h.lock) == owner)
-
-
-def owner_of(path: Expr) -> Expr | None:
-    """The pointer to the object in which a path ends."""
-    while isinstance(path, Member | Index | AddressOf):
-        if isinstance(path, Member) and path.arrow:
-            return path.base
-        path = path.base
-    return None

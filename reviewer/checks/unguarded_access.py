@@ -13,7 +13,8 @@ from dataclasses import replace
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
-from reviewer.checks.moved_out import read_outside, under_another
+from reviewer.checks.moved_out import read_outside
+from reviewer.checks.other_object import another, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Name
@@ -191,6 +192,7 @@ def outliers(side: Side) -> Iterator[Finding]:
     for func in side.focus.functions:
         if once(func) or LOCKED.search(func.name) or func.path not in with_locks:
             continue
+        yield from another(side, func)
         for t in side.guards.touches(func):
             if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
                 continue
