@@ -189,9 +189,11 @@ def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
             return True
         for name in f.calls:
             model = focus.program.models.functions.get(name)
-            if model is not None and (
-                any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits) or any(c.what == "irq" for c in model.cancels)
-            ):
+            if model is None:
+                continue
+            if any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits):
+                return True
+            if any(c.what == "irq" for c in model.cancels):
                 return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]

@@ -380,7 +380,8 @@ def same_answer(frame: Frame, one: Way, other: Way) -> bool:
     call of the same function."""
     a, b = one.ending.value, other.ending.value
     if isinstance(a, Result) and isinstance(b, Result) and a != b:
-        made = {e.number: e.callee for block in frame.body.blocks for e in block.events if isinstance(e, Call)} if frame.body else {}
+        blocks = frame.body.blocks if frame.body is not None else ()
+        made = {e.number: e.callee for block in blocks for e in block.events if isinstance(e, Call)}
         return a.call in made and made[a.call] == made.get(b.call)
     return a == b and (a is None or exported(a))
 

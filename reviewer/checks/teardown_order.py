@@ -275,6 +275,26 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
                     if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
                         yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
                         return
+    for end, freed in ended_nearby(teardown, func, act):
+        if not teardown.waited(uses, teardown.tops(end)):
+            yield finding(teardown, end, freed.at, act, None, freed, None, "medium")
+            return
+
+
+def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
+    """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed."""
+    begins = {f.key for f in teardown.tops(func)}
+    for end in teardown.program.functions_in(act.func.path):
+        if end.key in begins or not teardown.lives.may_act(end, 0):
+            continue
+        callers = teardown.lives.callers(end)
+        if not callers or all(c.key in begins for c in callers):
+            continue
+        for freed in teardown.lives.acts(end):
+            if freed.kind == "free" and freed.func.key == end.key and freed.struct:
+                if teardown.lives.contains(freed.struct, owner_of(act.name), end.path):
+                    yield end, freed
+                    break
 
 
 def only_asleep(teardown: Teardown, func: Func) -> bool:
