@@ -124,7 +124,7 @@ class LockUsers:
             n for n, m in models.functions.items()
             if any(r.context in INTERRUPTS and r.callback is not None for r in m.registers)
         }  # fmt: skip
-        tables = {t.rpartition(".")[2] for t, o in models.operations.items() if o.context in INTERRUPTS and o.sure}
+        tables = {t.rpartition(".")[2] for t, o in models.operations.items() if o.context in INTERRUPTS}
         return frozenset(word.encode() for word in apis | tables - COMMON)
 
     def _files(self, name: str, path: str) -> tuple[str, ...]:
