@@ -609,6 +609,8 @@ class Runner:
         known = values.truth(condition)
         if known is None:
             known = state.truths.get(condition)
+        if known is None and state.truths:
+            known = by_sign(state.truths, condition)
         if known is None and isinstance(condition, Config):
             known = self.frame.program.configured(condition.condition)
         if known is None and self.is_function(condition):
@@ -727,8 +729,25 @@ def merged_error(variable: str, one: State, other: State) -> Expr | None:
     return values.some_error(variable)
 
 
+REVERSED = {">=": "<", "<=": ">"}
+
+
+def by_sign(truths: dict[Expr, bool], condition: Expr) -> bool | None:
+    """What is known of the sign of a number answers, if it does: what is neither 0 nor below it is above."""
+    if isinstance(condition, Binary) and condition.op in ("<", ">") and condition.right == ZERO:
+        number = condition.left
+        other = truths.get(Binary("<" if condition.op == ">" else ">", number, ZERO))
+        nonzero = truths.get(number)
+        return False if other or nonzero is False else True if nonzero and other is False else None
+    below, above = (truths.get(Binary(op, condition, ZERO)) for op in ("<", ">"))
+    return True if below or above else False if below is False and above is False else None
+
+
+ZERO = Const(0)
+
+
 def polarity(condition: Expr) -> tuple[bool, Expr]:
-    """``(False, c)`` for ``!c``, ``x != y``, ``x == 0`` and ``x >= 0``: so that equal questions look equal."""
+    """``(False, c)`` for ``!c``, ``x != y``, ``x == 0``, ``x >= 0`` and ``x <= 0``: so that equal questions look equal."""
     positive = True
     while True:
         if isinstance(condition, facts.Unary) and condition.op == "!":
@@ -740,9 +759,9 @@ def polarity(condition: Expr) -> tuple[bool, Expr]:
         elif isinstance(condition, Binary) and condition.op == "==" and condition.right == Const(0):
             positive = not positive
             condition = condition.left
-        elif isinstance(condition, Binary) and condition.op == ">=" and condition.right == Const(0):
+        elif isinstance(condition, Binary) and condition.op in REVERSED and condition.right == Const(0):
             positive = not positive
-            condition = values.binary("<", condition.left, condition.right)
+            condition = values.binary(REVERSED[condition.op], condition.left, condition.right)
         else:
             return positive, condition
 
