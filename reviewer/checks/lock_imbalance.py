@@ -21,7 +21,7 @@ from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Expr, Membe
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import State, parts_of, polarity, reached
+from reviewer.program.lockflow import Flow, State, parts_of, polarity, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -53,7 +53,7 @@ def lock_imbalance(focus: Focus) -> Iterator[Finding]:
     rule = Imbalance(focus)
     for func in focus.functions:
         flow = focus.flow(func) if func.macro is None and focus.summaries.locks(func) else None
-        if flow is not None and not flow.capped and len(flow.endings) > 1:
+        if flow is not None and not flow.capped and (len(flow.endings) > 1 or focus.edited(func)):
             yield from rule.of(func)
 
 
@@ -102,6 +102,24 @@ class Imbalance:
             fault = self.judged(func, lock, state)
             if fault is not None:
                 yield fault
+        yield from self.held_now(func, flow)
+
+    def held_now(self, func: Func, flow: Flow) -> Iterator[Fault]:
+        """A lock with which every way leaves since a patch, and that the function released before it."""
+        for hold in flow.endings[0].state.locks if flow.endings and self.focus.edited(func) else ():
+            key = hold_key(hold)
+            if not is_unknown(hold.lock) and all(any(hold_key(h) == key for h in e.state.locks) for e in flow.endings):
+                state = balance(self.focus.summaries, self.releases, func, key, hold.lock, hold, self.accused)
+                fault = self.kept_now(func, hold.lock, state, [w for w in state.ways if w.net == 1 and w.maybe < 0])
+                if fault is not None:
+                    yield fault
+
+    def kept_now(self, func: Func, lock: Expr, state: Balance, sure: list[Way]) -> Fault | None:
+        """Nothing in the function releases a lock any more that it takes, and no caller does it instead."""
+        used = any(hold_key(h) == state.key for flow in self.old_flows(func) for s in flow.seen for h in s.may())
+        if not sure or not used or state.kind in SIGNALS or not self.never_kept(func, state.key):
+            return None
+        return None if self.handed_over(func, state.key) else Fault(state.key, lock, pick(sure), sure[0], False, 0)
 
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
@@ -127,6 +145,8 @@ class Imbalance:
         sure = [w for w in held if w.maybe < 0]
         if not sure or not state.fresh:
             return None
+        if not any(w.released > 0 or w.maybe > 0 for w in even) and self.old_flows(func):
+            return self.kept_now(func, lock, state, sure)
         if self.never_kept(func, state.key):
             doubt = 1
         elif any(w.result in SUCCESS for w in held) and not any(w.result in SUCCESS for w in even):
@@ -167,12 +187,16 @@ class Imbalance:
 
     def never_kept(self, func: Func, key: Key) -> bool:
         """Whether a patch edits the function, and before it no way left with the lock: then no caller waits for that."""
+        flows = self.old_flows(func)
+        return bool(flows) and not any(hold_key(h) == key for flow in flows for e in flow.endings for h in e.state.locks)
+
+    def old_flows(self, func: Func) -> list[Flow]:
+        """What the function did before a patch that edits it."""
         before = self.focus.before
         if before is None or not self.focus.edited(func):
-            return False
+            return []
         same = before.program.functions(func.path, func.name)
-        flows = [flow for flow in map(before.flow, same) if flow is not None and not flow.capped]
-        return bool(flows) and not any(hold_key(h) == key for flow in flows for e in flow.endings for h in e.state.locks)
+        return [flow for flow in map(before.flow, same) if flow is not None and not flow.capped]
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
         """Some ways release it once more than they took it, and no caller can hold it."""
@@ -335,6 +359,8 @@ class Imbalance:
                 steps += [step(analysis, "release", func, way.released), step(analysis, "acquire", func, good.taken)]
             elif good.released > 0:
                 steps.append(step(analysis, "release", func, good.released))
+            elif good.net > 0:
+                message = f"{function}() returns with {name} held, which it released before the patch"
             steps.append(step(analysis, "return", func, way.ending.at, way.ending.state.locks))
         return Finding(
             rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
