@@ -7,6 +7,7 @@ call the same helper, or the same function before the patch, have a section.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
@@ -18,7 +19,8 @@ from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.nearby import Nearby
+from reviewer.program.nearby import Nearby, Verdict
+from reviewer.program.objects import object_name, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
 
@@ -31,6 +33,7 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     grace = Grace(focus.summaries)
     for func in focus.functions:
         yield from reads.of(func)
+        yield from reads.walks(func)
         early = list(freed_early(focus, grace, func))
         yield from early
         if not early:
@@ -120,6 +123,38 @@ class Reads:
                 if found is not None:
                     done.add(word)
                     yield found
+
+    def walks(self, func: Func) -> Iterator[Finding]:
+        """Lists that were walked in a section before a patch, and now are with neither a section nor the iterator for it."""
+        were = self.older.walked(func) if self.older is not None and self.focus.edited(func) else {}
+        flow = self.focus.flow(func) if were else None
+        for seen in flow.seen if flow is not None else ():
+            if flow is None or not isinstance(seen.event, Call) or not seen.event.loop:
+                continue
+            heads = [object_name(flow.frame, rooted(flow.frame, values.deref(arg))) for arg in seen.args[0]]
+            need, callers = next((were.pop(head) for head in heads if head in were), (None, False))
+            if need is None or in_section(seen, need) or any(excuses(h, need) for h in seen.may()):
+                continue
+            above = self.above(func, need, others=True)
+            if above != "all" and (above != "some" or callers):
+                yield self.finding(func, seen, replace(need, func=func, at=seen.event.at), "medium", True, 0)
+
+    def walked(self, func: Func) -> dict[str, tuple[Need, bool]]:
+        """Lists that the function of this name walks by an iterator of RCU in a section, each with whether it is its callers'."""
+        found: dict[str, tuple[Need, bool]] = {}
+        for mine in self.focus.program.functions(func.path, func.name):
+            flow = self.focus.flow(mine) if self.focus.horizon.has(reads_rcu, mine, DEPTH) else None
+            for seen in flow.seen if flow is not None else ():
+                for need in self.needs.at(mine, seen) if isinstance(seen.event, Call) and seen.event.loop else ():
+                    if not need.way and need.object:
+                        own = in_section(seen, need)
+                        if own or self.above(mine, need, others=False) == "all":
+                            found.setdefault(need.object, (need, not own))
+        return found
+
+    def above(self, func: Func, need: Need, others: bool) -> Verdict:
+        """Whether the callers have a section, or, with ``others``, a lock that may do as well."""
+        return self.nearby.held_above(func, lambda h: protects(h, need) or (others and excuses(h, need)))
 
     def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
         words = {need.object or "-", need.through}
