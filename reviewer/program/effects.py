@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name
+from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func, Program
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
@@ -241,6 +241,8 @@ class Effects:
             return
         if call.callee == Name(target.func.name) and len(args) < len(target.func.parameters) and target.func.macro is None:
             doubt = 2  # one of them is a macro that stands for several: which parameter gets which cannot be told
+        if target.func.macro is not None:
+            gone = (*gone, *self._released_by(frame, call))
         binding = self.summaries.bind(target.func, args, frame)
         prefix = target.func.name
         for effect in self.of(target.func, binding, left):
@@ -254,6 +256,16 @@ class Effects:
                 effect, what=object_, hold=hold, way=((func, call), *effect.way), held=(*held, *effect.held),
                 let_go=(*gone, *below), gone=effect.gone | (classes - {""}), doubt=max(effect.doubt, doubt),
             )  # fmt: skip
+
+    def _released_by(self, frame: Frame, call: Call) -> Iterator[Expr]:
+        """Locks that the arguments of a macro release: they are statements, which it runs around what it does
+        (``SLEEP_UNLESS(done, lock(&l), unlock(&l))``)."""
+        for a in call.args:
+            inner = frame.call(a.call) if isinstance(a, Result) else None
+            if inner is not None:
+                args = tuple(frame.canonical(b, {}) for b in inner.args)
+                for outcome in self.summaries.outcomes(frame, inner, inner.callee, args, State()):
+                    yield from outcome.drops
 
     def _leaf(self, func: Func, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Effect]:
         frame = self.program.frame(func)
