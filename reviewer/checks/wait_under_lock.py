@@ -140,7 +140,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    locks = {h: int(h not in must) for h in holds if h.name and h.kind not in ALONE}
+    locks = {h: int(h not in must) + handed_over(h) for h in holds if h.name and h.kind not in ALONE}
     locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
     below = taken_below(effect.held[len(must) :])
     locks = {h: doubt for h, doubt in locks.items() if h.name not in below}
@@ -234,6 +234,11 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def handed_over(hold: Hold) -> int:
+    """The doubt that a semaphore with which a callee returns is still held: whoever completes what was begun lets it go."""
+    return int(hold.kind == "semaphore" and bool(hold.where))
 
 
 def taken_below(held: tuple[Hold, ...]) -> frozenset[str]:
