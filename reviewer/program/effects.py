@@ -204,10 +204,16 @@ class Effects:
                 inner = [a.call for a in call.args if isinstance(a, Result)] if isinstance(call, Call) and seen.args else []
                 if inner and is_named(seen.callee or Name("")):
                     targets = self.summaries.calls.targets(self.program.frame(func), seen.callee or Name(""))
-                    if any(t.func is None or t.func.macro is not None for t in targets):
+                    if any(self._runs_statements(t) for t in targets):
                         for number in inner:
                             got.setdefault(number, []).append(seen)
         return got
+
+    def _runs_statements(self, target: Target) -> bool:
+        """Whether a call may let locks go around what it is given: an API that says so, or a macro that does anything."""
+        if target.func is not None:
+            return target.func.macro is not None and self.may_matter(target.func)
+        return target.model is not None and any(w.releases is not None for w in target.model.waits)
 
     def _swaps(self, flow: Flow) -> Iterator[tuple[Expr, Seen]]:
         """Calls that release an object other than those that are held, but of a class with one of them."""
@@ -254,7 +260,7 @@ class Effects:
         frame = self.program.frame(func)
         released: tuple[Expr, ...] = ()
         if target.func is None or target.func.macro is not None:
-            released = tuple(self._released_by(frame, call))
+            released = tuple(self._released_by(func, call))
             gone = (*gone, *released)
         if target.model is not None:
             named = frozenset(class_or_field(frame, lock) for lock in released) - {""}
@@ -288,14 +294,16 @@ class Effects:
                 let_go=(*gone, *below), gone=effect.gone | (classes - {""}), doubt=max(effect.doubt, doubt),
             )  # fmt: skip
 
-    def _released_by(self, frame: Frame, call: Call) -> Iterator[Expr]:
+    def _released_by(self, func: Func, call: Call) -> Iterator[Expr]:
         """Locks that the arguments of a macro release: they are statements, which it runs around what it does
         (``wait_event_cmd(queue, done, unlock(&l), lock(&l))``)."""
-        for a in call.args:
-            inner = frame.call(a.call) if isinstance(a, Result) else None
-            if inner is not None:
-                args = tuple(frame.canonical(b, {}) for b in inner.args)
-                for outcome in self.summaries.outcomes(frame, inner, inner.callee, args, State()):
+        numbers = [a.call for a in call.args if isinstance(a, Result)]
+        flow = self.summaries.flow(func) if numbers else None
+        for seen in flow.seen if flow is not None else ():
+            inner = seen.event
+            if isinstance(inner, Call) and inner.number in numbers and seen.args:
+                callee = seen.callee or inner.callee
+                for outcome in self.summaries.outcomes(self.program.frame(func), inner, callee, seen.args[0], State()):
                     yield from outcome.drops
 
     def _leaf(self, func: Func, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Effect]:
