@@ -8,8 +8,8 @@ decides that is not known here (``if (request->waiting)``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
@@ -26,6 +26,9 @@ from reviewer.program.modes import OFF
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
+
+MAX_LOOKED_AT = 4
+"""Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
 
 CPU = frozenset({"irq", "preempt"})
 """What the boot CPU has off before there is anybody else to run (init/main.c, system_state)."""
@@ -53,12 +56,19 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
             found = False
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) else None
             for seen in flow.seen if flow is not None else ():
-                best = min(sleeps_under_lock(focus, func, seen), key=Sleep.rank, default=None)
+                best = strongest(focus, func, seen, sleeps_under_lock(focus, func, seen))
                 if best is not None:
                     found = True
                     yield finding(focus, func, seen, best)
             if not found:
                 yield from in_context(focus, func)
+
+
+def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
+    """What is said of one call: the surest of what may sleep there, if nothing on the way speaks against it."""
+    ranked = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
+    free = (s for s in ranked if not focus.settled.against(func, seen, s.effect))
+    return next(free, replace(ranked[0], doubt=ranked[0].doubt + 2) if ranked else None)
 
 
 def hands_on(focus: Focus, func: Func) -> bool:
@@ -138,7 +148,8 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
             continue
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
-        yield finding(focus, func, seen, Sleep(unsure(focus, effect) + entry.doubt, effect, because, name, None, entry))
+        doubt = unsure(focus, effect) + entry.doubt + 2 * focus.settled.against(func, seen, effect)
+        yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 
 
 def nearest(focus: Focus, func: Func, seen: Seen, entry: Entry) -> Effect | None:

@@ -122,7 +122,7 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
-            if owner.key in inside or effect.lets_go(holder.hold):
+            if owner.key in inside or effect.lets_go(holder.hold) or holder.hold.name in taken_below(effect.held):
                 continue
             for blocked in needs(focus, awaited, owner, [holder.hold], effect):
                 hold = holder.hold
@@ -140,8 +140,10 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    locks = {h: int(h not in must) for h in holds if h.name and h.kind not in ALONE}
+    locks = {h: int(h not in must) + handed_over(h) for h in holds if h.name and h.kind not in ALONE}
     locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
+    below = taken_below(effect.held[len(must) :])
+    locks = {h: doubt for h, doubt in locks.items() if h.name not in below}
     if effect.wait.what == "completion":
         for hold, doubt in locks.items():
             for blocked in completer_needs(focus, func, effect, hold):
@@ -234,6 +236,18 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 
+def handed_over(hold: Hold) -> int:
+    """The doubt that a semaphore with which a callee returns is still held: whoever completes what was begun lets it go."""
+    return int(hold.kind == "semaphore" and bool(hold.where))
+
+
+def taken_below(held: tuple[Hold, ...]) -> frozenset[str]:
+    """The classes of locks that a callee takes itself before it waits. The awaited one may well need such a lock, which is said
+    where it is taken; the caller's is another, or the callee would not get as far (``lock(parent); ... lock(child); wait();``).
+    """
+    return frozenset(h.name for h in held if h.name and h.taken != "trylock")
+
+
 def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
     """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``)."""
     frames = focus.program.frame(func), focus.program.frame(awaited)
@@ -277,7 +291,7 @@ def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Block
             if take_turns(focus, awaited.func, wait):
                 continue
             for back in focus.effects.of(other.func):
-                if (back.func.key, back.at) == (effect.func.key, effect.at):
+                if (back.func.key, back.at) == (effect.func.key, effect.at) and not exclude(wait, back):
                     sentence = (
                         f"{effect.name}() waits for {awaited.func.name}(), which waits for {other.func.name}(), "
                         f"which comes to this wait"
@@ -286,14 +300,27 @@ def waits_back(focus: Focus, awaited: Awaited, effect: Effect) -> Iterator[Block
                         *effect_steps(focus.analysis, awaited.func, None, wait),
                         *effect_steps(focus.analysis, other.func, None, back),
                     )
-                    doubt = max(wait.doubt, back.doubt) + other.doubt
+                    # Whoever has two wait for each other sees to it, as a rule, that one of them finds nothing to wait for.
+                    seldom = 2 if focus.other is None else 1
+                    doubt = max(wait.doubt, back.doubt) + other.doubt + seldom
                     yield Blocked(doubt, own(other.func), sentence, proof)
+
+
+def exclude(one: Effect, other: Effect) -> bool:
+    """Whether two waits are never made at the same time: a lock is held around both, and so its wait is the one that counts."""
+    return any(
+        h.name and h.name == g.name and "exclusive" in (h.mode, g.mode) and not one.lets_go(h) and not other.lets_go(g)
+        for h in one.held for g in other.held
+    )  # fmt: skip
 
 
 def from_interrupt(focus: Focus, func: Func, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
     """A hard interrupt waits for a softirq that it may have interrupted."""
     assert effect.wait is not None
-    if effect.wait.what not in SPUN or effect.name.startswith("hr"):
+    model = focus.program.models.functions.get(effect.name)
+    if effect.wait.what not in SPUN or effect.name.startswith("hr") or model is None:
+        return
+    if model.spared_by and model.spared_by.encode() in focus.program.text(effect.func.path):
         return
     for entry in focus.entries.of(func):
         if entry.context == "hardirq":

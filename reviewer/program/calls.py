@@ -12,7 +12,7 @@ import msgspec
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
 from reviewer.program.link import Func, Program
-from reviewer.program.linkage import reachable
+from reviewer.program.linkage import driver_of, reachable
 from reviewer.program.models import Function as Model
 from reviewer.program.scopeguards import ScopeGuards
 from reviewer.program.structs import Frame, at_home
@@ -50,6 +50,7 @@ class Calls:
         self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
         self._nearby: dict[tuple[str, str, str], bool] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._exported: dict[str, frozenset[str]] = {}
         self._guards = ScopeGuards(program)
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
@@ -95,6 +96,7 @@ class Calls:
         if funcs and funcs[0].name in self.program.models.functions and funcs[0].name != name:
             return self.named(funcs[0].name, path)  # a macro has given it another name
         if funcs:
+            funcs = self._included(name, path, self._linked(funcs, path))
             sure = len(funcs) == 1 or len({f.path for f in funcs}) <= 4
             return tuple(Target(name, f, None, sure) for f in funcs)
         guard = self._guards.function(name, path)
@@ -102,6 +104,39 @@ class Calls:
             return (Target(name, guard, None),)
         model = self.program.model(name)
         return (Target(name, None, model),) if model is not None else ()
+
+    def _included(self, name: str, path: str, funcs: tuple[Func, ...]) -> tuple[Func, ...]:
+        """The macro of a header that ``path`` includes, where the only functions of that name are another driver's."""
+        if any(f.macro is not None or not driver_of(f.path) or path.startswith(f"{posixpath.dirname(f.path)}/") for f in funcs):
+            return funcs
+        found = self.program.macro_at(name, path) if self.program.names.files_defining_macro(name) else None
+        if found is None or found[1].parameters is None or found[1].condition:
+            return funcs
+        seen = {*self.program.unit(path), *self.program.units.visible(path)}
+        if found[0] not in seen or not seen.isdisjoint(f.path for f in funcs):
+            return funcs
+        macro = self.program.macro_function(name, path, (found[0],))
+        return (macro,) if macro is not None else funcs
+
+    def _linked(self, funcs: tuple[Func, ...], path: str) -> tuple[Func, ...]:
+        """Of definitions in several files of one folder, which are never linked with each other, those of the file without which
+        the caller's would not link: it alone defines something else that the caller's file calls."""
+        files = {f.path for f in funcs}
+        if len(files) < 2 or len({posixpath.dirname(f) for f in files}) > 1:
+            return funcs
+        called = {name for f in self.program.functions_in(path) for name in f.calls}
+        needed = {file for file in files if any(self._only_in(name, file) for name in self._exports(file) & called)}
+        return tuple(f for f in funcs if f.path in needed) if len(needed) == 1 else funcs
+
+    def _exports(self, file: str) -> frozenset[str]:
+        """The functions of a file that others may call."""
+        got = self._exported.get(file)
+        if got is None:
+            got = self._exported[file] = frozenset(f.name for f in self.program.functions_in(file) if not f.static)
+        return got
+
+    def _only_in(self, name: str, file: str) -> bool:
+        return self.program.names.files_defining(name) == (file,)
 
     def _shadowed(self, name: str, path: str) -> bool:
         """Whether a file has a static function of its own under a modelled name."""

@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name
+from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func, Program
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
@@ -109,6 +109,7 @@ class Effects:
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._only: dict[tuple[Blocks, str], frozenset[int]] = {}
         self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
+        self._arguments: dict[str, dict[int, list[Seen]]] = {}
         self._swapped: dict[str, tuple[tuple[Expr, Seen], ...]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
@@ -140,7 +141,7 @@ class Effects:
         targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
         doubt = 0 if len(targets) < 2 else 1
         held = seen.must()
-        gone = let_go(seen)
+        gone = (*let_go(seen), *self._let_go_around(func, call, depth))
         classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
         gone = (*gone, *self._let_go_beside(func, seen))
         asked = seen.block in self._blocks(func, asks, in_task_only)
@@ -180,6 +181,39 @@ class Effects:
         for lock, before in got:
             if comes_first(self.program.frame(func), before, seen) and all(h.lock != lock for h in seen.may()):
                 yield lock
+
+    def _let_go_around(self, func: Func, call: Call, depth: int) -> Iterator[Expr]:
+        """Locks that a macro releases which is given the call as a statement (``wait_event_lock_irq_cmd(q, c, l, call())``)."""
+        for outer in self._outer(func).get(call.number, ()) if depth else ():
+            for target in self.summaries.calls.targets(self.program.frame(func), outer.callee or Name("")):
+                for wait in target.model.waits if target.model is not None else ():
+                    lock = place(wait.releases, outer.args[0]) if wait.releases is not None else None
+                    if lock is not None:
+                        yield lock
+            for effect in self.at(func, outer, depth - 1):
+                yield from effect.let_go
+
+    def _outer(self, func: Func) -> dict[int, list[Seen]]:
+        """The calls of macros, by the numbers of the calls that are their arguments."""
+        got = self._arguments.get(func.key)
+        if got is None:
+            got = self._arguments[func.key] = {}
+            flow = self.summaries.flow(func)
+            for seen in flow.seen if flow is not None else ():
+                call = seen.event
+                inner = [a.call for a in call.args if isinstance(a, Result)] if isinstance(call, Call) and seen.args else []
+                if inner and is_named(seen.callee or Name("")):
+                    targets = self.summaries.calls.targets(self.program.frame(func), seen.callee or Name(""))
+                    if any(self._runs_statements(t) for t in targets):
+                        for number in inner:
+                            got.setdefault(number, []).append(seen)
+        return got
+
+    def _runs_statements(self, target: Target) -> bool:
+        """Whether a call may let locks go around what it is given: an API that says so, or a macro that does anything."""
+        if target.func is not None:
+            return target.func.macro is not None and self.may_matter(target.func)
+        return target.model is not None and any(w.releases is not None for w in target.model.waits)
 
     def _swaps(self, flow: Flow) -> Iterator[tuple[Expr, Seen]]:
         """Calls that release an object other than those that are held, but of a class with one of them."""
@@ -224,9 +258,14 @@ class Effects:
         gone: tuple[Expr, ...], doubt: int, depth: int,
     ) -> Iterator[Effect]:  # fmt: skip
         frame = self.program.frame(func)
+        released: tuple[Expr, ...] = ()
+        if target.func is None or target.func.macro is not None:
+            released = tuple(self._released_by(func, call))
+            gone = (*gone, *released)
         if target.model is not None:
+            named = frozenset(class_or_field(frame, lock) for lock in released) - {""}
             for effect in self._leaf(func, call, target.model, args):
-                yield replace(effect, held=held, let_go=gone, doubt=doubt)
+                yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
             for invokes in target.model.invokes if depth else ():
                 if invokes.context in ("task", "atomic"):
                     under = target.model.name if invokes.context == "atomic" else ""
@@ -254,6 +293,18 @@ class Effects:
                 effect, what=object_, hold=hold, way=((func, call), *effect.way), held=(*held, *effect.held),
                 let_go=(*gone, *below), gone=effect.gone | (classes - {""}), doubt=max(effect.doubt, doubt),
             )  # fmt: skip
+
+    def _released_by(self, func: Func, call: Call) -> Iterator[Expr]:
+        """Locks that the arguments of a macro release: they are statements, which it runs around what it does
+        (``wait_event_cmd(queue, done, unlock(&l), lock(&l))``)."""
+        numbers = [a.call for a in call.args if isinstance(a, Result)]
+        flow = self.summaries.flow(func) if numbers else None
+        for seen in flow.seen if flow is not None else ():
+            inner = seen.event
+            if isinstance(inner, Call) and inner.number in numbers and seen.args:
+                callee = seen.callee or inner.callee
+                for outcome in self.summaries.outcomes(self.program.frame(func), inner, callee, seen.args[0], State()):
+                    yield from outcome.drops
 
     def _leaf(self, func: Func, call: Call, model: Model, args: tuple[Expr, ...]) -> Iterator[Effect]:
         frame = self.program.frame(func)

@@ -122,6 +122,10 @@ class Frame:
             return Const(enumerator)
         if self.program.functions(path, word) or self.program.model(word) is not None:
             return Name(word)
+        if not word.islower():
+            constant = self.program.constant(word, path)  # a family of its own has a lower case prefix (``lbmSYNC``)
+            if constant is not None:
+                return Const(constant)
         # Defined elsewhere: an object or a function, which only a look into that file could tell apart.
         return Name(f"::{word}")
 

@@ -30,7 +30,8 @@ from reviewer.program.models import Function as Model
 WAITING = re.compile(
     r"(?:^|_)(?:no|non|can|may|do)?_?(?:wait|waiting|waits|waitable|sleep|sleeping|sleeps|sleepable|cansleep|schedulable"
     r"|blocking|blockable|async|asynchronous|sync|synchronous|poll|polling|polled|atomic)(?:_|$)"
-    r"|(?:^|_)(?:no|non|tx_)?_?block$",
+    r"|(?:^|_)(?:no|non|tx_)?_?block$"
+    r"|(?:^|_)(?:in|from|is|use)_(?:(?:hard|soft)?irq|isr|intr|interrupt|(?:hr)?timer|tasklet|bh|napi|thread|work|wq)(?:_|$)",
     re.IGNORECASE,
 )
 """How the kernel names a field, a flag or a parameter that says whether to wait (``request->waiting``, ``API_NO_WAIT_RES``)."""
