@@ -289,7 +289,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
 )  # fmt: skip
 
 
@@ -341,6 +341,7 @@ class Entry(Part):
     value: PlaceText | None = None
     empty: ArgIndex | None = None
     is_error: ArgIndex | None = None
+    error_or_zero: ArgIndex | None = None
     ends_if: ArgIndex | None = None
     alias: str = ""
     source: Source
@@ -417,6 +418,7 @@ class Entry(Part):
             value=self.value,
             empty=self.empty,
             is_error=self.is_error,
+            error_or_zero=self.error_or_zero,
             ends_if=self.ends_if,
             alias=self.alias,
             source=self.source,

@@ -314,6 +314,7 @@ class Function(Model, frozen=True):
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     empty: int | None = None  # tells whether the list that this argument leads to has no entries (list_empty)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
+    error_or_zero: int | None = None  # this argument if it is an error number, else 0 (PTR_ERR_OR_ZERO)
     ends_if: int | None = None  # does not come back if this argument is not 0 (BUG_ON)
     value: Place | None = None  # what it returns: the value of this member (dev_get_drvdata)
     alias: str = ""  # behaves as this other function, with the same arguments
