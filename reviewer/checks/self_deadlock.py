@@ -20,7 +20,7 @@ from reviewer.program.effects import Effect, is_named
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, names_in
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
@@ -106,6 +106,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 2
                     elif focus.settled.by_flag(there):
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
+                    if around(focus, func, seen, hold, there):
+                        doubt += 1
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -141,6 +143,16 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
     """Whether one call in a loop takes a semaphore, as often as it has room (``for (i = 0; i < slots; i++) down(&sem)``)."""
     return hold.kind == "semaphore" and not effect.way and seen.event.at == hold.at
+
+
+def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether a loop comes back to the very call, which a local has said to make: it need not say so again, nor come back with
+    what it had then (``if (wait) lock(); ... if (!got) { wait = true; goto again; }``)."""
+    if effect.way or seen.event.at != hold.at:
+        return False
+    return any(
+        any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at)
+    )  # fmt: skip
 
 
 def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:

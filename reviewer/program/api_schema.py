@@ -289,7 +289,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null", "spares_last",
 )  # fmt: skip
 
 
@@ -333,6 +333,7 @@ class Entry(Part):
     cancels: OneOrMore[Cancels] = []
     ends: ArgIndex | None = None
     managed: bool = False
+    spares_last: bool = False
     fresh: bool = False
     in_order: bool = False
     per_cpu: bool = False
@@ -410,6 +411,7 @@ class Entry(Part):
             cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
             ends=self.ends,
             managed=self.managed,
+            spares_last=self.spares_last,
             fresh=self.fresh,
             in_order=self.in_order,
             per_cpu=self.per_cpu,

@@ -307,6 +307,7 @@ class Function(Model, frozen=True):
     cancels: tuple[Cancels, ...] = ()
     ends: int | None = None  # index of the argument that the caller gives up: freed by the last user, or after a grace period
     managed: bool = False  # its result lives as long as a driver is bound to the device (devm_kzalloc)
+    spares_last: bool = False  # its result is 0, and nothing done, if only the last reference is left (refcount_dec_not_one)
     fresh: bool = False  # its result is an object that nobody else knows yet
     in_order: bool = False  # its result is a queue that runs one work at a time
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
