@@ -289,7 +289,8 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null", "spares_last",
+    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
+    "spares_last", "cache", "keeps_type",
 )  # fmt: skip
 
 
@@ -330,6 +331,8 @@ class Entry(Part):
     variant_of: str = ""
     frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
+    cache: ArgIndex | None = None
+    keeps_type: list[str] = []
     cancels: OneOrMore[Cancels] = []
     ends: ArgIndex | None = None
     managed: bool = False
@@ -408,6 +411,7 @@ class Entry(Part):
             variant_of=self.variant_of,
             frees_later=self.frees_later,
             frees=self.frees,
+            cache=self.cache, keeps_type=tuple(self.keeps_type),
             cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
             ends=self.ends,
             managed=self.managed,
