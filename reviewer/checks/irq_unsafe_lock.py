@@ -177,8 +177,21 @@ def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, ne
             continue
         if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context) or instead(focus, mode, context):
             continue
-        return mode
+        if not settled(focus, take, mode):
+            return mode
     return None
+
+
+def settled(focus: Focus, take: Take, mode: Mode) -> bool:
+    """Whether a function on the way has made a field what it must not be for the lock to be taken (``dev->polls = 0;
+    transfer(dev);``, which asks for it before it polls)."""
+    if not mode.way:
+        return False
+    first = mode.way[0]
+    flow = focus.flow(first.caller)
+    seen = next((s for s in flow.seen if s.event.at == first.call.at), None) if flow is not None else None
+    effect = Effect("acquire", "", None, take.func, take.at, tuple((s.caller, s.call) for s in mode.way))
+    return seen is not None and focus.settled.against(first.caller, seen, effect)
 
 
 def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:

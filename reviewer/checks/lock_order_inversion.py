@@ -13,6 +13,7 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
+from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -87,6 +88,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 1  # one lock or the other, as one condition says
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
+    if any(second_of_its_class(focus, order) for order in (one, other)):
+        doubt += 2 if focus.other is None else 1
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
         doubt = max(doubt, 1)  # most protocols have a class of their own (sock_lock_init_class_and_name() in include/net/sock.h)
     if any(perhaps_released(focus, order) for order in (one, other)):
@@ -109,9 +112,19 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
 
 def settled(focus: Focus, order: Order) -> bool:
     """Whether the second lock is not taken after all: a caller has seen to it, or it is for the last user of an object, who
-    need not be this one."""
+    need not be this one, or by what leads back to its caller, of another object."""
     ahead = focus.settled.against(order.func, order.seen, order.effect) or focus.settled.once(order.effect)
-    return ahead or order.effect.last
+    return ahead or order.effect.last or order.effect.comes_back()
+
+
+def second_of_its_class(focus: Focus, order: Order) -> bool:
+    """Whether one of the class of the second lock is held all the while, by this function or whoever calls it: lockdep would
+    complain of two, wherever the code had ever come to it, so that it is said of an object that is not there."""
+    inner = order.effect.hold
+    assert inner is not None
+    if any(h.name == inner.name and not order.effect.lets_go(h) for h in order.seen.must()):
+        return True
+    return Nearby(focus.summaries, focus.setups).held_above(order.func, lambda h: h.name == inner.name) == "all"
 
 
 def perhaps_released(focus: Focus, order: Order) -> bool:

@@ -16,7 +16,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
-from reviewer.program.effects import Effect, is_named
+from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
@@ -137,7 +137,7 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     settled = focus.settled
     if not effect.way:
         return effect.last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
-    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or comes_back(effect)
+    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back()
 
 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
@@ -178,16 +178,6 @@ def blocks(focus: Focus, effect: Effect) -> bool:
         return False
     model = focus.program.model(effect.name)
     return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
-
-
-def comes_back(effect: Effect) -> bool:
-    """Whether a call through a table leads to the caller, or to a function that calls it: did it stand in the table of this
-    object, there would be no end to it."""
-    met = [*(f for f, _ in effect.way), effect.func]
-    return any(
-        not is_named(call.callee) and (func.key == met[n + 1].key or func.name in met[n + 1].calls)
-        for n, (func, call) in enumerate(effect.way)
-    )  # fmt: skip
 
 
 def finding(focus: Focus, func: Func, again: Again) -> Finding:
