@@ -18,7 +18,7 @@ from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, hold_key, uneven, word_of
 from reviewer.program.link import Func
@@ -167,7 +167,9 @@ class Imbalance:
         if state.kind in COUNTED and state.hold is not None and state.hold.where:
             doubt += 2  # what a callee does to its CPU: its sister may do the reverse by other means
         way = pick(sure)
-        if way.taken in state.vague:
+        if way.taken in state.vague and not any(w.taken == way.taken and gives_back(state, w) for w in state.ways):
+            doubt += 2  # the callee may well have given it back: nobody here does
+        if doubt < 2 and self.callee_says(func, state, way.taken, released[0].released):
             doubt += 2
         if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, way, released[0])):
             doubt += 2
@@ -256,6 +258,19 @@ class Imbalance:
                 if key in classes or any(not isinstance(c, str) for c in classes):
                     return True
         return False
+
+    def callee_says(self, func: Func, state: Balance, taken: int, released: int) -> bool:
+        """Whether the lock is released only if a call that was made under it says so in a local (``flush(&gone); if (!gone)
+        unlock();``)."""
+        body = state.frame.body
+        told = {
+            AddressOf(e) for guard in self.focus.settled.guards(func, released) for e in values.walk(guard.condition)
+            if isinstance(e, Name) and e.id.startswith("$")
+        }  # fmt: skip
+        return bool(told) and any(
+            isinstance(e, Call) and taken < e.at < released and not told.isdisjoint(state.frame.canonical(a, {}) for a in e.args)
+            for block in (body.blocks if body is not None else ()) for e in block.events
+        )  # fmt: skip
 
     def handed_over(self, func: Func, key: Key) -> bool:
         """Whether a caller releases what this function leaves held."""
@@ -464,6 +479,11 @@ def pick(ways: Sequence[Way]) -> Way:
 
 def failing(ways: Sequence[Way]) -> bool:
     return any(w.result == "negative" for w in ways)
+
+
+def gives_back(state: Balance, way: Way) -> bool:
+    """Whether what was taken last on a way is released, or perhaps released, later on."""
+    return way.released > way.taken or (way.maybe > way.taken and way.maybe in state.firm)
 
 
 def asked_again(flow: Flow) -> list[Expr]:
