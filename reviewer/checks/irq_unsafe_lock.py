@@ -235,6 +235,8 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
     # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
     doubt = theirs.entry.doubt + 2 * mine.open + apart(focus, take, mine, other, theirs)
+    if mine.entry is None and not mine.open:
+        doubt += 1 + (other.func.key == take.func.key)  # and so may the calls of an operation that no model knows
     doubt += mine.entry.doubt if mine.entry is not None else 0
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:

@@ -157,7 +157,7 @@ class Imbalance:
             doubt = self.told(sure, held, even)
         maybe = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
         gave = released or maybe
-        if returns_pointer(func) and all(w.result == "negative" for w in gave) and not failing(sure):
+        if returns_pointer(func) and all(w.result == "negative" or w.ending.state.locks for w in gave) and not failing(sure):
             doubt = max(doubt, 2 - self.never_kept(func, state.key))  # who gets an object has the lock with it
         if not released:
             released = maybe
