@@ -228,8 +228,8 @@ class Imbalance:
             sure = [w for w in blamed if w.maybe < 0]
             # Who fails with another lock held than who succeeds may mean to: the annotation cannot say so.
             doubt = int(promise == "must_hold" and not overlap({w.result for w in sure}, {w.result for w in good}))
-            if contract(sure, good, is_flag):
-                doubt = 2  # a flag of what the caller passes, which he knows
+            if contract(sure, good, is_flag) or vouched(state.frame, lock):
+                doubt = 2  # a flag of what the caller passes, which he knows; or the author has thought of it
             return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", doubt) if sure else None
         return None
 
@@ -375,6 +375,19 @@ def promised(func: Func, lock: Expr) -> str:
         if match and word and word in re.findall(r"\w+", match[2]):
             found.add(match[1])
     return found.pop() if len(found) == 1 else "both" if found else ""
+
+
+def vouched(frame: Frame, lock: Expr) -> bool:
+    """Whether the function tells sparse that it takes or releases the lock where it does not (``if (--depth) { __release(lock);
+    return; }``).
+
+    :source: include/linux/compiler_types.h
+    """
+    return any(
+        isinstance(e, Call) and isinstance(e.callee, Name) and e.callee.id in ("__release", "__acquire")
+        and any(word_of(frame.canonical(a, {})) == word_of(lock) for a in e.args)
+        for block in (frame.body.blocks if frame.body is not None else ()) for e in block.events
+    )  # fmt: skip
 
 
 def is_unknown(lock: Expr) -> bool:
