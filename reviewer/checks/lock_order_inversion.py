@@ -13,6 +13,7 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
+from reviewer.checks.wait_under_lock import other_member
 from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Order
 
@@ -48,7 +49,10 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         elif searched < MAX_SEARCHED:
             searched += 1
             others = list(focus.orders.inverse(min(sure, key=certainty)))
-        found_ = [(o, [x for x in others if deadlocks(o, x)]) for o in sorted(sure, key=certainty) if o.doubt < 2]
+        found_ = [
+            (o, [x for x in others if deadlocks(o, x) and not elsewhere(focus, o, x)])
+            for o in sorted(sure, key=certainty) if o.doubt < 2
+        ]  # fmt: skip
         inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
         fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
         for order, other in inverted if fresh else inverted[:1]:
@@ -80,6 +84,15 @@ def deadlocks(one: Order, other: Order) -> bool:
     return not first and not second
 
 
+def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
+    """Whether one of the two classes is that of a struct which is in another several times, and the orders mean different ones
+    of these (``c->tx.lock``, ``c->rx.lock``)."""
+    inner, back = one.effect.hold, other.effect.hold
+    assert inner is not None and back is not None
+    pairs_ = (one.hold, back), (inner, other.hold)
+    return any(other_member(focus, one.func, mine, other.func, theirs) for mine, theirs in pairs_)
+
+
 def finding(focus: Focus, one: Order, other: Order) -> Finding:
     analysis = focus.analysis
     first, second = one.pair
@@ -88,6 +101,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 1  # one lock or the other, as one condition says
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
+    if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
+        doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
     if any(second_of_its_class(focus, order) for order in (one, other)):
         doubt += 2 if focus.other is None else 1
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
