@@ -84,6 +84,11 @@ def deadlocks(one: Order, other: Order) -> bool:
     return not first and not second
 
 
+def met(order: Order) -> set[str]:
+    """The functions that an order comes through, below the one that holds the first lock."""
+    return {*(f.key for f, _ in order.effect.way[1:]), order.effect.func.key} if order.effect.way else set()
+
+
 def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
     """Whether one of the two classes is that of a struct which is in another several times, and the orders mean different ones
     of these (``c->tx.lock``, ``c->rx.lock``)."""
@@ -103,6 +108,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 2
     if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
+    if one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other):
+        doubt += 2 if focus.other is None else 1  # it would take its own second lock twice, did nothing say which it is
     if any(second_of_its_class(focus, order) for order in (one, other)):
         doubt += 2 if focus.other is None else 1
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
