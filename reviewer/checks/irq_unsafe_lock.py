@@ -177,8 +177,21 @@ def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, ne
             continue
         if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context) or instead(focus, mode, context):
             continue
-        return mode
+        if not settled(focus, take, mode):
+            return mode
     return None
+
+
+def settled(focus: Focus, take: Take, mode: Mode) -> bool:
+    """Whether a function on the way has made a field what it must not be for the lock to be taken (``dev->polls = 0;
+    transfer(dev);``, which asks for it before it polls)."""
+    if not mode.way:
+        return False
+    first = mode.way[0]
+    flow = focus.flow(first.caller)
+    seen = next((s for s in flow.seen if s.event.at == first.call.at), None) if flow is not None else None
+    effect = Effect("acquire", "", None, take.func, take.at, tuple((s.caller, s.call) for s in mode.way))
+    return seen is not None and focus.settled.against(first.caller, seen, effect)
 
 
 def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
@@ -225,12 +238,25 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof += [entry_step(focus.analysis, theirs.entry), *way(focus, theirs)]
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
     # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
-    doubt = theirs.entry.doubt + 2 * mine.open + (other.func.path != take.func.path)
+    doubt = theirs.entry.doubt + 2 * mine.open + apart(focus, take, mine, other, theirs)
+    if mine.entry is None and not mine.open:
+        doubt += 1 + (other.func.key == take.func.key)  # and so may the calls of an operation that no model knows
     doubt += mine.entry.doubt if mine.entry is not None else 0
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def apart(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode) -> int:
+    """How far the interrupt is from the task: 1 for another file, 2 for another driver, whose objects are its own although a
+    subsystem has declared them for both."""
+    if other.func.path == take.func.path:
+        return 0
+    here, there = ({f.path for f in (t.func, *m.functions)} for t, m in ((take, mine), (other, theirs)))
+    struct = take.hold.name.lstrip("*").partition(".")[0]
+    found = focus.program.struct_at(struct, take.func.path) if struct.startswith(("struct ", "union ")) else None
+    return 2 if found is not None and found[0].startswith("include/") and here.isdisjoint(there) else 1
 
 
 def way(focus: Focus, mode: Mode) -> list[Step]:

@@ -8,8 +8,9 @@ these.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
@@ -17,13 +18,14 @@ from reviewer.checks.lock_fix import fix_of
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, State, parts_of, polarity, reached
+from reviewer.program.lockflow import Flow, State, names_in, parts_of, polarity, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
+from reviewer.program.settled import is_flag
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import exported
 
@@ -31,6 +33,9 @@ RULE = "lock-imbalance"
 
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
+
+MAX_CASES = 3
+"""Conditions that are asked more than once and decided beforehand, each both ways."""
 
 MAX_ASKED = 3
 """Conditions in a row (``a && b && c``) that lead to an event."""
@@ -100,6 +105,8 @@ class Imbalance:
             if state.capped or len(state.ways) < 2:
                 continue
             fault = self.judged(func, lock, state)
+            if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
+                fault = replace(fault, doubt=2)
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
@@ -121,6 +128,18 @@ class Imbalance:
             return None
         return None if self.handed_over(func, state.key) else Fault(state.key, lock, pick(sure), sure[0], False, 0)
 
+    def by_cases(self, func: Func, lock: Expr, hold: Hold | None, fault: Fault) -> bool:
+        """Whether all ways are even once the conditions that are asked more than once are decided beforehand: of ``if (a || b)
+        lock(); ... if (a || b) unlock();`` the ways forget in between which of the two it was."""
+        flow = self.focus.flow(func)
+        asked = asked_again(flow) if flow is not None else []
+        cases = [dict(zip(asked, truths, strict=True)) for truths in product((True, False), repeat=len(asked))]
+        states = (
+            balance(self.focus.summaries, self.releases, func, fault.key, lock, hold, self.accused, case)
+            for case in cases if asked
+        )  # fmt: skip
+        return bool(asked) and all(not s.capped and not s.with_net(fault.way.net) for s in states)
+
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
             return None
@@ -139,9 +158,9 @@ class Imbalance:
 
     def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
         """Some ways leave with the lock, others take and release it."""
-        released = [w for w in even if w.released > 0 and w.taken > 0]
         if returns_pointer(func):
             held, even = list(map(as_object, held)), list(map(as_object, even))
+        released = [w for w in even if w.released > 0 and w.taken > 0]
         sure = [w for w in held if w.maybe < 0]
         if not sure or not state.fresh:
             return None
@@ -157,14 +176,22 @@ class Imbalance:
             sure, doubt = alike or sure, 1
         else:
             doubt = self.told(sure, held, even)
+        maybe = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
+        gave = released or maybe
+        if returns_pointer(func) and all(w.result == "negative" or w.ending.state.locks for w in gave) and not failing(sure):
+            doubt = max(doubt, 2 - self.never_kept(func, state.key))  # who gets an object has the lock with it
         if not released:
-            released = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
+            released = maybe
             doubt += 2 if state.kind in SIGNALS else 1  # whoever is told to go on gives it back, now or later
         if not released:
             return None
         if state.kind in COUNTED and state.hold is not None and state.hold.where:
             doubt += 2  # what a callee does to its CPU: its sister may do the reverse by other means
         way = pick(sure)
+        if way.taken in state.vague and not any(w.taken == way.taken and gives_back(state, w) for w in state.ways):
+            doubt += 2  # the callee may well have given it back: nobody here does
+        if doubt < 2 and self.callee_says(func, state, way.taken, released[0].released):
+            doubt += 2
         if doubt < 2 and (self.handed_over(func, state.key) or same_questions(state, way, released[0])):
             doubt += 2
         if doubt < 2 and state.kind in SIGNALS and self.released_elsewhere(func, lock, state.key):
@@ -210,6 +237,8 @@ class Imbalance:
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
         if any(w.taken >= 0 and (same_last_question(state, w, way) or by_flag(state, w, way)) for w in rest):
             doubt = 2
+        if contract(less, rest):
+            doubt = 2
         if says_locked(state.frame, way.released):
             doubt = 2
         return Fault(state.key, lock, way, rest[0], True, doubt)
@@ -224,6 +253,8 @@ class Imbalance:
             sure = [w for w in blamed if w.maybe < 0]
             # Who fails with another lock held than who succeeds may mean to: the annotation cannot say so.
             doubt = int(promise == "must_hold" and not overlap({w.result for w in sure}, {w.result for w in good}))
+            if contract(sure, good, is_flag) or vouched(state.frame, lock):
+                doubt = 2  # a flag of what the caller passes, which he knows; or the author has thought of it
             return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", doubt) if sure else None
         return None
 
@@ -263,6 +294,19 @@ class Imbalance:
                 if key in classes or any(not isinstance(c, str) for c in classes):
                     return True
         return False
+
+    def callee_says(self, func: Func, state: Balance, taken: int, released: int) -> bool:
+        """Whether the lock is released only if a call that was made under it says so in a local (``flush(&gone); if (!gone)
+        unlock();``)."""
+        body = state.frame.body
+        told = {
+            AddressOf(e) for guard in self.focus.settled.guards(func, released) for e in values.walk(guard.condition)
+            if isinstance(e, Name) and e.id.startswith("$")
+        }  # fmt: skip
+        return bool(told) and any(
+            isinstance(e, Call) and taken < e.at < released and not told.isdisjoint(state.frame.canonical(a, {}) for a in e.args)
+            for block in (body.blocks if body is not None else ()) for e in block.events
+        )  # fmt: skip
 
     def handed_over(self, func: Func, key: Key) -> bool:
         """Whether a caller releases what this function leaves held."""
@@ -383,6 +427,19 @@ def promised(func: Func, lock: Expr) -> str:
     return found.pop() if len(found) == 1 else "both" if found else ""
 
 
+def vouched(frame: Frame, lock: Expr) -> bool:
+    """Whether the function tells sparse that it takes or releases the lock where it does not (``if (--depth) { __release(lock);
+    return; }``).
+
+    :source: include/linux/compiler_types.h
+    """
+    return any(
+        isinstance(e, Call) and isinstance(e.callee, Name) and e.callee.id in ("__release", "__acquire")
+        and any(word_of(frame.canonical(a, {})) == word_of(lock) for a in e.args)
+        for block in (frame.body.blocks if frame.body is not None else ()) for e in block.events
+    )  # fmt: skip
+
+
 def is_unknown(lock: Expr) -> bool:
     return any(e == values.UNKNOWN for e in values.walk(lock))
 
@@ -494,15 +551,39 @@ def pick(ways: Sequence[Way]) -> Way:
     return min(ways, key=lambda w: (w.ending.at, w.taken))
 
 
-def contract(held: Sequence[Way], even: Sequence[Way]) -> bool:
-    """Whether a plain argument decides: ``if (!keep) unlock();``."""
-    first = held[0].ending.state.truths
+def failing(ways: Sequence[Way]) -> bool:
+    return any(w.result == "negative" for w in ways)
+
+
+def gives_back(state: Balance, way: Way) -> bool:
+    """Whether what was taken last on a way is released, or perhaps released, later on."""
+    return way.released > way.taken or (way.maybe > way.taken and way.maybe in state.firm)
+
+
+def asked_again(flow: Flow) -> list[Expr]:
+    """Conditions on what is no local that more than one branch of a function asks, those first that most do."""
+    found: dict[Expr, set[int]] = {}
+    for seen in flow.seen:
+        for args in seen.args if isinstance(seen.event, Read) else ():
+            condition = polarity(args[0])[1]
+            if not isinstance(condition, Const) and not any(n.startswith("$") for n in names_in(condition)):
+                found.setdefault(condition, set()).add(seen.event.at)
+    again = [c for c, places in found.items() if len(places) > 1]
+    return sorted(again, key=lambda c: -len(found[c]))[:MAX_CASES]
+
+
+def contract(held: Sequence[Way], even: Sequence[Way], decides: Callable[[Expr], bool] | None = None) -> bool:
+    """Whether a plain argument decides: ``if (!keep) unlock();``.
+
+    :param decides: what else may; of all ways then, not only of those that take the lock.
+    """
+    first = held[0].ending.state.truths if held else {}
     for condition, truth in first.items():
-        if not plain_argument(condition):
+        if not (decides or plain_argument)(condition):
             continue
         if any(w.ending.state.truths.get(condition) != truth for w in held):
             continue
-        if all(w.ending.state.truths.get(condition) == (not truth) for w in even if w.taken > 0):
+        if all(w.ending.state.truths.get(condition) == (not truth) for w in even if w.taken > 0 or decides):
             return True
     return False
 

@@ -13,6 +13,8 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
+from reviewer.checks.wait_under_lock import other_member
+from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -47,7 +49,10 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         elif searched < MAX_SEARCHED:
             searched += 1
             others = list(focus.orders.inverse(min(sure, key=certainty)))
-        found_ = [(o, [x for x in others if deadlocks(o, x)]) for o in sorted(sure, key=certainty) if o.doubt < 2]
+        found_ = [
+            (o, [x for x in others if deadlocks(o, x) and not elsewhere(focus, o, x)])
+            for o in sorted(sure, key=certainty) if o.doubt < 2
+        ]  # fmt: skip
         inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
         fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
         for order, other in inverted if fresh else inverted[:1]:
@@ -79,6 +84,20 @@ def deadlocks(one: Order, other: Order) -> bool:
     return not first and not second
 
 
+def met(order: Order) -> set[str]:
+    """The functions that an order comes through, below the one that holds the first lock."""
+    return {*(f.key for f, _ in order.effect.way[1:]), order.effect.func.key} if order.effect.way else set()
+
+
+def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
+    """Whether one of the two classes is that of a struct which is in another several times, and the orders mean different ones
+    of these (``c->tx.lock``, ``c->rx.lock``)."""
+    inner, back = one.effect.hold, other.effect.hold
+    assert inner is not None and back is not None
+    pairs_ = (one.hold, back), (inner, other.hold)
+    return any(other_member(focus, one.func, mine, other.func, theirs) for mine, theirs in pairs_)
+
+
 def finding(focus: Focus, one: Order, other: Order) -> Finding:
     analysis = focus.analysis
     first, second = one.pair
@@ -87,6 +106,12 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 1  # one lock or the other, as one condition says
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
+    if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
+        doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
+    if one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other):
+        doubt += 2 if focus.other is None else 1  # it would take its own second lock twice, did nothing say which it is
+    if any(second_of_its_class(focus, order) for order in (one, other)):
+        doubt += 2 if focus.other is None else 1
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):
         doubt = max(doubt, 1)  # most protocols have a class of their own (sock_lock_init_class_and_name() in include/net/sock.h)
     if any(perhaps_released(focus, order) for order in (one, other)):
@@ -109,9 +134,19 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
 
 def settled(focus: Focus, order: Order) -> bool:
     """Whether the second lock is not taken after all: a caller has seen to it, or it is for the last user of an object, who
-    need not be this one."""
+    need not be this one, or by what leads back to its caller, of another object."""
     ahead = focus.settled.against(order.func, order.seen, order.effect) or focus.settled.once(order.effect)
-    return ahead or order.effect.last
+    return ahead or order.effect.last or order.effect.comes_back()
+
+
+def second_of_its_class(focus: Focus, order: Order) -> bool:
+    """Whether one of the class of the second lock is held all the while, by this function or whoever calls it: lockdep would
+    complain of two, wherever the code had ever come to it, so that it is said of an object that is not there."""
+    inner = order.effect.hold
+    assert inner is not None
+    if any(h.name == inner.name and not order.effect.lets_go(h) for h in order.seen.must()):
+        return True
+    return Nearby(focus.summaries, focus.setups).held_above(order.func, lambda h: h.name == inner.name) == "all"
 
 
 def perhaps_released(focus: Focus, order: Order) -> bool:

@@ -26,6 +26,9 @@ from reviewer.program.rcu_uses import after_section
 
 RULE = "rcu-misuse"
 
+CALLBACK = "rcu"
+"""How the models call it (``Registers.how``) that a function is run once the readers are done."""
+
 
 @general(RULE)
 def rcu_misuse(focus: Focus) -> Iterator[Finding]:
@@ -251,10 +254,13 @@ def teardown(func: Func) -> bool:
 
 
 def after_grace(focus: Focus, func: Func, level: int = 2) -> bool:
-    """Whether it is an operation that is called when no reader of the object is left, or runs below nothing but such ones."""
+    """Whether it is an operation that is called when no reader of the object is left, or what is run after a grace period, or
+    runs below nothing but such ones."""
     operations = focus.program.models.operations
     entries = focus.entries.of(func)
     if entries or not level:
-        return bool(entries) and all(e.how in operations and operations[e.how].after_grace for e in entries)
+        return bool(entries) and all(
+            e.how == CALLBACK or (e.how in operations and operations[e.how].after_grace) for e in entries
+        )  # fmt: skip
     callers = focus.lives.callers(func)
     return func.static and bool(callers) and all(after_grace(focus, c, level - 1) for c in callers)

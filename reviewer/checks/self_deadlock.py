@@ -16,11 +16,11 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
-from reviewer.program.effects import Effect, is_named
+from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, names_in
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
@@ -106,6 +106,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 2
                     elif focus.settled.by_flag(there):
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
+                    if around(focus, func, seen, hold, there):
+                        doubt += 1
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -135,12 +137,22 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     settled = focus.settled
     if not effect.way:
         return effect.last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
-    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or comes_back(effect)
+    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back()
 
 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
     """Whether one call in a loop takes a semaphore, as often as it has room (``for (i = 0; i < slots; i++) down(&sem)``)."""
     return hold.kind == "semaphore" and not effect.way and seen.event.at == hold.at
+
+
+def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether a loop comes back to the very call, which a local has said to make: it need not say so again, nor come back with
+    what it had then (``if (wait) lock(); ... if (!got) { wait = true; goto again; }``)."""
+    if effect.way or seen.event.at != hold.at:
+        return False
+    return any(
+        any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at)
+    )  # fmt: skip
 
 
 def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
@@ -166,16 +178,6 @@ def blocks(focus: Focus, effect: Effect) -> bool:
         return False
     model = focus.program.model(effect.name)
     return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
-
-
-def comes_back(effect: Effect) -> bool:
-    """Whether a call through a table leads to the caller, or to a function that calls it: did it stand in the table of this
-    object, there would be no end to it."""
-    met = [*(f for f, _ in effect.way), effect.func]
-    return any(
-        not is_named(call.callee) and (func.key == met[n + 1].key or func.name in met[n + 1].calls)
-        for n, (func, call) in enumerate(effect.way)
-    )  # fmt: skip
 
 
 def finding(focus: Focus, func: Func, again: Again) -> Finding:

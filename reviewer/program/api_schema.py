@@ -289,7 +289,8 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
+    "spares_last", "cache", "keeps_type",
 )  # fmt: skip
 
 
@@ -330,9 +331,12 @@ class Entry(Part):
     variant_of: str = ""
     frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
+    cache: ArgIndex | None = None
+    keeps_type: list[str] = []
     cancels: OneOrMore[Cancels] = []
     ends: ArgIndex | None = None
     managed: bool = False
+    spares_last: bool = False
     fresh: bool = False
     in_order: bool = False
     per_cpu: bool = False
@@ -341,6 +345,7 @@ class Entry(Part):
     value: PlaceText | None = None
     empty: ArgIndex | None = None
     is_error: ArgIndex | None = None
+    error_or_zero: ArgIndex | None = None
     ends_if: ArgIndex | None = None
     alias: str = ""
     source: Source
@@ -406,9 +411,11 @@ class Entry(Part):
             variant_of=self.variant_of,
             frees_later=self.frees_later,
             frees=self.frees,
+            cache=self.cache, keeps_type=tuple(self.keeps_type),
             cancels=tuple(models.Cancels(**item.fields()) for item in self.cancels),
             ends=self.ends,
             managed=self.managed,
+            spares_last=self.spares_last,
             fresh=self.fresh,
             in_order=self.in_order,
             per_cpu=self.per_cpu,
@@ -417,6 +424,7 @@ class Entry(Part):
             value=self.value,
             empty=self.empty,
             is_error=self.is_error,
+            error_or_zero=self.error_or_zero,
             ends_if=self.ends_if,
             alias=self.alias,
             source=self.source,

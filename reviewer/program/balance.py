@@ -62,6 +62,7 @@ class Balance:
     release it on some ways only. ``strays``: calls that release it where the function does not hold it.
     ``firm``: calls that look like its release, but a summary gives up on them. ``lent``: it is taken where a callee seems to
     have left it held, so that one of the two is wrong. ``deeper``: calls that may take it once more, where it nests.
+    ``vague``: calls that take it on some ways only, and nothing that is known of them tells on which.
     """
 
     frame: Frame
@@ -76,6 +77,7 @@ class Balance:
     firm: set[int]
     lent: bool = False
     deeper: bool = False
+    vague: set[int] = field(default_factory=set)
     ways: list[Way] = field(default_factory=list)
 
     def with_net(self, net: int) -> list[Way]:
@@ -140,6 +142,7 @@ class Track(Observer):
         self.strays: set[int] = set()
         self.lent = False
         self.deeper = False
+        self.vague: set[int] = set()
         self.kind: Kind = "other"
 
     def start(self) -> object:
@@ -159,6 +162,7 @@ class Track(Observer):
             callee = frame.callee(event.callee, state.known)
             held = self.holds(state)
             if not held and self.half_taken(frame, event, state, args):
+                self.vague.add(event.at)
                 return trail._replace(maybe=event.at, owed=event.at)
             if not held and self.releases.possible(frame, callee, self.kind, self.word, "takes"):
                 return trail._replace(maybe=event.at, owed=event.at)
@@ -267,15 +271,19 @@ def extra(state: State) -> Trail:
 
 
 def balance(
-    summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None, accused: Accused
-) -> Balance:
-    """The ways through ``func`` for one lock, by a run of their own."""
+    summaries: Summaries, releases: Releases, func: Func, key: Key, lock: Expr, hold: Hold | None, accused: Accused,
+    truths: dict[Expr, bool] | None = None,
+) -> Balance:  # fmt: skip
+    """The ways through ``func`` for one lock, by a run of their own.
+
+    :param truths: conditions that are decided beforehand, as long as nothing is written that they ask for.
+    """
     track = Track(releases, key, lock, accused)
     track.kind = hold.kind if hold is not None else "other"
     frame = summaries.program.frame(func)
-    flow = lockflow.run(frame, summaries, observer=track)
+    flow = lockflow.run(frame, summaries, observer=track, truths=truths)
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
-    result.lent, result.deeper = track.lent, track.deeper
+    result.lent, result.deeper, result.vague = track.lent, track.deeper, track.vague
     for e in flow.endings:
         trail = extra(e.state)
         result.ways.append(Way(net_of(frame, e, key), trail.taken, trail.released, trail.maybe, result_of(e), e))
@@ -425,6 +433,11 @@ class Releases:
         takes = any(t.kind == kind for m in known for t in m.takes)
         if (drops and not takes if what == "drops" else takes and not drops) and self.says(func, word):
             return True
+        if what == "drops" and takes and drops and any(d.lock.path[-1:] == (word,) for m in known for d in m.drops):
+            # A lock that only the models name, in an object that it is given: the one that it takes may be another's.
+            flow = self.summaries.flow(func)
+            if any(word_of(lock) == word for e in (flow.endings if flow is not None else ()) for lock in e.state.dropped):
+                return True
         if what == "takes" and takes and drops:  # one that gives it back only where it fails
             flow = self.summaries.flow(func)
             left = (h for e in (flow.endings if flow is not None else ()) for h in e.state.locks)

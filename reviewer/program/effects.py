@@ -99,6 +99,15 @@ class Effect(msgspec.Struct, frozen=True):
         # A pointer to a lock that an object keeps (``q->lock_ptr``) may be to any.
         return hold.kind not in ALONE and any(isinstance(lock, Deref) and isinstance(lock.base, Member) for lock in self.let_go)
 
+    def comes_back(self) -> bool:
+        """Whether a call through a table leads to the caller, or to a function that calls it: did it stand in the table of this
+        object, there would be no end to it."""
+        met = [*(f for f, _ in self.way), self.func]
+        return any(
+            not is_named(call.callee) and (func.key == met[n + 1].key or func.name in met[n + 1].calls)
+            for n, (func, call) in enumerate(self.way)
+        )  # fmt: skip
+
 
 class Effects:
     """Tables of effects, memoised by function, constant arguments and depth."""

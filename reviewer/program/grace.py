@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -119,9 +120,20 @@ class Grace:
             where = place(model.publishes.object, args)
             if where is not None and args[model.publishes.value] == Const(0):
                 unlinks.append(Deed(where, model.name, frame.func, call.at))
-        if model.frees is not None and model.frees < len(args):
+        if model.frees is not None and model.frees < len(args) and not self.keeps_type(frame, model, args):
             frees.append(Deed(owner(frame, args[model.frees]), model.name, frame.func, call.at))
         return Deeds(tuple(unlinks), tuple(frees))
+
+    def keeps_type(self, frame: Frame, model: Model, args: tuple[Expr, ...]) -> bool:
+        """Whether the cache that an object goes back to is made so that readers who still hold it find another of its kind, and
+        look whether it is the one that they mean."""
+        cache = args[model.cache] if model.cache is not None and model.cache < len(args) else None
+        word = cache.name if isinstance(cache, Member) else cache.id.rpartition(":")[2] if isinstance(cache, Name) else ""
+        made = re.compile(rb"\b%b\s*=[^;]*\b(?:%b)\b" % (re.escape(word).encode(), "|".join(model.keeps_type).encode()))
+        return bool(word and model.keeps_type) and any(
+            func.source is not None and made.search(func.source[0].skim.code, func.source[1].brace, func.source[1].end)
+            for file in self.program.unit(frame.func.path) for func in self.program.functions_with(file, word)
+        )  # fmt: skip
 
     def waits(self, frame: Frame, call: Call, callee: Expr | None) -> bool:
         """Whether a call may wait for readers, or that cannot be told."""

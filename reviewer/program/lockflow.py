@@ -42,6 +42,10 @@ MAX_FACTS = 96
 """Conditions, and values, that a state remembers: what a function of 10,000 tests learned first is forgotten first, else
 time and memory grow with the square of its length."""
 
+MAX_DROPPED = 24
+"""Locks of callers that a function lets go, at most; one that is forgotten seems to be held after all. A loop over an array of
+locks lets each of them go (drivers/md/raid5.c has eight, and another one)."""
+
 LAST = 1 << 30
 """The number, among the events of its block, of the condition at its end."""
 
@@ -557,7 +561,7 @@ class Runner:
                 if locks[i].name == name:
                     state.locks = locks[:i] + locks[i + 1 :]
                     return locks[i]
-        if lock not in state.dropped and len(state.dropped) < 8:
+        if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:
             state.dropped = (*state.dropped, lock)
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Call, Deref, Event, Expr, Member, Name, Write
+from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Write
 from reviewer.program import lockflow, values
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
@@ -30,6 +30,21 @@ class Uses(Observer):
         self.summaries = summaries
         self.program = summaries.program
         self.found: dict[int, Held] = {}
+        self._known: frozenset[Expr] | None = None
+
+    def known(self, frame: Frame) -> frozenset[Expr]:
+        """Pointers that the function compares with others: who looks for an object that he has already keeps it by himself."""
+        if self._known is None:
+            found: set[Expr] = set()
+            for block in frame.body.blocks if frame.body is not None else ():
+                if isinstance(block.exit, Branch):
+                    condition = lockflow.polarity(frame.canonical(block.exit.condition, {}))[1]
+                    if isinstance(condition, Binary) and condition.op == "==":
+                        sides = (condition.left, condition.right)
+                        if not any(isinstance(side, Const) for side in sides):
+                            found |= set(sides)
+            self._known = frozenset(found)
+        return self._known
 
     def start(self) -> object:
         return frozenset()
@@ -44,7 +59,8 @@ class Uses(Observer):
                 pointer = args[0] if event.loop and args else place(read.object, args) if read.object is not None else None
                 held = frozenset(h for h in held if h.pointer != pointer)
                 inside = any(h.kind == "rcu" for h in state.locks)
-                if pointer is not None and inside and not locked and isinstance(pointer, Member | Name | Deref):
+                looked_at = isinstance(pointer, Member | Name | Deref) and pointer not in self.known(frame)
+                if pointer is not None and inside and not locked and looked_at:
                     assert model is not None
                     held |= {Held(pointer, model.name, event.at)}
                 return held

@@ -22,6 +22,7 @@ from reviewer.parse.facts import (
     Unary,
 )
 from reviewer.program import values
+from reviewer.program.commands import in_order
 from reviewer.program.link import Func, Program
 
 CALL = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\)")
@@ -37,7 +38,8 @@ class Frame:
     def __init__(self, program: Program, func: Func) -> None:
         self.program = program
         self.func = func
-        self.body = program.body(func)
+        body = program.body(func)
+        self.body = in_order(program, func.path, body) if body is not None else None
         self.parameters = {p.name: i for i, p in enumerate(func.parameters) if p.name}
         self.locals: dict[str, facts.Variable] = {}
         for v in self.body.locals if self.body is not None else ():

@@ -357,6 +357,7 @@ class Summaries:
         if len(targets) == 1 or (targets[0].func is None and targets[0].model is not None):
             return self.target_outcomes(frame, call, targets[0], args, state)
         found = [self.target_outcomes(frame, call, t, args, state) for t in targets]
+        found = without_stubs(targets, found)
         first = found[0]
         same = all([net_of(o) for o in f] == [net_of(o) for o in first] for f in found[1:])
         if not same:
@@ -462,6 +463,17 @@ def to_caller(lock: Expr, call: facts.Call, args: tuple[Expr, ...], prefix: str)
 def foreign(lock: Expr, prefix: str) -> bool:
     """Whether a lock belongs to an object that only the callee has a name for."""
     return any(isinstance(e, Name) and e.id.startswith(f"${prefix}.") for e in values.walk(lock))
+
+
+def without_stubs(targets: tuple[Target, ...], found: list[tuple[Outcome, ...]]) -> list[tuple[Outcome, ...]]:
+    """What the alternatives of one header do to locks, without those that a configuration leaves empty but for an assertion
+    (``static inline void begin(void) { might_sleep(); }``)."""
+    funcs = [t.func for t in targets]
+    if len({(f.path, f.name) if f is not None else None for f in funcs}) > 1 or not funcs[0] or not funcs[0].path.endswith(".h"):
+        return found
+    real = [outcomes for outcomes in found if any(o.takes or o.drops for o in outcomes)]
+    empty = all(f is not None and len(f.calls) <= 1 for f, o in zip(funcs, found, strict=True) if o not in real)
+    return real if real and empty else found
 
 
 def net_of(outcome: Outcome) -> tuple[object, ...]:
@@ -794,6 +806,9 @@ def model_outcomes(
         return (Outcome(ends=True),) if known == positive else NOTHING
     if model.is_error is not None and model.is_error < len(args):
         return error_outcomes(args[model.is_error])
+    if model.error_or_zero is not None and model.error_or_zero < len(args):
+        told = error_outcomes(args[model.error_or_zero])
+        return told if told == NOTHING else tuple(replace(o, result=Const(ERROR if o.result == Const(1) else 0)) for o in told)
     drops = tuple(d for d in (place(x.lock, args) for x in model.drops if x.when == "always") if d is not None)
     if not model.takes:
         return (Outcome((), drops, result),) if drops or result is not None else NOTHING

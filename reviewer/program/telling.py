@@ -102,7 +102,7 @@ def only_over(body: Body, edges: Callable[[Branch], list[int]]) -> frozenset[int
 
 def counts(program: Program, func: Func) -> bool:
     """Whether the function gives a reference up and looks whether it was the last, by the names that it calls."""
-    return any((m := program.models.functions.get(c)) is not None and last_if(m) for c in func.calls)
+    return any((m := program.models.functions.get(c)) is not None and (last_if(m) or m.spares_last) for c in func.calls)
 
 
 def last_if(model: Model) -> bool:
@@ -127,6 +127,9 @@ def after_last(program: Program, flow: Flow) -> frozenset[int]:
     def tested(exit_: Branch) -> list[int]:
         for condition in (exit_.condition, conditions.get(exit_.at, exit_.condition)):
             positive, inner = polarity(condition)
+            model = model_of(program, flow, inner)
+            if model is not None and model.spares_last:
+                return [exit_.other if positive else exit_.then]
             if counted(inner) or (isinstance(inner, Name) and inner.id in results):
                 return [exit_.then if positive else exit_.other]
         return []
