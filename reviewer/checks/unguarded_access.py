@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reviewer.checks.finding import Finding
+from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
 from reviewer.checks.moved_out import read_outside
@@ -60,6 +60,7 @@ def lost(new: Side) -> Iterator[Finding]:
             continue
         if old.guards.takes(was) - new.guards.takes(func) or asks_elsewhere(old, new, was, func):
             yield from without(old, new, was, func)
+        yield from unasked(old, new, was, func)
         yield from read_outside(old, new, was, func)
         yield from under_another(old, new, was, func)
 
@@ -131,34 +132,74 @@ def calls_without(
                     return
 
 
+def unasked(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
+    """Functions that say, or said before the patch, which lock they want held, and that are called without it now."""
+    outer, outer_now = old.guards.around(was), new.guards.around(func)
+    flow = new.focus.flow(func)
+    done: set[tuple[str, str]] = set()
+    for seen in flow.seen if flow is not None else ():
+        callee = (seen.callee or seen.event.callee) if isinstance(seen.event, Call) else None
+        if not isinstance(callee, Name) or callee.id in new.program.models.functions:
+            continue
+        for asked in old.program.resolve(callee.id, was.path):
+            wanted = wants(old, asked)
+            had = frozenset().union(*(exclusive(s) for s in old.guards.calls(was, callee.id)), outer) if wanted else frozenset()
+            lost = {h for h in wanted if h in had and h not in outer_now and all(g.name != h for g in seen.may())}
+            for lock in sorted(lost):
+                now = new.program.resolve(callee.id, func.path)
+                if (callee.id, lock) not in done and not any(lock in new.guards.takes(f) for f in now):
+                    done.add((callee.id, lock))
+                    still = any(lock in wants(new, f) for f in now)
+                    yield unheld(new, func, seen.event.at, asked, lock, (), "high" if still else "medium", ", and has until now")
+
+
+def wants(side: Side, func: Func) -> frozenset[str]:
+    """Lock classes that a function, or one that it calls in its turn, says its callers hold."""
+    contexts, names = side.focus.analysis.contexts, side.focus.summaries.names
+    found = {h.name for h in contexts.asserted(func) if h.name}
+    near = (f for name in func.calls for f in side.program.resolve(name, func.path)) if func.macro is None else ()
+    for callee in near:
+        if callee.macro is None and names.asserts(callee):
+            here = list(side.guards.calls(func, callee.name))
+            said = {h.name for h in contexts.asserted(callee) if h.name}
+            found |= {lock for lock in said if here and all(all(h.name != lock for h in s.may()) for s in here)}
+    return frozenset(found)
+
+
 # --- an assertion that a caller cannot keep -----------------------------------------------------------------------------
 
 
 def asserted(side: Side) -> Iterator[Finding]:
     contexts = side.focus.analysis.contexts
     for func in side.focus.functions:
-        wanted = {h.name: h for h in contexts.asserted(func) if h.name}
+        wanted = [h.name for h in contexts.asserted(func) if h.name]
         if not wanted:
             continue
         for caller in side.guards.lives.callers(func):
             for seen in side.guards.calls(caller, func.name):
-                for lock, hold in wanted.items():
+                for lock in wanted:
                     if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
                         continue
                     taker = next((t for t in takers(side, caller, lock)), None)
                     if taker is None or perhaps_taken(side, caller, taker[1]):
                         continue
-                    file, line, column, function = place(caller, seen.event.at)
-                    analysis = side.focus.analysis
-                    yield Finding(
-                        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column,
-                        function=function, message=f"{func.name}() wants {lock} held, which {caller.name}() does not hold",
-                        involves=(lock,), event=side.program.line_text(file, line),
-                        proof=(
-                            step(analysis, "call", caller, seen.event.at), step(analysis, "access", func, hold.at),
-                            step(analysis, "acquire", taker[0], taker[1].at),
-                        ),
-                    )  # fmt: skip
+                    took = step(side.focus.analysis, "acquire", taker[0], taker[1].at)
+                    yield unheld(side, caller, seen.event.at, func, lock, (took,), "medium", "")
+
+
+def unheld(
+    side: Side, caller: Func, at: int, callee: Func, lock: str, more: tuple[Step, ...], confidence: Confidence, since: str
+) -> Finding:  # fmt: skip
+    """A call without a lock that the callee wants."""
+    analysis = side.focus.analysis
+    file, line, column, function = place(caller, at)
+    wanted = next((h.at for h in analysis.contexts.asserted(callee) if h.name == lock), 0)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=f"{callee.name}() wants {lock} held, which {caller.name}() does not hold{since}",
+        involves=(lock,), event=side.program.line_text(file, line),
+        proof=(step(analysis, "call", caller, at), step(analysis, "access", callee, wanted), *more),
+    )  # fmt: skip
 
 
 def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
