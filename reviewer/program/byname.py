@@ -28,6 +28,9 @@ INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 SCOPED = ("guard", "CLASS", "class_")
 """How the names of macros begin that hold something to the end of their scope (linux/cleanup.h); or end, the first."""
 
+LOCKS = re.compile(r"(?:raw_|arch_)?spinlock_t|rwlock_t|struct (?:mutex|rw_semaphore|semaphore|lockref|percpu_rw_semaphore)")
+"""The types of locks: a function that returns a pointer to one says which lock its caller takes."""
+
 CLAIMS = ("__acquires", "__releases", "__cond_acquires")
 """How the annotations begin by which an author says what a function does to locks (include/linux/compiler_types.h)."""
 
@@ -72,7 +75,7 @@ class ByName:
         got = self._thin.get(func.key)
         if got is None:
             got = (
-                func.macro is not None or len(func.calls) <= THIN or claims(func)
+                func.macro is not None or len(func.calls) <= THIN or claims(func) or names_lock(func)
                 or any(self.touches_locks(c) for c in func.calls)
             )  # fmt: skip
             self._thin[func.key] = got
@@ -150,6 +153,12 @@ class ByName:
 def claims(func: Func) -> bool:
     """Whether its author says that it returns with another set of locks than it was called with."""
     return func.definition is not None and any(a.startswith(CLAIMS) for a in func.definition.annotations)
+
+
+def names_lock(func: Func) -> bool:
+    """Whether it returns a pointer to a lock."""
+    type_ = func.definition.type if func.definition is not None else None
+    return type_ is not None and type_.pointer == 1 and LOCKS.fullmatch(type_.name) is not None
 
 
 def _steers(model: Model) -> bool:
