@@ -87,8 +87,8 @@ class Focus:
 
     @cached_property
     def holders(self) -> Holders:
-        """Who holds a lock around a function."""
-        return Holders(self.callers)
+        """Who holds a lock around a function; in a review, which asks about few, calls through its tables count, too."""
+        return Holders(self.callers, self.entries.callers if self.other is not None else None)
 
     @cached_property
     def modes(self) -> Modes:

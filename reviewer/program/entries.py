@@ -27,6 +27,9 @@ MAX_FILES = 12
 MAX_SLOTS = 2
 """Tables of one function whose callers' locks are asked for."""
 
+MAX_CALLS = 8
+"""Calls through a table that are taken for the callers of each function in it."""
+
 MAX_TABLES = 40
 """Files with a table of a type; of one that more files have (``file_operations``), the callers are no secret to anybody."""
 
@@ -129,6 +132,13 @@ class Entries:
         """The tables with the function of which no model knows the context."""
         self.of(func)
         return self._slots.get(func.key, ())
+
+    def callers(self, func: Func) -> Iterator[CallSite]:
+        """The calls through the tables with the function, where there are few."""
+        for slot in self.slots(func)[:MAX_SLOTS]:
+            sites, cut = self.search.through(slot.struct, slot.field, slot.path)
+            if not cut and len(sites) <= MAX_CALLS:
+                yield from sites
 
     def learned(self, func: Func) -> Entry | None:
         """Of a function in a table: the lock that those who call through it hold, where they must not sleep."""

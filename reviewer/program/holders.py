@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,11 +33,15 @@ class Holder:
 
 
 class Holders:
-    """Call sites, memoised by function."""
+    """Call sites, memoised by function.
 
-    def __init__(self, search: CallerSearch) -> None:
+    :ivar through: calls of a function through the tables that it stands in, which only the search for who holds a lock follows.
+    """
+
+    def __init__(self, search: CallerSearch, through: Callable[[Func], Iterable[CallSite]] | None = None) -> None:
         self.program = search.program
         self.summaries = search.summaries
+        self.through = through
         self._sites: dict[str, tuple[CallSite, ...]] = {}
 
     def of(self, func: Func, classes: Collection[str]) -> Iterator[Holder]:
@@ -51,7 +55,7 @@ class Holders:
         for _ in range(LEVELS):
             above: list[tuple[Func, tuple[CallSite, ...]]] = []
             for callee, way in level:
-                for site in self.sites(callee):
+                for site in (*self.sites(callee), *(self.through(callee) if self.through is not None else ())):
                     found = next((h for h in site.must if wanted(h)), None)
                     if found is not None:
                         yield Holder(found, (site, *way))
