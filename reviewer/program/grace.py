@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Result, Write
+from reviewer.parse.facts import AddressOf, Branch, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import Test, cost
@@ -158,7 +158,30 @@ class Grace:
             return
         watch = Watch(self)
         lockflow.run(frame, self.summaries, observer=watch)
-        yield from (found for found in watch.found.values() if not self.emptied(func, found[0]))
+        for unlinked, freed in watch.found.values():
+            if not self.emptied(func, unlinked) and not self.told(func, freed):
+                yield unlinked, freed
+
+    def told(self, func: Func, freed: Deed) -> bool:
+        """Whether a condition decides between freeing at once and after a grace period: where there is no reader any more
+        (``if (get_net(net)) queue_rcu_work(..); else free(..);``)."""
+        at = freed.way[0][1].at if freed.way else freed.at
+        body, flow = self.program.frame(func).body, self.summaries.flow(func)
+        if body is None or flow is None:
+            return False
+        here = {s.block for s in flow.seen if s.event.at == at}
+        later = {s.block for s in flow.seen if isinstance(s.event, Call) and self.defers(flow.frame, s.event, s.callee)}
+        return any(
+            isinstance(b.exit, Branch) and ({b.exit.then, b.exit.other} & here) and ({b.exit.then, b.exit.other} & later)
+            for b in body.blocks
+        )  # fmt: skip
+
+    def defers(self, frame: Frame, call: Call, callee: Expr | None) -> bool:
+        """Whether a call, or what it calls, leaves something to be done after a grace period."""
+        for target in self.summaries.calls.targets(frame, callee or call.callee):
+            if DOES["defer"](target.model) if target.model is not None else target.func and self.may("defer", target.func, 1):
+                return True
+        return False
 
     def emptied(self, func: Func, unlinked: Deed) -> bool:
         """Whether a loop takes away whatever is left once the readers have been waited for: no new ones come to what ends."""
@@ -235,6 +258,7 @@ DOES: dict[str, Test] = {
     "free": lambda m: m.frees is not None,
     "wait": lambda m: any(w.what in WAITS for w in m.waits),
     "count": lambda m: any(a.tests for a in m.accesses),
+    "defer": lambda m: any(r.how == "rcu" for r in m.registers),
 }
 
 
