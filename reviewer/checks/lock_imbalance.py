@@ -8,40 +8,39 @@ these.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
+from reviewer.checks.lock_questions import (
+    always_asked,
+    asked_again,
+    by_flag,
+    contract,
+    same_last_question,
+    same_questions,
+    says_locked,
+)
+from reviewer.checks.lock_results import SUCCESS, as_object, failing, fails_alike, overlap, returns_pointer, same_answer
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Expr, Member, Name, Read, Result, Return
+from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Name, Result
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, State, names_in, parts_of, polarity, reached
+from reviewer.program.lockflow import Flow, State, parts_of
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.settled import is_flag
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import exported
 
 RULE = "lock-imbalance"
 
 MAX_SITES = 12
 """Call sites of a function that are asked whether they release what it leaves held."""
-
-MAX_CASES = 3
-"""Conditions that are asked more than once and decided beforehand, each both ways."""
-
-MAX_ASKED = 3
-"""Conditions in a row (``a && b && c``) that lead to an event."""
-
-LOCKED = re.compile(r"(?:^|[_.>%$])(?:is_|was_)?(?:locked|held)(?:$|_)|(?:^|_)(?:have|has|got)_\w*lock$")
-"""How the kernel names what says that somebody has taken a lock."""
 
 COUNTED: frozenset[Kind] = frozenset({"irq", "bh", "preempt", "pagefault"})
 """Kinds of which one release undoes one take or all of them, as the case may be."""
@@ -444,153 +443,10 @@ def is_unknown(lock: Expr) -> bool:
     return any(e == values.UNKNOWN for e in values.walk(lock))
 
 
-SUCCESS = {"zero", "positive", "nonnegative"}
-"""Results with which a lock may be left to the caller on purpose, while failures release it."""
-
-MEANS = {"nonzero": {"negative", "positive"}, "nonnegative": {"zero", "positive", "nonzero"}}
-"""What a result of which less is known may be."""
-
-
-def overlap(a: set[str], b: set[str]) -> bool:
-    """Whether a result of one kind may be of the other, too."""
-    if a & b:
-        return True
-    return any(bool(b & MEANS.get(r, set())) for r in a) or any(bool(a & MEANS.get(r, set())) for r in b)
-
-
-def same_answer(frame: Frame, one: Way, other: Way) -> bool:
-    """Whether no caller can tell two ways apart by the result: none, the same value of what the caller knows, or that of another
-    call of the same function."""
-    a, b = one.ending.value, other.ending.value
-    if isinstance(a, Result) and isinstance(b, Result) and a != b:
-        blocks = frame.body.blocks if frame.body is not None else ()
-        made = {e.number: e.callee for block in blocks for e in block.events if isinstance(e, Call)}
-        return a.call in made and made[a.call] == made.get(b.call)
-    return a == b and (a is None or exported(a))
-
-
-def returns_pointer(func: Func) -> bool:
-    return func.definition is not None and func.definition.type.pointer > 0
-
-
-def as_object(way: Way) -> Way:
-    """For a function that returns an object or NULL, success is what is no zero."""
-    meant = {"nonzero": "positive", "zero": "negative"}
-    return replace(way, result=meant.get(way.result, way.result))
-
-
-def fails_alike(func: Func, way: Way, others: Sequence[Way]) -> bool:
-    """Whether a way fails as another does that has not taken the lock, so that no caller can tell them apart."""
-    truth = func.definition is not None and func.definition.type.name in ("bool", "_Bool") and not func.definition.type.pointer
-    failed = way.result == "negative" or (truth and way.result == "zero")
-    return failed and any(w.taken <= 0 and w.result == way.result for w in others)
-
-
-def same_questions(state: Balance, held: Way, good: Way) -> bool:
-    """Whether the lock is taken and released under the same several conditions (``if (a || b) lock(); ... if (b || a)
-    unlock();``), of which not all could be remembered in between."""
-    one, two = (questions(state.frame, at) for at in (held.taken, good.released))
-    return len(one & two) > 1 and (one <= two or two <= one)
-
-
-def same_last_question(state: Balance, held: Way, less: Way) -> bool:
-    """The same for the last condition alone, where it is released by a way that has not been asked before."""
-    one, two = (questions(state.frame, at, 1) for at in (held.taken, less.released))
-    return not one.isdisjoint(two)
-
-
-def always_asked(state: Balance, held: Way, good: Way) -> bool:
-    """Whether the condition under which the lock is taken is asked again before it is released, wherever the way from there
-    leads: who leaves with it has forgotten the first answer."""
-    body = state.frame.body
-    if body is None or not same_last_question(state, held, good):
-        return False
-    first, last = (next((n for n, b in enumerate(body.blocks) if any(e.at == at for e in b.events)), -1)
-                   for at in (held.taken, good.released))  # fmt: skip
-    for number, block in enumerate(body.blocks):
-        if first >= 0 and isinstance(block.exit, Branch) and last in (block.exit.then, block.exit.other):
-            around = reached(body, successors(body.blocks[first].exit), number)
-            return not any(isinstance(body.blocks[n].exit, Return) for n in around)
-    return False
-
-
-def by_flag(state: Balance, held: Way, less: Way) -> bool:
-    """Whether a local variable says where the lock is taken (``if (locked) lock();``), but not where it is released: there
-    something else does that depends on it."""
-    asked = questions(state.frame, held.taken)
-    local = bool(asked) and all(isinstance(e, Name) and e.id.startswith("$") for e, _ in asked)
-    return local and asked.isdisjoint(questions(state.frame, less.released))
-
-
-def says_locked(frame: Frame, at: int) -> bool:
-    """Whether a flag whose name says so tells that a lock is held where it is released (``if (user->locked) unlock();``)."""
-    return any(
-        truth and LOCKED.search(e.name if isinstance(e, Member) else e.id if isinstance(e, Name) else "")
-        for condition, truth in questions(frame, at) for e in values.walk(condition)
-    )
-
-
-def questions(frame: Frame, at: int, levels: int = MAX_ASKED) -> frozenset[tuple[Expr, bool]]:
-    """The conditions, and what they were, without which nobody comes to the block of an event, the last few of them."""
-    body = frame.body
-    assert body is not None
-    here = {number for number, block in enumerate(body.blocks) if any(e.at == at for e in block.events)}
-    found: set[tuple[Expr, bool]] = set()
-    for _ in range(levels):
-        before = {n: b.exit for n, b in enumerate(body.blocks) if not here.isdisjoint(successors(b.exit))}
-        for exit_ in before.values():
-            if not isinstance(exit_, Branch):
-                return frozenset(found)  # others come here, too
-            positive, condition = polarity(frame.canonical(exit_.condition, {}))
-            found.add((condition, (exit_.then in here) == positive))
-        here = {n for n in before if all(isinstance(e, Read) for e in body.blocks[n].events)}  # a && b
-    return frozenset(found)
-
-
 def pick(ways: Sequence[Way]) -> Way:
     return min(ways, key=lambda w: (w.ending.at, w.taken))
-
-
-def failing(ways: Sequence[Way]) -> bool:
-    return any(w.result == "negative" for w in ways)
 
 
 def gives_back(state: Balance, way: Way) -> bool:
     """Whether what was taken last on a way is released, or perhaps released, later on."""
     return way.released > way.taken or (way.maybe > way.taken and way.maybe in state.firm)
-
-
-def asked_again(flow: Flow) -> list[Expr]:
-    """Conditions on what is no local that more than one branch of a function asks, those first that most do."""
-    found: dict[Expr, set[int]] = {}
-    for seen in flow.seen:
-        for args in seen.args if isinstance(seen.event, Read) else ():
-            condition = polarity(args[0])[1]
-            if not isinstance(condition, Const) and not any(n.startswith("$") for n in names_in(condition)):
-                found.setdefault(condition, set()).add(seen.event.at)
-    again = [c for c, places in found.items() if len(places) > 1]
-    return sorted(again, key=lambda c: -len(found[c]))[:MAX_CASES]
-
-
-def contract(held: Sequence[Way], even: Sequence[Way], decides: Callable[[Expr], bool] | None = None) -> bool:
-    """Whether a plain argument decides: ``if (!keep) unlock();``.
-
-    :param decides: what else may; of all ways then, not only of those that take the lock.
-    """
-    first = held[0].ending.state.truths if held else {}
-    for condition, truth in first.items():
-        if not (decides or plain_argument)(condition):
-            continue
-        if any(w.ending.state.truths.get(condition) != truth for w in held):
-            continue
-        if all(w.ending.state.truths.get(condition) == (not truth) for w in even if w.taken > 0 or decides):
-            return True
-    return False
-
-
-def plain_argument(condition: Expr) -> bool:
-    """A test of a parameter's own value, not of what it points to."""
-    names = [e for e in values.walk(condition) if not isinstance(e, Const)]
-    return any(isinstance(e, Name) and e.id.startswith("%") for e in names) and all(
-        not isinstance(e, Name) or e.id.startswith("%") for e in names
-    ) and not any(type(e).__name__ in ("Member", "Deref", "Index", "Result") for e in names)
