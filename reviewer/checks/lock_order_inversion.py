@@ -2,7 +2,8 @@
 
 Only orders that a function in question shows are looked up; the other order is searched in the same functions, then in the
 folder.
-Left out: trylocks, two readers on either lock, and orders that a common outer lock keeps apart.
+Left out: trylocks, two readers on either lock unless readers queue behind writers, and orders that a common outer lock keeps
+apart.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
+from reviewer.program.locks import FAIR, Hold
 from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Order
 
@@ -74,14 +76,18 @@ def certainty(order: Order) -> tuple[int, int]:
 
 
 def deadlocks(one: Order, other: Order) -> bool:
-    """Whether two tasks may wait for each other: nothing keeps them apart, and neither lock is only read by both."""
+    """Whether two tasks may wait for each other: nothing keeps them apart, and neither lock is only read by both, unless readers
+    queue behind writers."""
     if one.outer & other.outer:
         return False
+    return all(h.kind in FAIR for h in read_by_both(one, other))
+
+
+def read_by_both(one: Order, other: Order) -> list[Hold]:
+    """Which of the two locks are only read on both ways."""
     inner, back = one.effect.hold, other.effect.hold
     assert inner is not None and back is not None
-    first = one.hold.mode == back.mode == "shared"
-    second = inner.mode == other.hold.mode == "shared"
-    return not first and not second
+    return [a for a, b in ((one.hold, back), (inner, other.hold)) if a.mode == b.mode == "shared"]
 
 
 def met(order: Order) -> set[str]:
@@ -104,6 +110,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
+    doubt += len(read_by_both(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
     if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):

@@ -21,7 +21,7 @@ from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, names_in
-from reviewer.program.locks import ALONE, Hold
+from reviewer.program.locks import ALONE, FAIR, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.stable import Written
@@ -31,10 +31,6 @@ RULE = "self-deadlock"
 
 OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 """Kinds that tell their owner that it has them, or of which nothing is known."""
-
-
-FAIR: frozenset[Kind] = frozenset({"rwsem", "percpu_rwsem"})
-"""Kinds on which a second reader waits for a writer who waits for the first (kernel/locking/rwsem.c)."""
 
 
 @general(RULE)

@@ -24,7 +24,7 @@ _FAMILY = re.compile(r"[\w{},]+\Z")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _ARG = re.compile(r"arg (\d)\Z")
 _PLACE = re.compile(
-    r"(?:(?P<object>object )?arg (?P<arg>\d)|(?P<result>result)|global (?P<name>[\w./:-]+))"
+    r"(?:(?P<object>object )?arg (?P<arg>\d)|(?P<result>result)|global (?P<name>(?:struct )?[\w./:-]+))"
     r"(?: (?P<path>(?:\.\w+)+))?\Z"
 )
 _RESULTS = ("zero", "nonzero", "nonnegative", "positive", "not_error")

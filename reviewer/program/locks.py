@@ -75,3 +75,6 @@ def lock_class(frame: Frame, lock: Expr) -> str:
 
 ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "pagefault", "rcu", "srcu", "local"})
 """Kinds that keep out only this CPU's own tasks and interrupts, or nobody."""
+
+FAIR: frozenset[Kind] = frozenset({"rwsem", "percpu_rwsem"})
+"""Kinds on which a second reader waits for a writer who waits for the first (kernel/locking/rwsem.c)."""

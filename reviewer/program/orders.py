@@ -10,8 +10,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from reviewer.parse.facts import Call, Const
+from reviewer.parse.facts import Call, Const, StructDef
 from reviewer.program.effects import Effect, Effects
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
@@ -130,14 +131,22 @@ class Orders:
         if got is None:
             found = self.program.struct_at(struct, func.path)
             got = self._small[struct] = (
-                found is None or (found[0].startswith("include/") and len(found[1].fields) <= SMALL)
+                found is None or (found[0].startswith("include/") and self.fields(found[1], found[0]) <= SMALL)
             )
         return got
 
+    def fields(self, struct: StructDef, path: str) -> int:
+        """How many fields a struct has, those of anonymous structs inside it counted."""
+        inner = (self.program.struct_at(f.type.name, path) if "<anon:" in f.type.name else None for f in struct.fields)
+        return sum(self.fields(found[1], found[0]) if found is not None else 1 for found in inner)
+
     def inverse(self, order: Order) -> Iterator[Order]:
-        """The other order of the same two classes, in functions of the folder that name the lock which is taken here."""
+        """The other order of the same two classes, in functions of the folder that name the lock which is taken here; or the one
+        that is held, if the callers of some operations hold that which is taken."""
         first, second = order.pair
         words = {word for word in (self.word(second), *self.wrappers(order)) if word}
+        if second in self.around:
+            words |= {self.word(first)} - {""}
         folder = posixpath.dirname(order.func.path)
         named = self.program.names.files_mentioning(words)
         files = {
@@ -154,6 +163,12 @@ class Orders:
                 found = self.of(func).get((second, first))
                 if found is not None:
                     yield found
+
+    @cached_property
+    def around(self) -> frozenset[str]:
+        """Lock classes that the callers of operations hold, by the models."""
+        operations = self.program.models.operations.values()
+        return frozenset(h.lock for o in operations for h in (*o.holds, *o.holds_among.values()))
 
     @staticmethod
     def word(name: str) -> str:
