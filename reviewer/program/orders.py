@@ -145,24 +145,24 @@ class Orders:
         that is held, if the callers of some operations hold that which is taken."""
         first, second = order.pair
         words = {word for word in (self.word(second), *self.wrappers(order)) if word}
-        if second in self.around:
-            words |= {self.word(first)} - {""}
+        first_word = self.word(first) if second in self.around else ""
         folder = posixpath.dirname(order.func.path)
-        named = self.program.names.files_mentioning(words)
-        files = {
-            f: None for word in sorted(words) for f in named.get(word, ())
-            if posixpath.dirname(f) == folder and f.endswith(".c")
-        }  # fmt: skip
+        named = self.program.names.files_mentioning(words | ({first_word} - {""}))
+        near = {f: None for word in sorted(named) for f in named[word] if posixpath.dirname(f) == folder and f.endswith(".c")}
+        mine = [order.func.path] if order.func.path in near else []
         asked = 0
-        mine = [order.func.path] if order.func.path in files else []
-        for file in [*mine, *(f for f in files if f not in mine)][:MAX_FILES]:
-            for func in {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}.values():
+        for file in [*mine, *(f for f in near if f not in mine)][:MAX_FILES]:
+            found = {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}
+            for func in self.program.functions_with(file, first_word) if first_word else ():
+                if any(h.name == second for _, h in self.entries.held(func)):
+                    found.setdefault(func.key, func)
+            for func in found.values():
                 if asked >= MAX_FUNCTIONS:
                     return
                 asked += func.key not in self._of
-                found = self.of(func).get((second, first))
-                if found is not None:
-                    yield found
+                back = self.of(func).get((second, first))
+                if back is not None:
+                    yield back
 
     @cached_property
     def around(self) -> frozenset[str]:
