@@ -19,9 +19,10 @@ def another(side: Side, func: Func) -> Iterator[Finding]:
     """A change under the lock of another object, where all others who have such a lock have that of the object."""
     for t in side.guards.touches(func):
         for lock in sorted(t.held - own_locks(t)) if not t.look else ():
+            if not of_one_type(side, t, lock):
+                continue
             others = [o for o in side.guards.others(t.object, func.path) if o.func.name != func.name]
-            owners = {o.func.key for o in others if lock in own_locks(o)}
-            if len(owners) >= OWNERS and of_one_type(side, t, lock) and elsewhere_own(side, t, lock):
+            if len({o.func.key for o in others if lock in own_locks(o)}) >= OWNERS and elsewhere_own(side, t, lock):
                 yield finding(side, func, t, lock, "medium", witness(side, t, lock, func), apart=True)
                 return
 
