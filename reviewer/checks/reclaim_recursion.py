@@ -275,7 +275,7 @@ class Search:
             if found is None or hold is None:
                 continue
             flags, name = ", ".join(sorted(gone)), lock_words(hold)
-            message = f"what is allocated under {name} may use {flags}, from which a memalloc scope that came with it kept it before"
+            message = f"what is allocated under {name} may use {flags}, which a memalloc scope that came with the lock took away"
             seen = next((s for s in flow.seen if s.event.at == hold.at), None)
             if seen is not None:
                 steps = (step(self.focus.analysis, "acquire", func, hold.at, (hold,)), *found[1])
@@ -337,7 +337,28 @@ class Search:
         for effect in self.focus.effects.at(func, seen):
             if self.may_ask(effect, gone):
                 return effect_steps(self.focus.analysis, func, None, effect)[1:]
-        return () if not isinstance(event.callee, Name) else None  # a table: what lies below it cannot be told
+        if not isinstance(event.callee, Name):
+            return ()  # a table: what lies below it cannot be told
+        for effect in self.focus.effects.at(func, seen):
+            # Who allocates with care says that reclaim must not come back; a table is called, too, of which that cannot be told.
+            if self.reclaim.asks(effect, ()) and effect.doubt == 0 and effect.way and self.beyond(effect.way[0][1], func):
+                return effect_steps(self.focus.analysis, func, None, effect)[1:]
+        return None
+
+    def beyond(self, call: Call, caller: Func) -> bool:
+        """Whether something is called through a table below a call, within the folder."""
+        todo = [(call.callee.id, caller, 0)] if isinstance(call.callee, Name) else []
+        met: set[str] = set()
+        folder = posixpath.dirname(caller.path)
+        for name, near, depth in todo:
+            for callee in self.program.resolve(name, near.path) if self.program.model(name) is None else ():
+                if callee.key in met or posixpath.dirname(callee.path) != folder:
+                    continue
+                met.add(callee.key)
+                if self.focus.summaries.names.calls_indirectly(callee):
+                    return True
+                todo += [(below, callee, depth + 1) for below in callee.calls] if depth < FAR else []
+        return False
 
     def may_ask(self, effect: Effect, flags: frozenset[str]) -> bool:
         """Whether an allocation may have direct reclaim and these flags: its caller may decide, and nothing takes one away."""

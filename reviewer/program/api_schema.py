@@ -1,7 +1,7 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``bus_types``, ``ends_of``, ``guards`` with
+model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``, ``guards`` with
 ``unguards``, ``cleanups``, ``constants``, ``trees``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
@@ -520,6 +520,11 @@ class HandlesEntry(Part):
     source: Source
 
 
+class WordScopesEntry(Part):
+    word_scopes: dict[str, dict[str, list[str]]]
+    source: Source
+
+
 class BusTypesEntry(Part):
     bus_types: dict[str, str]
     source: Source
@@ -559,6 +564,7 @@ ENTRIES: dict[str, type[Part]] = {
     "operations": OperationsEntry,
     "ops": OpsEntry,
     "handles": HandlesEntry,
+    "word_scopes": WordScopesEntry,
     "bus_types": BusTypesEntry,
     "ends_of": EndsEntry,
     "guards": GuardsEntry,

@@ -395,6 +395,7 @@ class ApiModels(Model, frozen=True):
     operations: dict[str, Operation] = {}  # by "struct T.field"
     ops: tuple[OpsContext, ...] = ()
     handles: dict[str, tuple[str, ...]] = {}  # type of a parameter that says that such allocations are forbidden: the flags
+    word_scopes: dict[str, dict[str, list[str]]] = {}  # "pointer->field" -> bit by name -> the flags gone while it is set
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     ends_of: dict[str, str] = {}  # an operation that ends what another of the same table begins: remove -> probe
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
