@@ -122,7 +122,7 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
-            if owner.key in inside or effect.lets_go(holder.hold):
+            if owner.key in inside or effect.lets_go(holder.hold) or downgraded(holder.hold, effect):
                 continue
             for blocked in needs(focus, awaited, owner, [holder.hold], effect):
                 hold = holder.hold
@@ -140,7 +140,7 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    locks = {h: int(h not in must) for h in holds if h.name and h.kind not in ALONE}
+    locks = {h: int(h not in must) for h in holds if h.name and h.kind not in ALONE and not downgraded(h, effect)}
     locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
     if effect.wait.what == "completion":
         for hold, doubt in locks.items():
@@ -223,15 +223,29 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
             continue
         name = class_of(focus, awaited.func, taken.hold)
         for hold in holds:
-            if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+            between = writer_between(hold, taken.hold)
+            if name == hold.name and between is not None:
                 if other_member(focus, func, hold, awaited.func, taken.hold):
                     continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
-                doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
+                doubt = taken.doubt + between + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def writer_between(hold: Hold, taken: Hold) -> int | None:
+    """The doubt that whoever holds a lock keeps the other from it; None if it does not. Of two readers it takes a writer that has
+    queued up between them (kernel/locking/rwsem.c, rwsem_down_read_slowpath()): no reader gets past him."""
+    if hold.mode != "shared" or taken.mode != "shared":
+        return 0
+    return 1 if hold.kind == taken.kind == "rwsem" else None
+
+
+def downgraded(hold: Hold, effect: Effect) -> bool:
+    """Whether a callee holds for reading what its caller has taken for writing (``downgrade_write()``): that is said of it."""
+    return hold.mode != "shared" and any(h.name == hold.name and h.mode == "shared" for h in effect.held)
 
 
 def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
@@ -308,10 +322,22 @@ def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Ite
         if signal.func.key == func.key:
             continue
         for held in signal.seen.must():
-            if held.name == hold.name and not (held.mode == hold.mode == "shared") and held.taken != "trylock":
+            between = writer_between(hold, held)
+            if held.name == hold.name and between is not None and held.taken != "trylock":
                 sentence = f"{effect.name}() waits for {signal.func.name}(), which takes {hold.name}, while {hold.name} is held"
                 proof = (
                     step(focus.analysis, "acquire", signal.func, held.at, (held,)),
                     step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,)),
                 )
-                yield Blocked(0, hold.name, sentence, proof)
+                yield Blocked(between, hold.name, sentence, proof)
+        for holder in focus.holders.of(signal.func, frozenset({hold.name})):
+            owner, held = holder.way[0].caller, holder.hold
+            between = writer_between(hold, held)
+            if owner.key == func.key or between is None or held.taken == "trylock":
+                continue
+            way = f"{signal.func.name}(), around which {owner.name}() takes {hold.name}"
+            sentence = f"{effect.name}() waits for {way}, while {hold.name} is held"
+            last = step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,))
+            doubt = between + any(all(h.name != hold.name for h in s.must) for s in focus.holders.sites(signal.func))
+            yield Blocked(doubt, hold.name, sentence, (*holder_steps(focus.analysis, holder), last))
+            break
