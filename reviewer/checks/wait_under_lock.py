@@ -27,6 +27,8 @@ from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
+from reviewer.program.waiting import comes_first
+from reviewer.program.wakers import Change
 
 RULE = "wait-under-lock"
 
@@ -145,6 +147,11 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     if effect.wait.what == "completion":
         for hold, doubt in locks.items():
             for blocked in completer_needs(focus, func, effect, hold):
+                yield with_doubt(blocked, effect.doubt + doubt), hold
+        return
+    if effect.wait.what == "event":
+        for hold, doubt in locks.items():
+            for blocked in waker_needs(focus, func, effect, hold):
                 yield with_doubt(blocked, effect.doubt + doubt), hold
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
@@ -341,3 +348,38 @@ def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Ite
             doubt = between + any(all(h.name != hold.name for h in s.must) for s in focus.holders.sites(signal.func))
             yield Blocked(doubt, hold.name, sentence, (*holder_steps(focus.analysis, holder), last))
             break
+
+
+def waker_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Iterator[Blocked]:
+    """Each of those who can make the condition true takes the lock before; else another may come first."""
+    needed: list[tuple[Change, int, tuple[Step, ...]]] = []
+    for change in focus.wakers.of(func, effect) if hold.kind in SLEEPING else ():
+        found = taken_before(focus, change, hold)
+        if found is None:
+            return
+        needed.append((change, *found))
+    if needed:
+        # A condition on the way to the lock may say that nobody waits: a scan cannot tell, a patch has brought the lock here.
+        change, doubt, steps = min(needed, key=lambda n: n[1])
+        known = doubt == 0 or focus.edited(func)
+        sentence = f"{effect.name}() waits for {change.func.name}(), which takes {hold.name}, while {hold.name} is held"
+        last = step(focus.analysis, "access", change.func, change.access.at, change.access.held)
+        yield Blocked(max(doubt, 1) if known else 2, hold.name, sentence, (*steps, last))
+
+
+def taken_before(focus: Focus, change: Change, hold: Hold) -> tuple[int, tuple[Step, ...]] | None:
+    """How sure it is that a change is made under the lock, or after it was taken and dropped again; None if it is not."""
+    own = next((h for h in change.access.held if h.name == hold.name), None)
+    if own is not None and own.taken != "trylock" and writer_between(hold, own) == 0:
+        return 0, (step(focus.analysis, "acquire", change.func, own.at, (own,)),)
+    flow = focus.flow(change.func)
+    frame = focus.program.frame(change.func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and comes_first(frame, seen, change.seen):
+            for taken in focus.effects.at(change.func, seen):
+                if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
+                    continue
+                same = class_of(focus, change.func, taken.hold) == hold.name and taken.doubt == 0
+                if same and writer_between(hold, taken.hold) == 0:
+                    return 1, effect_steps(focus.analysis, change.func, None, taken)
+    return None
