@@ -200,6 +200,16 @@ class Invokes(Part):
     object: PlaceText | None = None
     many: bool = False
     last: bool = False
+    seldom: bool = False
+
+
+class Held(Part):
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+    def record(self) -> models.Held:
+        return models.Held(**self.fields())
 
 
 class Registers(Part):
@@ -216,9 +226,11 @@ class Registers(Part):
     unless: OneOrMore[str] = []
     queue: PlaceText | None = None
     suffix: OneOrMore[str] = []
+    holds: OneOrMore[Held] = []
 
     def record(self) -> models.Registers:
-        return models.Registers(**{**self.fields(), "unless": tuple(self.unless), "suffix": tuple(self.suffix)})
+        lists = {"unless": tuple(self.unless), "suffix": tuple(self.suffix), "holds": tuple(h.record() for h in self.holds)}
+        return models.Registers(**{**self.fields(), **lists})
 
 
 class Cancels(Part):
@@ -461,15 +473,6 @@ class ObligationEntry(Part):
     unless: list[str] = []
     owes: Literal["", "add to data", "result"] = ""
     source: Source
-
-
-class Held(Part):
-    lock: str
-    kind: Kind = "mutex"
-    mode: Mode = "exclusive"
-
-    def record(self) -> models.Held:
-        return models.Held(**self.fields())
 
 
 class OperationsEntry(Part):
