@@ -64,7 +64,7 @@ class Wakers:
             if index is None or not isinstance(seen.event, Call) or seen.event.at != effect.at:
                 continue
             for args in seen.args[:1]:
-                if index < len(args):
+                if index == len(args) - 1:  # what is passed behind it is done around the sleep: it may let go of the lock
                     yield from (name for name, _ in objects_read(frame, args[index]))
                     for path in self._passed(frame, args[index]):
                         yield object_name(frame, rooted(frame, path))
