@@ -345,7 +345,9 @@ def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Ite
             way = f"{signal.func.name}(), around which {owner.name}() takes {hold.name}"
             sentence = f"{effect.name}() waits for {way}, while {hold.name} is held"
             last = step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,))
-            doubt = between + any(all(h.name != hold.name for h in s.must) for s in focus.holders.sites(signal.func))
+            # Whoever gives a reference back under the lock need not be the last one, as long as others do so without it.
+            free = any(all(h.name != hold.name for h in s.must) for s in focus.holders.sites(signal.func))
+            doubt = between + 2 * free
             yield Blocked(doubt, hold.name, sentence, (*holder_steps(focus.analysis, holder), last))
             break
 
