@@ -24,6 +24,7 @@ from reviewer.program.queues import Queues
 from reviewer.program.settled import Settled
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
+from reviewer.program.wakers import Wakers
 
 
 @dataclass(eq=False)
@@ -124,6 +125,11 @@ class Focus:
     def waited(self) -> Waited:
         """Who is waited for."""
         return Waited(self.setups)
+
+    @cached_property
+    def wakers(self) -> Wakers:
+        """Who ends a wait for a condition."""
+        return Wakers(self.waited, self.analysis.shared)
 
     def flow(self, func: Func) -> Flow | None:
         """The events of a function with what is held at each."""

@@ -13,7 +13,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Call, Name, Switch
+from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Switch
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.effects import Effect, cleared
@@ -69,7 +69,7 @@ class Search:
         found: dict[int, Finding] = {}
         for finding in (
             *self.under_locks(flow), *self.in_operations(flow), *self.while_halted(flow), *self.with_handle(flow),
-            *self.flags_ignored(flow), *self.scope_removed(flow),
+            *self.flags_ignored(flow), *self.scope_removed(flow), *self.lock_without_scope(flow),
         ):  # fmt: skip
             found.setdefault(finding.line, finding)
         yield from found.values()
@@ -259,6 +259,63 @@ class Search:
             steps = (step(self.focus.analysis, "call", func, seen.event.at, seen.must()), *doubt)
             yield self.made(func, seen, "medium", message, tuple(sorted(gone)), steps)
 
+    def lock_without_scope(self, flow: Flow) -> Iterator[Finding]:
+        """A function that returns with a lock held was in a memalloc scope, too, before the patch: all that its callers allocate
+        under the lock was in that scope."""
+        func = flow.frame.func
+        before = self.focus.before
+        if before is None or not self.focus.edited(func):
+            return
+        older = self.returns_with(before, func)
+        now = self.returns_with(self.focus, func) if older else {}
+        for lock, (_, scope) in older.items():
+            hold, left = now.get(lock, (None, scope))
+            gone = scope - left
+            found = self.allocated_under(func, hold, gone) if gone and hold is not None else None
+            if found is None or hold is None:
+                continue
+            flags, name = ", ".join(sorted(gone)), lock_words(hold)
+            message = f"what is allocated under {name} may use {flags}, which a memalloc scope that came with the lock took away"
+            seen = next((s for s in flow.seen if s.event.at == hold.at), None)
+            if seen is not None:
+                steps = (step(self.focus.analysis, "acquire", func, hold.at, (hold,)), *found[1])
+                yield self.made(func, seen, found[0], message, (name, *sorted(gone)), steps)
+
+    @staticmethod
+    def returns_with(focus: Focus, func: Func) -> dict[Expr, tuple[Hold, frozenset[str]]]:
+        """The locks with which the function of this name returns, each with the flags that scopes take away then."""
+        found: dict[Expr, tuple[Hold, frozenset[str]]] = {}
+        for mine in focus.program.functions(func.path, func.name):
+            flow = focus.flow(mine)
+            for ending in flow.endings if flow is not None else ():
+                flags = frozenset(flag for scope in ending.state.scopes for flag in scope)
+                for hold in ending.state.locks:
+                    if hold.kind in SLEEPING:
+                        old = found.get(hold.lock, (hold, flags))
+                        found[hold.lock] = hold, old[1] & flags
+        return found
+
+    def allocated_under(self, func: Func, taken: Hold, gone: frozenset[str]) -> tuple[Confidence, tuple[Step, ...]] | None:
+        """An allocation of a caller under the lock with which a function returns, and how sure it is; None if each caller has
+        such a scope."""
+        best: tuple[int, tuple[Step, ...]] = (2, ())
+        sites = self.focus.holders.sites(func)
+        callers = {site.caller.key: site.caller for site in sites}
+        scoped = bool(callers)
+        for caller in list(callers.values())[:MAX_FUNCTIONS]:
+            theirs = self.focus.flow(caller)
+            for seen in theirs.seen if theirs is not None else ():
+                scoped = scoped and (calls(seen) != func.name or gone <= cleared(seen))
+                hold = next((h for h in seen.may() if h.where == func.key and h.kind == taken.kind), None)
+                if hold is None or calls(seen) == func.name or gone <= cleared(seen) or not best[0]:
+                    continue
+                for effect in self.focus.effects.at(caller, seen):
+                    # Who takes care by itself says that reclaim is entered here, and that it must not come back.
+                    doubt = effect.doubt + (not self.may_ask(effect, gone))
+                    if doubt < best[0] and self.reclaim.asks(effect, ()) and not effect.lets_go(hold):
+                        best = doubt, effect_steps(self.focus.analysis, caller, hold, effect)
+        return None if scoped else ("medium" if best[0] < 2 else "low", best[1])
+
     @staticmethod
     def scoped(before: Focus, func: Func) -> dict[str, frozenset[str]]:
         """The calls that the function of this name makes in a scope: what the scope takes away."""
@@ -278,13 +335,38 @@ class Search:
         if not targets and not isinstance(event.callee, Name):
             return ()
         for effect in self.focus.effects.at(func, seen):
-            if effect.kind != "alloc" or effect.what is None:
-                continue
-            known, value = values.known_bits(effect.what)
-            bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, *gone)) if b]
-            if not gone & effect.cleared and all(not known & b or value & b for b in bits):
+            if self.may_ask(effect, gone):
                 return effect_steps(self.focus.analysis, func, None, effect)[1:]
-        return () if not isinstance(event.callee, Name) else None  # a table: what lies below it cannot be told
+        if not isinstance(event.callee, Name):
+            return ()  # a table: what lies below it cannot be told
+        for effect in self.focus.effects.at(func, seen):
+            # Who allocates with care says that reclaim must not come back; a table is called, too, of which that cannot be told.
+            if self.reclaim.asks(effect, ()) and effect.doubt == 0 and effect.way and self.beyond(effect.way[0][1], func):
+                return effect_steps(self.focus.analysis, func, None, effect)[1:]
+        return None
+
+    def beyond(self, call: Call, caller: Func) -> bool:
+        """Whether something is called through a table below a call, within the folder."""
+        todo = [(call.callee.id, caller, 0)] if isinstance(call.callee, Name) else []
+        met: set[str] = set()
+        folder = posixpath.dirname(caller.path)
+        for name, near, depth in todo:
+            for callee in self.program.resolve(name, near.path) if self.program.model(name) is None else ():
+                if callee.key in met or posixpath.dirname(callee.path) != folder:
+                    continue
+                met.add(callee.key)
+                if self.focus.summaries.names.calls_indirectly(callee):
+                    return True
+                todo += [(below, callee, depth + 1) for below in callee.calls] if depth < FAR else []
+        return False
+
+    def may_ask(self, effect: Effect, flags: frozenset[str]) -> bool:
+        """Whether an allocation may have direct reclaim and these flags: its caller may decide, and nothing takes one away."""
+        if effect.kind != "alloc" or effect.what is None or flags & effect.cleared:
+            return False
+        known, value = values.known_bits(effect.what)
+        bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, *flags)) if b]
+        return all(not known & b or value & b for b in bits)
 
     def scope_above(self, func: Func, gone: frozenset[str]) -> bool:
         """Whether all known callers have such a scope."""
@@ -299,6 +381,11 @@ class Search:
             rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
             message=message, involves=involves, proof=steps, event=self.program.line_text(file, line),
         )  # fmt: skip
+
+
+def lock_words(hold: Hold) -> str:
+    """The class of a lock, or what the function calls it."""
+    return hold.name or (f"{hold.lock.name}" if isinstance(hold.lock, Member) else values.show(hold.lock))
 
 
 def words(effect: Effect) -> str:

@@ -22,11 +22,13 @@ from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
+from reviewer.program.locks import ALONE, FAIR, SLEEPING, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
+from reviewer.program.waiting import comes_first
+from reviewer.program.wakers import Change
 
 RULE = "wait-under-lock"
 
@@ -122,7 +124,9 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
-            if owner.key in inside or effect.lets_go(holder.hold) or holder.hold.name in taken_below(effect.held):
+            if owner.key in inside or effect.lets_go(holder.hold) or downgraded(holder.hold, effect):
+                continue
+            if holder.hold.name in taken_below(effect.held):
                 continue
             for blocked in needs(focus, awaited, owner, [holder.hold], effect):
                 hold = holder.hold
@@ -140,13 +144,19 @@ def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tu
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    locks = {h: int(h not in must) + handed_over(h) for h in holds if h.name and h.kind not in ALONE}
+    held = [h for h in holds if h.name and h.kind not in ALONE and not downgraded(h, effect)]
+    locks = {h: int(h not in must) + handed_over(h) for h in held}
     locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
     below = taken_below(effect.held[len(must) :])
     locks = {h: doubt for h, doubt in locks.items() if h.name not in below}
     if effect.wait.what == "completion":
         for hold, doubt in locks.items():
             for blocked in completer_needs(focus, func, effect, hold):
+                yield with_doubt(blocked, effect.doubt + doubt), hold
+        return
+    if effect.wait.what == "event":
+        for hold, doubt in locks.items():
+            for blocked in waker_needs(focus, func, effect, hold):
                 yield with_doubt(blocked, effect.doubt + doubt), hold
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
@@ -225,11 +235,12 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
             continue
         name = class_of(focus, awaited.func, taken.hold)
         for hold in holds:
-            if name == hold.name and not (hold.mode == "shared" and taken.hold.mode == "shared"):
+            between = writer_between(hold, taken.hold)
+            if name == hold.name and between is not None:
                 if other_member(focus, func, hold, awaited.func, taken.hold):
                     continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
-                doubt = taken.doubt + (name in focus.program.models.trees)  # it may well be that of another device
+                doubt = taken.doubt + between + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
@@ -246,6 +257,19 @@ def taken_below(held: tuple[Hold, ...]) -> frozenset[str]:
     where it is taken; the caller's is another, or the callee would not get as far (``lock(parent); ... lock(child); wait();``).
     """
     return frozenset(h.name for h in held if h.name and h.taken != "trylock")
+
+
+def writer_between(hold: Hold, taken: Hold) -> int | None:
+    """The doubt that whoever holds a lock keeps the other from it; None if it does not. Of two readers it takes a writer that has
+    queued up between them (kernel/locking/rwsem.c, rwsem_down_read_slowpath()): no reader gets past him."""
+    if hold.mode != "shared" or taken.mode != "shared":
+        return 0
+    return 1 if hold.kind == taken.kind and hold.kind in FAIR else None
+
+
+def downgraded(hold: Hold, effect: Effect) -> bool:
+    """Whether a callee holds for reading what its caller has taken for writing (``downgrade_write()``): that is said of it."""
+    return hold.mode != "shared" and any(h.name == hold.name and h.mode == "shared" for h in effect.held)
 
 
 def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
@@ -335,10 +359,59 @@ def completer_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Ite
         if signal.func.key == func.key:
             continue
         for held in signal.seen.must():
-            if held.name == hold.name and not (held.mode == hold.mode == "shared") and held.taken != "trylock":
+            between = writer_between(hold, held)
+            if held.name == hold.name and between is not None and held.taken != "trylock":
                 sentence = f"{effect.name}() waits for {signal.func.name}(), which takes {hold.name}, while {hold.name} is held"
                 proof = (
                     step(focus.analysis, "acquire", signal.func, held.at, (held,)),
                     step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,)),
                 )
-                yield Blocked(0, hold.name, sentence, proof)
+                yield Blocked(between, hold.name, sentence, proof)
+        for holder in focus.holders.of(signal.func, frozenset({hold.name})):
+            owner, held = holder.way[0].caller, holder.hold
+            between = writer_between(hold, held)
+            if owner.key == func.key or between is None or held.taken == "trylock":
+                continue
+            way = f"{signal.func.name}(), around which {owner.name}() takes {hold.name}"
+            sentence = f"{effect.name}() waits for {way}, while {hold.name} is held"
+            last = step(focus.analysis, "call", signal.func, signal.seen.event.at, (held,))
+            # Whoever gives a reference back under the lock need not be the last one, as long as others do so without it.
+            free = any(all(h.name != hold.name for h in s.must) for s in focus.holders.sites(signal.func))
+            doubt = between + 2 * free
+            yield Blocked(doubt, hold.name, sentence, (*holder_steps(focus.analysis, holder), last))
+            break
+
+
+def waker_needs(focus: Focus, func: Func, effect: Effect, hold: Hold) -> Iterator[Blocked]:
+    """Each of those who can make the condition true takes the lock before; else another may come first."""
+    needed: list[tuple[Change, int, tuple[Step, ...]]] = []
+    for change in focus.wakers.of(func, effect) if hold.kind in SLEEPING else ():
+        found = taken_before(focus, change, hold)
+        if found is None:
+            return
+        needed.append((change, *found))
+    if needed:
+        # A condition on the way to the lock may say that nobody waits: a scan cannot tell, a patch has brought the lock here.
+        change, doubt, steps = min(needed, key=lambda n: n[1])
+        known = doubt == 0 or focus.edited(func)
+        sentence = f"{effect.name}() waits for {change.func.name}(), which takes {hold.name}, while {hold.name} is held"
+        last = step(focus.analysis, "access", change.func, change.access.at, change.access.held)
+        yield Blocked(max(doubt, 1) if known else 2, hold.name, sentence, (*steps, last))
+
+
+def taken_before(focus: Focus, change: Change, hold: Hold) -> tuple[int, tuple[Step, ...]] | None:
+    """How sure it is that a change is made under the lock, or after it was taken and dropped again; None if it is not."""
+    own = next((h for h in change.access.held if h.name == hold.name), None)
+    if own is not None and own.taken != "trylock" and writer_between(hold, own) == 0:
+        return 0, (step(focus.analysis, "acquire", change.func, own.at, (own,)),)
+    flow = focus.flow(change.func)
+    frame = focus.program.frame(change.func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and comes_first(frame, seen, change.seen):
+            for taken in focus.effects.at(change.func, seen):
+                if taken.kind != "acquire" or taken.hold is None or taken.hold.taken == "trylock":
+                    continue
+                same = class_of(focus, change.func, taken.hold) == hold.name and taken.doubt == 0
+                if same and writer_between(hold, taken.hold) == 0:
+                    return 1, effect_steps(focus.analysis, change.func, None, taken)
+    return None

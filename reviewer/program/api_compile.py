@@ -29,7 +29,9 @@ class Compiler:
         self._ops: dict[str, models.OpsContext] = {}
         self._tables: dict[str, dict[str, Any]] = {
             name: {}
-            for name in ("handles", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees")
+            for name in (
+                "handles", "word_scopes", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees",
+            )
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
 

@@ -1,8 +1,8 @@
 """The shape of ``rules/api/*.yaml``, and its entries turned into the records of ``models.py``.
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
-model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``bus_types``, ``ends_of``, ``guards`` with
-``unguards``, ``cleanups``, ``constants``, ``trees``.
+model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``,
+``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -200,6 +200,16 @@ class Invokes(Part):
     object: PlaceText | None = None
     many: bool = False
     last: bool = False
+    seldom: bool = False
+
+
+class Held(Part):
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+    def record(self) -> models.Held:
+        return models.Held(**self.fields())
 
 
 class Registers(Part):
@@ -216,9 +226,11 @@ class Registers(Part):
     unless: OneOrMore[str] = []
     queue: PlaceText | None = None
     suffix: OneOrMore[str] = []
+    holds: OneOrMore[Held] = []
 
     def record(self) -> models.Registers:
-        return models.Registers(**{**self.fields(), "unless": tuple(self.unless), "suffix": tuple(self.suffix)})
+        lists = {"unless": tuple(self.unless), "suffix": tuple(self.suffix), "holds": tuple(h.record() for h in self.holds)}
+        return models.Registers(**{**self.fields(), **lists})
 
 
 class Cancels(Part):
@@ -471,15 +483,6 @@ class ObligationEntry(Part):
     source: Source
 
 
-class Held(Part):
-    lock: str
-    kind: Kind = "mutex"
-    mode: Mode = "exclusive"
-
-    def record(self) -> models.Held:
-        return models.Held(**self.fields())
-
-
 class OperationsEntry(Part):
     """``operations: struct T`` with the fields that are called in the same context."""
 
@@ -528,6 +531,11 @@ class HandlesEntry(Part):
     source: Source
 
 
+class WordScopesEntry(Part):
+    word_scopes: dict[str, dict[str, list[str]]]
+    source: Source
+
+
 class BusTypesEntry(Part):
     bus_types: dict[str, str]
     source: Source
@@ -567,6 +575,7 @@ ENTRIES: dict[str, type[Part]] = {
     "operations": OperationsEntry,
     "ops": OpsEntry,
     "handles": HandlesEntry,
+    "word_scopes": WordScopesEntry,
     "bus_types": BusTypesEntry,
     "ends_of": EndsEntry,
     "guards": GuardsEntry,

@@ -279,7 +279,9 @@ class Effects:
                 if invokes.context in ("task", "atomic"):
                     under = target.model.name if invokes.context == "atomic" else ""
                     for t, inner in self.summaries.invoked(frame, call, invokes, args):
-                        for effect in self._target(func, call, t, inner, held, gone, doubt + (not t.sure), depth - 1):
+                        unsure = doubt + (not t.sure) + invokes.seldom
+                        left = depth - (not invokes.seldom)  # who does at once what was to be done later is no step of its own
+                        for effect in self._target(func, call, t, inner, held, gone, unsure, left):
                             yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
             return
         if target.func is None:

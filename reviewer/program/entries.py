@@ -7,7 +7,7 @@ Only the files are read that can name the function for that purpose: its own uni
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -245,7 +245,7 @@ class Entries:
                 model = self.program.models.functions.get(use.name)
                 for r in model.registers if model is not None else ():
                     if suffix in r.suffix and r.callback is not None and use.args[r.callback : r.callback + 1] == (Name(word),):
-                        yield entry_of(r, use.name, file, use.line, "")
+                        yield from entries_of(r, use.name, file, use.line, "")
 
     def _in_body(self, func: Func, user: Func, slots: list[Slot]) -> Iterator[Entry]:
         body = self.program.body(user)
@@ -280,7 +280,7 @@ class Entries:
         if model is not None:
             for r in model.registers:
                 if r.callback == index and not self._excused(r, path):
-                    yield entry_of(r, model.name, path, line, function)
+                    yield from entries_of(r, model.name, path, line, function)
             for i in model.invokes:
                 if i.callback == index and i.context != "task":
                     yield Entry(i.context, api, model.name, MASKED[i.context], path, line, function)
@@ -308,10 +308,7 @@ class Entries:
         elif not self._excused(operation, slot.path):
             masks = operation.masks or MASKED[operation.context]
             held = [*operation.holds, *self._among(operation, slot.path)]
-            holds: list[Hold | None] = [
-                Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held
-            ]
-            for hold in holds or [None]:
+            for hold in outside(held):
                 yield Entry(
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
                     int(not operation.sure),
@@ -328,6 +325,12 @@ class Entries:
         return any(word.encode() in text for text in texts for word in by.unless)
 
 
-def entry_of(registers: Registers, api: str, path: str, line: int, function: str) -> Entry:
+def entries_of(registers: Registers, api: str, path: str, line: int, function: str) -> Iterator[Entry]:
     masks = registers.masks or MASKED[registers.context]
-    return Entry(registers.context, registers.how, api, masks, path, line, function, None, int(not registers.sure))
+    for hold in outside(registers.holds):
+        yield Entry(registers.context, registers.how, api, masks, path, line, function, hold, int(not registers.sure))
+
+
+def outside(held: Iterable[Held]) -> list[Hold | None]:
+    """The holds of callers that a model tells of; None by itself where it tells of none."""
+    return [Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held] or [None]

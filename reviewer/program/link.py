@@ -663,6 +663,15 @@ class Program:
         home = next((p for p in GFP_HEADERS if self.content.exists(p)), "")
         return GfpFlags(FileMacros(self, home))
 
+    @cached_property
+    def scope_words(self) -> dict[facts.Expr, dict[str, list[str]]]:
+        """The words, as canonical lvalues, of which a bit stands for a memalloc scope (``current->flags``)."""
+        found: dict[facts.Expr, dict[str, list[str]]] = {}
+        for word, bits in self.models.word_scopes.items():
+            pointer, _, name = word.partition("->")
+            found[facts.Member(facts.Name(f"::{pointer}"), name, True)] = bits
+        return found
+
     def gfp_value(self, text: str) -> int | None:
         """The mask of an expression such as ``GFP_KERNEL | __GFP_NORETRY`` in this tree."""
         if text not in self._masks:

@@ -296,6 +296,7 @@ class Runner:
         self.observer = observer
         self.capped = False
         self.steps = 0
+        self.words = frame.program.scope_words
         self.limit = MAX_STATES
         self.executed: set[int] = set()
         self.now: dict[int, list[World]] = {}
@@ -465,6 +466,9 @@ class Runner:
                 state.learn(target.id, self.frame.typed(target, value))
             else:
                 state.forget_path(target)
+                bits = self.words.get(target)
+                if bits is not None:
+                    state.scopes = scopes_by_word(state.scopes, event, bits)
                 if event.op == "=" and isinstance(target, facts.Member) and any(not h.name for h in state.locks):
                     self.name_hold(state, target, value)
                 if isinstance(target, facts.Member) and isinstance(target.base, Name):
@@ -654,6 +658,22 @@ class Runner:
                     rest = False
         if rest:
             yield exit_.default, state
+
+
+def scopes_by_word(
+    scopes: tuple[tuple[str, ...], ...], write: facts.Write, bits: dict[str, list[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Scopes without a call: a bit of a word is set, cleared, or the word is as it was (``current->flags |= PF_MEMALLOC_NOIO``,
+    ``current->flags = saved``)."""
+    named = [tuple(bits[e.id]) for e in values.walk(write.value) if isinstance(e, Name) and e.id in bits]
+    if write.op == "|=":
+        return (*scopes, *named)
+    if write.op == "&=":
+        for flags in named:
+            last = next((i for i in reversed(range(len(scopes))) if scopes[i] == flags), None)
+            scopes = scopes if last is None else scopes[:last] + scopes[last + 1 :]
+        return scopes
+    return () if write.op == "=" else scopes
 
 
 def fails_below_zero(outcomes: tuple[Outcome, ...]) -> bool:

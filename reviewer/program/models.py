@@ -120,7 +120,7 @@ class Invokes(Model, frozen=True):
     ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
-    ``last``: it runs only if the caller's reference was the last one.
+    ``last``: it runs only if the caller's reference was the last one. ``seldom``: as a rule it runs later, on its own.
     """
 
     callback: int | None = None
@@ -131,6 +131,15 @@ class Invokes(Model, frozen=True):
     object: Place | None = None
     many: bool = False
     last: bool = False
+    seldom: bool = False
+
+
+class Held(Model, frozen=True):
+    """A lock, by its class, that callers hold."""
+
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
 
 
 class Registers(Model, frozen=True):
@@ -142,7 +151,7 @@ class Registers(Model, frozen=True):
     ``in_reclaim``: it runs inside reclaim (a shrinker). ``masks``: what is off while it runs beyond what its context says.
     ``sure``: False where it may run in a less strict context, too. ``unless``: words, any of which in the file says that it may
     be a stricter one (``system_bh_wq``). ``suffix``: the argument is only what the callback's name begins with, and ends in one
-    of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``).
+    of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``). ``holds``: the locks around it.
     """
 
     how: str
@@ -158,6 +167,7 @@ class Registers(Model, frozen=True):
     unless: tuple[str, ...] = ()
     queue: Place | None = None  # the queue on which it runs, where whoever waits for that queue waits for it
     suffix: tuple[str, ...] = ()
+    holds: tuple[Held, ...] = ()
 
 
 class Cancels(Model, frozen=True):
@@ -332,14 +342,6 @@ class Gate(Model, frozen=True):
     note: str = ""
 
 
-class Held(Model, frozen=True):
-    """A lock, by its class, that callers hold."""
-
-    lock: str
-    kind: Kind = "mutex"
-    mode: Mode = "exclusive"
-
-
 class Operation(Model, frozen=True):
     """In which context the function in a field of a table is called, as the table's own documentation has it.
 
@@ -399,6 +401,7 @@ class ApiModels(Model, frozen=True):
     operations: dict[str, Operation] = {}  # by "struct T.field"
     ops: tuple[OpsContext, ...] = ()
     handles: dict[str, tuple[str, ...]] = {}  # type of a parameter that says that such allocations are forbidden: the flags
+    word_scopes: dict[str, dict[str, list[str]]] = {}  # "pointer->field" -> bit by name -> the flags gone while it is set
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     ends_of: dict[str, str] = {}  # an operation that ends what another of the same table begins: remove -> probe
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from reviewer.parse.facts import Call, Const, StructDef
+from reviewer.parse.facts import Call, Const, Name, StructDef
+from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect, Effects
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
@@ -144,6 +145,7 @@ class Orders:
         """The other order of the same two classes, in functions of the folder that name the lock which is taken here; or the one
         that is held, if the callers of some operations hold that which is taken."""
         first, second = order.pair
+        yield from self.registered_under(order)
         words = {word for word in (self.word(second), *self.wrappers(order)) if word}
         first_word = self.word(first) if second in self.around else ""
         folder = posixpath.dirname(order.func.path)
@@ -169,6 +171,33 @@ class Orders:
         """Lock classes that the callers of operations hold, by the models."""
         operations = self.program.models.operations.values()
         return frozenset(h.lock for o in operations for h in (*o.holds, *o.holds_among.values()))
+
+    def registered_under(self, order: Order) -> Iterator[Order]:
+        """The other order in callbacks that the folder registers, and that are called with the second lock held."""
+        first, second = order.pair
+        models = self.program.models.functions
+        words = [name for name, m in models.items() if any(h.lock == second for r in m.registers for h in r.holds)]
+        folder = posixpath.dirname(order.func.path)
+        named = self.program.names.files_mentioning(words, (folder,) if folder else ()) if words else {}
+        for file in list(dict.fromkeys(f for word in words for f in named.get(word, ())))[:MAX_FILES]:
+            if posixpath.dirname(file) != folder:
+                continue
+            for user in {f.key: f for word in words for f in self.program.functions_with(file, word)}.values():
+                for callback in self._callbacks(user, words):
+                    found = self.of(callback).get((second, first))
+                    if found is not None:
+                        yield found
+
+    def _callbacks(self, user: Func, apis: list[str]) -> Iterator[Func]:
+        """The functions that a function passes to one of these to be called."""
+        body = self.program.body(user)
+        for block in body.blocks if body is not None else ():
+            for event in block.events:
+                if isinstance(event, Call) and isinstance(event.callee, Name) and event.callee.id in apis:
+                    for r in self.program.models.functions[event.callee.id].registers:
+                        if r.callback is not None and r.callback < len(event.args):
+                            for word in function_names(event.args[r.callback]):
+                                yield from self.program.resolve(word, user.path)
 
     @staticmethod
     def word(name: str) -> str:

@@ -27,10 +27,12 @@ def lock_use(summaries: Summaries, func: Func) -> LockUse:
     """What a function takes by itself. Calls that are lock operations, or that only compute, are left out."""
     found = LockUse()
     flow = summaries.flow(func)
+    holds = [h for seen in flow.seen for h in seen.may()] if flow is not None else []
+    holds += [h for ending in flow.endings for h in ending.state.locks] if flow is not None else []  # taken by its last call
+    for hold in holds:
+        if hold.name and not hold.where:
+            found.taken.setdefault(hold.name, set()).add("lock" if hold.taken == "guard" else hold.taken)
     for seen in flow.seen if flow is not None else ():
-        for hold in seen.may():
-            if hold.name and not hold.where:
-                found.taken.setdefault(hold.name, set()).add("lock" if hold.taken == "guard" else hold.taken)
         callee = seen.event.callee if isinstance(seen.event, Call) else None
         if not isinstance(callee, Name):
             continue
