@@ -54,8 +54,9 @@ class Constants:
         key = (name, posixpath.dirname(path))
         if key not in self._enumerators:
             self._enumerators[key] = None
-            files = [f for f in self.program.names.files_defining_enumerator(name) if reachable(f, path)]
-            for file in dict.fromkeys((*self.program.unit(path), *closest(files, path))):
+            unit = self.program.unit(path)  # what merely looks like an enumerator there must not hide the header that has it
+            found = self.program.names.files_defining_enumerator(name)
+            for file in (*unit, *closest([f for f in found if f not in unit and reachable(f, path)], path)):
                 groups = self.program.file(file).enums(name)
                 known = {v for group in groups if (v := self._value_in(group, name, file)) is not None}
                 if known:
