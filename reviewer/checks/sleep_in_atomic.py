@@ -64,9 +64,20 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
                 yield from in_context(focus, func)
 
 
+def by_flag(focus: Focus, effect: Effect) -> int:
+    """The doubt that a callee's object has the flag that it asks for before it sleeps (``if (!(port->caps & CAP_RPM)) return``):
+    few have it, whose callers are others. What sleeps for some objects only, such as waking a device, needs two
+    things to be so. Nobody has run what a patch brings."""
+    if focus.other is not None or not focus.settled.by_flag(effect):
+        return 0
+    model = focus.program.models.functions.get(effect.name)
+    return 2 if model is not None and model.spared_by else 1
+
+
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
     """What is said of one call: the surest of what may sleep there, if nothing on the way speaks against it."""
-    ranked = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
+    first = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
+    ranked = sorted((replace(s, doubt=s.doubt + by_flag(focus, s.effect)) for s in first), key=Sleep.rank)
     free = (s for s in ranked if not focus.settled.against(func, seen, s.effect))
     return next(free, replace(ranked[0], doubt=ranked[0].doubt + 2) if ranked else None)
 
@@ -149,6 +160,7 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
         doubt = unsure(focus, effect) + entry.doubt + 2 * focus.settled.against(func, seen, effect)
+        doubt += by_flag(focus, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 
 

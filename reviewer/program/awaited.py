@@ -231,7 +231,8 @@ class Waited:
 
     def too_early(self, effect: Effect, awaited: Awaited) -> bool:
         """Whether a queue is only just made where it is waited for (the error path of whoever makes it), and the work that is
-        put on it is not even set up: the same function does that later."""
+        put on it is not even set up: the same function does that later, or has done so, puts none on it and destroys it again.
+        """
         frame = self.program.frame(effect.func)
         flow = self.summaries.flow(effect.func)
         here = next((s for s in flow.seen if s.event.at == effect.at), None) if flow is not None else None
@@ -253,7 +254,11 @@ class Waited:
             if r.callback is not None and r.callback < len(s.event.args)
             and awaited.func.name in function_names(s.event.args[r.callback])
         ]  # fmt: skip
-        return bool(setting) and not any(comes_first(frame, s, here) for s in setting)
+        if not setting or not any(comes_first(frame, s, here) for s in setting):
+            return bool(setting)
+        model = self.program.models.functions.get(effect.name)
+        goes = model is not None and model.frees is not None
+        return goes and not any(r.starts for c in frame.func.calls for r in self._registers(c, ("work",)))
 
     # --- completions ------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Entries:
         if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_TABLES:
             return None
         through, cut = self.search.through(slot.struct, slot.field, slot.path)
-        sites = [s for s in through if not self._of_fellow(s, slot)]
+        sites = [s for s in through if not self._of_fellow(s, slot) and not self._filled_by_caller(s, slot)]
         atomic = [(s, next((h for h in s.must if h.kind in ATOMIC), None)) for s in sites]
         holding = [(s, h) for s, h in atomic if h is not None]
         if not holding:
@@ -191,6 +191,19 @@ class Entries:
             *self.program.files_assigning(slot.struct, slot.field, slot.path),
         )  # fmt: skip
         return any(posixpath.dirname(f) == home for f in making)
+
+    def _filled_by_caller(self, site: CallSite, slot: Slot) -> bool:
+        """Whether the caller's file puts functions of its own where it calls (``fc->read = pci_read;``), and is a fellow
+        driver's: neither there nor beside the other one is the struct at home, as it would be in a core that has defaults."""
+        callee = stripped(site.call.callee)
+        if not isinstance(callee, Member) or isinstance(callee.base, Member):
+            return False
+        found = self.program.struct_at(slot.struct.partition("@")[0], site.caller.path)
+        folders = posixpath.dirname(found[0]) if found is not None else "", posixpath.dirname(slot.path)
+        here = posixpath.dirname(site.caller.path)
+        if not folders[0] or "/include/" in f"/{folders[0]}/" or len({here, *folders}) < 3:
+            return False
+        return next(iter(self.summaries.calls.in_file(site.caller.path, slot.struct, slot.field)), None) is not None
 
     def _chosen(self, site: CallSite) -> bool:
         """Whether the caller looks at a word beside the pointer that it calls through (``switch (cb->type)``): then it is meant
