@@ -545,8 +545,11 @@ class Program:
         own = self.file(path).struct(name)
         if own is not None:
             return path, own
-        files = self.names.files_defining_struct(name)
-        for file in closest([f for f in files if reachable(f, path)], path):
+        files = closest([f for f in self.names.files_defining_struct(name) if reachable(f, path)], path)
+        if len(files) > 1:  # two drivers of one vendor, say: what the file includes before what lies near
+            included = self.units.visible(path)
+            files = sorted(files, key=lambda f: included.get(f, len(included)))
+        for file in files:
             found = self.file(file).struct(name)
             if found is not None:
                 return file, found
