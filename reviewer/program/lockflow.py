@@ -428,6 +428,10 @@ class Runner:
             self.record(b, i, event, state, callee, args)
             outcomes = self.callees.outcomes(frame, event, callee, args, state)
             state.extra = self.observer.event(frame, event, state, args)
+            model = frame.program.models.functions.get(event.callee.id) if isinstance(event.callee, Name) else None
+            if model is not None and model.returns is not None:
+                self.ended.append(Ending(state, args[model.returns] if model.returns < len(args) else None, event.at))
+                return ()
             for a in args:
                 if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
                     state.forget(a.base.id)
