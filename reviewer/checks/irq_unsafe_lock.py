@@ -13,7 +13,7 @@ from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr
+from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.effects import Effect
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
@@ -242,10 +242,27 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     if mine.entry is None and not mine.open:
         doubt += 1 + (other.func.key == take.func.key)  # and so may the calls of an operation that no model knows
     doubt += mine.entry.doubt if mine.entry is not None else 0
+    doubt += 2 * set_up(focus, mine, theirs)
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def set_up(focus: Focus, mine: Mode, theirs: Mode) -> bool:
+    """Whether the task is about to request the device's interrupt, or has nothing to fear from the one that it requests: until
+    then the device does not work, and no timer or softirq has anything to do for it."""
+    models = focus.program.models.functions
+    for site in mine.way:
+        body = focus.program.body(site.caller)
+        asked = [
+            e.at for b in (body.blocks if body is not None else ()) for e in b.events
+            if isinstance(e, Call) and isinstance(e.callee, Name) and (m := models.get(e.callee.id)) is not None
+            and any(r.how == "irq" for r in m.registers)
+        ]  # fmt: skip
+        if asked and (site.call.at < min(asked) or (theirs.entry is not None and theirs.entry.how != "irq")):
+            return True
+    return False
 
 
 def apart(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode) -> int:

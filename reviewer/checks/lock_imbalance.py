@@ -24,18 +24,29 @@ from reviewer.checks.lock_questions import (
     same_questions,
     says_locked,
 )
-from reviewer.checks.lock_results import SUCCESS, as_object, failing, fails_alike, overlap, returns_pointer, same_answer
+from reviewer.checks.lock_results import (
+    SUCCESS,
+    as_object,
+    failing,
+    fails_alike,
+    overlap,
+    returns_pointer,
+    returns_truth,
+    same_answer,
+    tries,
+)
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Name, Result
+from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, result_of, uneven, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, State, parts_of
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.settled import is_flag
 from reviewer.program.structs import Frame
+from reviewer.program.summaries import exported
 
 RULE = "lock-imbalance"
 
@@ -157,7 +168,7 @@ class Imbalance:
 
     def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
         """Some ways leave with the lock, others take and release it."""
-        if returns_pointer(func):
+        if returns_pointer(func) or tries(func, held):
             held, even = list(map(as_object, held)), list(map(as_object, even))
         released = [w for w in even if w.released > 0 and w.taken > 0]
         sure = [w for w in held if w.maybe < 0]
@@ -207,7 +218,7 @@ class Imbalance:
             doubt += 2  # it returns the object whose lock it holds
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
-        if doubt < 2 and self.never_positive(state, way):
+        if doubt < 2 and (self.never_positive(state, way) or self.below_or_zero(state, way)):
             doubt += 2
         return Fault(state.key, lock, way, released[0], False, doubt)
 
@@ -251,8 +262,11 @@ class Imbalance:
             blamed, good = (even, less) if promise == "releases" else (less, even)
             sure = [w for w in blamed if w.maybe < 0]
             # Who fails with another lock held than who succeeds may mean to: the annotation cannot say so.
-            doubt = int(promise == "must_hold" and not overlap({w.result for w in sure}, {w.result for w in good}))
-            if contract(sure, good, is_flag) or vouched(state.frame, lock):
+            told = not overlap({w.result for w in sure}, {w.result for w in good})
+            doubt = int(promise == "must_hold" and told)
+            if told and returns_truth(func) and {w.result for w in sure} == {"zero"}:
+                doubt = 2  # true says that it is released
+            if contract(sure, good, of_kind) or vouched(state.frame, lock):
                 doubt = 2  # a flag of what the caller passes, which he knows; or the author has thought of it
             return Fault(state.key, lock, pick(sure), good[0], promise == "must_hold", doubt) if sure else None
         return None
@@ -340,6 +354,19 @@ class Imbalance:
         outcomes = self.focus.summaries.outcomes(state.frame, taking, taking.callee, taking.args, State())
         return not any(isinstance(o.result, Const) and values.signed(o.result.value) > 0 for o in outcomes)
 
+    def below_or_zero(self, state: Balance, way: Way) -> bool:
+        """Whether on this way a call has returned more than 0 that only ever returns 0 or an error number: whoever asks for less
+        than 0 here and for 0 there means to have covered both."""
+        truths = way.ending.state.truths
+        for condition, truth in truths.items():
+            if truth and isinstance(condition, Result) and truths.get(Binary("<", condition, Const(0))) is False:
+                call = state.frame.call(condition.call)
+                targets = self.focus.summaries.calls.targets(state.frame, call.callee) if call is not None else ()
+                flows = [self.focus.summaries.flow(t.func) if t.func is not None else None for t in targets]
+                if flows and all(f is not None and {result_of(e) for e in f.endings} <= {"zero", "negative"} for f in flows):
+                    return True
+        return False
+
     def released_elsewhere(self, func: Func, lock: Expr, key: Key) -> bool:
         """Whether another function of the unit gives it back: a completion of what this one has started, say."""
         word = word_of(lock)
@@ -426,6 +453,14 @@ def promised(func: Func, lock: Expr) -> str:
     return found.pop() if len(found) == 1 else "both" if found else ""
 
 
+def of_kind(condition: Expr) -> bool:
+    """Whether a condition is a flag, or tells one kind of object from the others (``if (index->type == &type_ring)``)."""
+    return is_flag(condition) or (
+        isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.left, Member)
+        and isinstance(condition.right, AddressOf) and exported(condition)
+    )  # fmt: skip
+
+
 def vouched(frame: Frame, lock: Expr) -> bool:
     """Whether the function tells sparse that it takes or releases the lock where it does not (``if (--depth) { __release(lock);
     return; }``).
@@ -440,7 +475,8 @@ def vouched(frame: Frame, lock: Expr) -> bool:
 
 
 def is_unknown(lock: Expr) -> bool:
-    return any(e == values.UNKNOWN for e in values.walk(lock))
+    """Whether nothing is known of the lock's object, or what is known of it is that it is none."""
+    return any(e == values.UNKNOWN or (isinstance(e, Member) and isinstance(e.base, Const)) for e in values.walk(lock))
 
 
 def pick(ways: Sequence[Way]) -> Way:

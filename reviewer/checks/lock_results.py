@@ -40,16 +40,24 @@ def returns_pointer(func: Func) -> bool:
     return func.definition is not None and func.definition.type.pointer > 0
 
 
+def returns_truth(func: Func) -> bool:
+    return func.definition is not None and func.definition.type.name in ("bool", "_Bool") and not func.definition.type.pointer
+
+
 def as_object(way: Way) -> Way:
     """For a function that returns an object or NULL, success is what is no zero."""
     meant = {"nonzero": "positive", "zero": "negative"}
     return replace(way, result=meant.get(way.result, way.result))
 
 
+def tries(func: Func, held: Sequence[Way]) -> bool:
+    """Whether it is a try variant by its name, which by convention returns other than 0 with the lock."""
+    return "trylock" in func.name and all(w.result in ("nonzero", "positive") for w in held)
+
+
 def fails_alike(func: Func, way: Way, others: Sequence[Way]) -> bool:
     """Whether a way fails as another does that has not taken the lock, so that no caller can tell them apart."""
-    truth = func.definition is not None and func.definition.type.name in ("bool", "_Bool") and not func.definition.type.pointer
-    failed = way.result == "negative" or (truth and way.result == "zero")
+    failed = way.result == "negative" or (returns_truth(func) and way.result == "zero")
     return failed and any(w.taken <= 0 and w.result == way.result for w in others)
 
 

@@ -301,7 +301,7 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
+    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null", "returns",
     "spares_last", "cache", "keeps_type",
 )  # fmt: skip
 
@@ -340,6 +340,7 @@ class Entry(Part):
     pure: bool = False
     no_return: bool = False
     never_null: bool = False
+    returns: ArgIndex | None = None
     variant_of: str = ""
     frees_later: ArgIndex | None = None
     frees: ArgIndex | None = None
@@ -419,7 +420,7 @@ class Entry(Part):
             publishes=_as(models.Publishes, self.publishes),
             unlinks=self.unlinks,
             pure=self.pure,
-            no_return=self.no_return, never_null=self.never_null,
+            no_return=self.no_return, never_null=self.never_null, returns=self.returns,
             variant_of=self.variant_of,
             frees_later=self.frees_later,
             frees=self.frees,

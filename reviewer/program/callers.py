@@ -22,6 +22,7 @@ from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainRegister, Irq, Registers
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame, at_home
+from reviewer.program.switches import left_out
 
 MAX_SITES = 40
 """Places that call one function; beyond it the rest is left out and the callers are ``partial``."""
@@ -168,7 +169,8 @@ class CallerSearch:
     def _in_file(self, got: Callers, file: str) -> None:
         name = got.func.name
         for caller in self.program.functions_with(file, name):
-            self._in_function(got, caller)
+            if not left_out(self.program, caller):
+                self._in_function(got, caller)
             if len(got.sites) >= MAX_SITES:
                 return
         for macro in self.program.macros_with(file, name):

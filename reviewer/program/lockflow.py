@@ -373,7 +373,7 @@ class Runner:
         if known:
             other = state.known
             for k, v in [(k, v) for k, v in known.items() if other.get(k) != v]:
-                both = merged_bits(k, v, other.get(k)) or merged_error(k, old, state)
+                both = merged_bits(k, v, other.get(k)) or merged_error(k, old, state) or merged_result(k, old, state)
                 if both is None:
                     del known[k]
                 elif both == v:
@@ -429,6 +429,10 @@ class Runner:
             self.record(b, i, event, state, callee, args)
             outcomes = self.callees.outcomes(frame, event, callee, args, state)
             state.extra = self.observer.event(frame, event, state, args)
+            model = frame.program.models.functions.get(event.callee.id) if isinstance(event.callee, Name) else None
+            if model is not None and model.returns is not None:
+                self.ended.append(Ending(state, args[model.returns] if model.returns < len(args) else None, event.at))
+                return ()
             for a in args:
                 if isinstance(a, AddressOf) and isinstance(a.base, Name) and a.base.id[:1] in "$%":
                     state.forget(a.base.id)
@@ -627,6 +631,8 @@ class Runner:
             known = True
         if known is None and any(follows(h.lock, condition) for h in state.locks):
             known = True  # a lock that is held is somewhere: the pointer to its object is no NULL
+        if isinstance(condition, facts.Member) and condition.arrow and isinstance(condition.base, Result):
+            state.truths.setdefault(condition.base, True)  # what is followed here is no NULL afterwards
         for truth, to in ((True, exit_.then), (False, exit_.other)):
             if known is not None and known != (truth == positive):
                 continue
@@ -753,6 +759,15 @@ def merged_error(variable: str, one: State, other: State) -> Expr | None:
         ):
             return None
     return values.some_error(variable)
+
+
+def merged_result(variable: str, one: State, other: State) -> Expr | None:
+    """A result that a variable has on both ways, of which one of them knows the value, too."""
+    for state, told in ((one, other), (other, one)):
+        value, number = state.known.get(variable), told.known.get(variable)
+        if isinstance(value, Result) and isinstance(number, Const) and told.known.get(f"r{value.call}") == number:
+            return value
+    return None
 
 
 REVERSED = {">=": "<", "<=": ">"}

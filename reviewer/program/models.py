@@ -307,6 +307,7 @@ class Function(Model, frozen=True):
     pure: bool = False  # no effect that anybody could see: logging, arithmetic, assertions
     no_return: bool = False
     never_null: bool = False  # what it returns is a pointer to something
+    returns: int | None = None  # a macro that returns this argument from the function it stands in
     halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name, Result
+from reviewer.program import values
 from reviewer.program.horizon import cost
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
@@ -17,6 +18,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import RcuRead
 from reviewer.program.objects import object_name, rooted
+from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
 from reviewer.program.upward import ATOMIC
 
@@ -25,6 +27,9 @@ DEPTH = 4
 
 MAX_NEEDS = 12
 """Needs of one function that are kept, the nearest first."""
+
+MACROS = 2
+"""Macros, one by way of the other, that are looked into for a section around their arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Needs:
         if len(targets) != 1 or not targets[0].sure:
             return
         target = targets[0]
+        if self.in_macro(frame, call):
+            return
         if target.model is not None:
             spec = target.model.rcu_read
             if spec is None or spec.writer:
@@ -101,6 +108,32 @@ class Needs:
             left = depth - cost(func, target.func)
             for need in self.of(target.func, left) if left >= 0 else ():
                 yield replace(need, way=((func, call), *need.way), held=(*seen.must(), *need.held))
+
+    def in_macro(self, frame: Frame, call: Call) -> bool:
+        """Whether a call is an argument of a macro that evaluates it in a section of its own (``debug_rcu("%s", name_of(x))``
+        with ``rcu_read_lock(); printk(fmt, ##__VA_ARGS__); rcu_read_unlock();``)."""
+        if frame.body is None or not frame.uses(call.number):
+            return False
+        result, path = Result(call.number), frame.func.path
+        return any(
+            isinstance(e, Call) and isinstance(e.callee, Name) and any(result in values.walk(a) for a in e.args)
+            and self.wraps(e.callee.id, path)
+            for block in frame.body.blocks for e in block.events
+        )  # fmt: skip
+
+    def wraps(self, name: str, path: str, levels: int = MACROS) -> bool:
+        """Whether the name is that of a macro which opens a section and closes it."""
+        models = self.program.models.functions
+        if name in models:
+            return False
+        for macro in self.program.resolve(name, path)[:1]:
+            if macro.macro is None:
+                return False
+            known = [m for c in macro.calls if (m := models.get(c)) is not None]
+            if any(t.kind == "rcu" for m in known for t in m.takes) and any(d.kind == "rcu" for m in known for d in m.drops):
+                return True
+            return levels > 1 and any(self.wraps(c, macro.path, levels - 1) for c in macro.calls if c != name)
+        return False
 
 
 def reads_rcu(model: Model) -> bool:

@@ -26,6 +26,7 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
+from reviewer.program.telling import WARNS
 
 MAX_BINDINGS = 64
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary, and so depends on who asked
@@ -614,7 +615,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     """How a call may end, for its callers: one outcome per net lock effect."""
     merged: dict[tuple[object, ...], Outcome] = {}
     tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
-    for e in flow.endings:
+    for e in without_warned(frame, flow.endings) if tracked else flow.endings:
         key = net_key(e)
         outs = pointer_results(frame, e.state) if tracked else ()
         result = returned(frame, e, tracked)
@@ -643,6 +644,19 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     if len(found) > 6:
         return NOTHING
     return found
+
+
+def without_warned(frame: Frame, found: list[lockflow.Ending]) -> list[lockflow.Ending]:
+    """Without those that a caller is not told of and that come about only where a test for what must not be has complained
+    (``if (WARN_ON(owner != current)) return;`` before the lock is let go)."""
+    kept = [e for e in found if e.value is not None or not any(t and warns(frame, c) for c, t in e.state.truths.items())]
+    return kept or found
+
+
+def warns(frame: Frame, condition: Expr) -> bool:
+    """Whether a condition is the answer of such a test."""
+    call = frame.call(condition.call) if isinstance(condition, facts.Result) else None
+    return call is not None and isinstance(call.callee, Name) and WARNS.search(call.callee.id) is not None
 
 
 def no_zero(ending: lockflow.Ending) -> bool:
