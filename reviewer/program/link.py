@@ -546,7 +546,7 @@ class Program:
         if own is not None:
             return path, own
         files = closest([f for f in self.names.files_defining_struct(name) if reachable(f, path)], path)
-        if len(files) > 1:  # two drivers of one vendor, say: what the file includes before what lies near
+        if len(files) > 1:  # of those that are equally near, what the file includes
             included = self.units.visible(path)
             files = sorted(files, key=lambda f: included.get(f, len(included)))
         for file in files:
