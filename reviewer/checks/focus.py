@@ -19,6 +19,7 @@ from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
 from reviewer.program.lockusers import LockUsers
 from reviewer.program.modes import Modes
+from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Orders
 from reviewer.program.queues import Queues
 from reviewer.program.settled import Settled
@@ -90,6 +91,11 @@ class Focus:
     def holders(self) -> Holders:
         """Who holds a lock around a function; in a review, which asks about few, calls through its tables count, too."""
         return Holders(self.callers, self.entries.callers if self.other is not None else None)
+
+    @cached_property
+    def nearby(self) -> Nearby:
+        """Who calls a function in its own file or folder."""
+        return Nearby(self.summaries, self.setups)
 
     @cached_property
     def modes(self) -> Modes:

@@ -15,8 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
-from reviewer.program.locks import FAIR, Hold
-from reviewer.program.nearby import Nearby
+from reviewer.program.locks import writer_between
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -80,14 +79,14 @@ def deadlocks(one: Order, other: Order) -> bool:
     queue behind writers."""
     if one.outer & other.outer:
         return False
-    return all(h.kind in FAIR for h in read_by_both(one, other))
+    return None not in readers(one, other)
 
 
-def read_by_both(one: Order, other: Order) -> list[Hold]:
-    """Which of the two locks are only read on both ways."""
+def readers(one: Order, other: Order) -> tuple[int | None, int | None]:
+    """Of either lock, what :func:`writer_between` says of its two holders."""
     inner, back = one.effect.hold, other.effect.hold
     assert inner is not None and back is not None
-    return [a for a, b in ((one.hold, back), (inner, other.hold)) if a.mode == b.mode == "shared"]
+    return writer_between(one.hold, back), writer_between(inner, other.hold)
 
 
 def met(order: Order) -> set[str]:
@@ -110,7 +109,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
-    doubt += len(read_by_both(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
+    doubt += sum(r or 0 for r in readers(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
     if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
@@ -153,7 +152,7 @@ def second_of_its_class(focus: Focus, order: Order) -> bool:
     assert inner is not None
     if any(h.name == inner.name and not order.effect.lets_go(h) for h in order.seen.must()):
         return True
-    return Nearby(focus.summaries, focus.setups).held_above(order.func, lambda h: h.name == inner.name) == "all"
+    return focus.nearby.held_above(order.func, lambda h: h.name == inner.name) == "all"
 
 
 def perhaps_released(focus: Focus, order: Order) -> bool:

@@ -19,7 +19,7 @@ from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.nearby import Nearby, Verdict
+from reviewer.program.nearby import Verdict
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
@@ -109,7 +109,7 @@ class Reads:
         self.needs = Needs(focus.summaries)
         self.older = Reads(focus.before) if focus.before is not None else None
         self._protected: dict[tuple[str, str], frozenset[str]] = {}
-        self.nearby = Nearby(focus.summaries, focus.setups)
+        self.nearby = focus.nearby
         self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:

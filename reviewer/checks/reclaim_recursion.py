@@ -20,7 +20,6 @@ from reviewer.program.effects import Effect, cleared
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
-from reviewer.program.nearby import Nearby
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 
 RULE = "reclaim-recursion"
@@ -51,7 +50,7 @@ class Search:
         self.focus = focus
         self.program = focus.program
         self.reclaim = Reclaim(focus.summaries, focus.effects)
-        self.nearby = Nearby(focus.summaries, focus.setups)
+        self.nearby = focus.nearby
         self._under: dict[tuple[str, str], set[str]] = {}
 
     def concerns(self, func: Func) -> bool:

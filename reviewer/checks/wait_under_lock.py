@@ -22,7 +22,7 @@ from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import ALONE, FAIR, SLEEPING, Hold, lock_class
+from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.telling import behind_bit, last_if
@@ -257,14 +257,6 @@ def taken_below(held: tuple[Hold, ...]) -> frozenset[str]:
     where it is taken; the caller's is another, or the callee would not get as far (``lock(parent); ... lock(child); wait();``).
     """
     return frozenset(h.name for h in held if h.name and h.taken != "trylock")
-
-
-def writer_between(hold: Hold, taken: Hold) -> int | None:
-    """The doubt that whoever holds a lock keeps the other from it; None if it does not. Of two readers it takes a writer that has
-    queued up between them (kernel/locking/rwsem.c, rwsem_down_read_slowpath()): no reader gets past him."""
-    if hold.mode != "shared" or taken.mode != "shared":
-        return 0
-    return 1 if hold.kind == taken.kind and hold.kind in FAIR else None
 
 
 def downgraded(hold: Hold, effect: Effect) -> bool:

@@ -633,11 +633,11 @@ class Program:
         """
         if condition not in self._configured:
             switch = SWITCH.fullmatch(condition)
-            off = switch is not None and not self.names.files_defining_macro(switch[2]) and not self._numbered(switch[2])
+            off = switch is not None and not self.names.files_defining_macro(switch[2]) and not self.numbered(switch[2])
             self._configured[condition] = bool(switch[1]) if switch is not None and off else None
         return self._configured[condition]
 
-    def _numbered(self, name: str) -> bool:
+    def numbered(self, name: str) -> bool:
         """Whether a file that may be seen defines the macro as a mere number, which the index leaves out."""
         found = self.names.files_mentioning([name]).get(name, ())
         return len(found) > MAX_SWITCHED or any(self.file(file).macros(name) for file in found)

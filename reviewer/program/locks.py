@@ -78,3 +78,11 @@ ALONE: frozenset[Kind] = frozenset({"preempt", "irq", "bh", "pagefault", "rcu", 
 
 FAIR: frozenset[Kind] = frozenset({"rwsem", "percpu_rwsem"})
 """Kinds on which a second reader waits for a writer who waits for the first (kernel/locking/rwsem.c)."""
+
+
+def writer_between(hold: Hold, taken: Hold) -> int | None:
+    """The doubt that whoever holds a lock keeps the other from it; None if it does not. Of two readers it takes a writer that has
+    queued up between them (kernel/locking/rwsem.c, rwsem_down_read_slowpath()): no reader gets past him."""
+    if hold.mode != "shared" or taken.mode != "shared":
+        return 0
+    return 1 if hold.kind == taken.kind and hold.kind in FAIR else None

@@ -10,9 +10,6 @@ from reviewer.program.link import Func, Program
 SWITCH = re.compile(r"defined\s*\(?\s*((?!CONFIG_|KBUILD_|MODULE\b|DEBUG\b|_)[A-Z][A-Z0-9_]*_[A-Z0-9_]+)\s*\)?")
 """``#ifdef USE_POLLING``: not a configuration's, a compiler's or an architecture's word."""
 
-MAX_NAMING = 8
-"""Files that name such a switch; one that more do is no driver's own."""
-
 MAKEFILES = ("Makefile", "Kbuild")
 
 
@@ -29,9 +26,7 @@ def unset(program: Program, switch: str, path: str) -> bool:
     """Whether nothing sets the switch: it is nothing but asked for, in a few files of one driver."""
     found = program.names.files_mentioning([switch]).get(switch, ())
     folder = posixpath.dirname(path)
-    if len(found) > MAX_NAMING or any(not f.startswith(folder) for f in found) or program.names.files_defining_macro(switch):
-        return False
-    if any(program.file(file).macros(switch) for file in found):
+    if any(not f.startswith(folder) for f in found) or program.names.files_defining_macro(switch) or program.numbered(switch):
         return False
     word = re.compile(rb"\b%b\b" % switch.encode())
     while True:
