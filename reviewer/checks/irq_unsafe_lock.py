@@ -92,7 +92,7 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
         if take.hold.irq != "off":
             continue
         name = take.hold.name
-        for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save")):
+        for holder in focus.holders.where(func, lambda h: h.irq in ("off", "save"), "masks"):
             owner, hold = holder.way[0].caller, holder.hold
             if owner.key not in inside and not given_back(focus, take, hold):
                 steps = holder_steps(focus.analysis, holder)

@@ -34,7 +34,7 @@ LOCKS = re.compile(r"(?:raw_|arch_)?spinlock_t|rwlock_t|struct (?:mutex|rw_semap
 CLAIMS = ("__acquires", "__releases", "__cond_acquires")
 """How the annotations begin by which an author says what a function does to locks (include/linux/compiler_types.h)."""
 
-What = Literal["takes", "locks", "steers"]
+What = Literal["takes", "masks", "locks", "steers"]
 
 
 class ByName:
@@ -167,6 +167,7 @@ def _steers(model: Model) -> bool:
 
 TESTS: dict[What, Callable[[Model], bool]] = {
     "takes": lambda model: bool(model.takes),
+    "masks": lambda model: any(t.irq for t in model.takes),
     "locks": lambda model: bool(model.takes or model.drops),
     "steers": _steers,
 }

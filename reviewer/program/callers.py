@@ -455,11 +455,10 @@ class CallerSearch:
         return found, cut
 
     def _through_in(self, func: Func, tag: str, slot: str) -> Iterator[CallSite]:
-        flow = self.summaries.flow(func)
         frame = self.program.frame(func)
-        for seen in flow.seen if flow is not None else ():
+        for seen in self.summaries.calls_in(func):
             event = seen.event
-            callee = stripped(seen.callee) if isinstance(event, Call) and seen.callee is not None else None
+            callee = stripped(seen.callee) if seen.callee is not None else None
             if isinstance(callee, Member) and callee.name == slot:
                 owner = frame.type_of(callee.base)
                 if owner is not None and frame.resolve(owner).name.partition("@")[0] == tag:

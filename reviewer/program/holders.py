@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from reviewer.parse.facts import Call, Name
 from reviewer.program.callers import CallerSearch, is_function
@@ -25,6 +26,9 @@ MAX_FILES = 6
 """Files of its subsystem that name a function, the nearest first."""
 
 
+What = Literal["takes", "masks"]
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """``way``: the calls from the one who holds ``hold`` down to the function that was asked about."""
@@ -43,20 +47,20 @@ class Holders:
         self.program = search.program
         self.summaries = search.summaries
         self.through = through
-        self._sites: dict[str, tuple[CallSite, ...]] = {}
+        self._sites: dict[tuple[str, What], tuple[CallSite, ...]] = {}
 
     def of(self, func: Func, classes: Collection[str]) -> Iterator[Holder]:
         """The callers that hold one of these lock classes on every path to their call, the nearest first."""
         return self.where(func, lambda h: h.name in classes)
 
-    def where(self, func: Func, wanted: Callable[[Hold], bool]) -> Iterator[Holder]:
-        """The same for holds that are asked about one by one."""
+    def where(self, func: Func, wanted: Callable[[Hold], bool], what: What = "takes") -> Iterator[Holder]:
+        """The same for holds that are asked about one by one; ``masks``: about such that turn interrupts or softirqs off."""
         level: list[tuple[Func, tuple[CallSite, ...]]] = [(func, ())]
         met = {func.key}
         for _ in range(LEVELS):
             above: list[tuple[Func, tuple[CallSite, ...]]] = []
             for callee, way in level:
-                for site in (*self.sites(callee), *(self.through(callee) if self.through is not None else ())):
+                for site in (*self.sites(callee, what), *(self.through(callee) if self.through is not None else ())):
                     found = next((h for h in site.must if wanted(h)), None)
                     if found is not None:
                         yield Holder(found, (site, *way))
@@ -65,11 +69,12 @@ class Holders:
                         above.append((site.caller, (site, *way)))
             level = above
 
-    def sites(self, func: Func) -> tuple[CallSite, ...]:
-        """The calls of a function by its name, in its unit or its subsystem, with what is held at each."""
-        got = self._sites.get(func.key)
+    def sites(self, func: Func, what: What = "takes") -> tuple[CallSite, ...]:
+        """The calls of a function by its name, in its unit or its subsystem, with what is held at each; ``masks``: with what
+        turns interrupts or softirqs off, at least."""
+        got = self._sites.get((func.key, what)) or self._sites.get((func.key, "takes"))
         if got is None:
-            got = self._sites[func.key] = tuple(self._search(func)) if func.macro is None else ()
+            got = self._sites[func.key, what] = tuple(self._search(func, what)) if func.macro is None else ()
         return got
 
     def _files(self, func: Func) -> list[str]:
@@ -81,7 +86,7 @@ class Holders:
         near = [f for f in named if f not in unit and reachable(func.path, f)]
         return [*unit, *by_distance(near, func.path)[:MAX_FILES]]
 
-    def _search(self, func: Func) -> Iterator[CallSite]:
+    def _search(self, func: Func, what: What) -> Iterator[CallSite]:
         for file in self._files(func):
             for caller in self.program.functions_with(file, func.name):
                 passed = not self._iterating.isdisjoint(caller.calls)
@@ -89,15 +94,13 @@ class Holders:
                     continue
                 if not any(f.path == func.path for f in self.program.resolve(func.name, file)):
                     break
-                flow = self.summaries.flow(caller)
-                for seen in flow.seen if flow is not None else ():
-                    event = seen.event
-                    if not isinstance(event, Call):
-                        continue
-                    if is_function(seen.callee or event.callee, func):
-                        yield CallSite(caller, event, seen.must(), seen.may())
-                    elif passed and isinstance(event.callee, Name) and self._iterates(event.callee.id, seen, func):
-                        yield CallSite(caller, event, seen.must(), seen.may(), how=event.callee.id)
+                for seen in self.summaries.calls_in(caller, what):
+                    call = seen.event
+                    assert isinstance(call, Call)
+                    if is_function(seen.callee or call.callee, func):
+                        yield CallSite(caller, call, seen.must(), seen.may())
+                    elif passed and isinstance(call.callee, Name) and self._iterates(call.callee.id, seen, func):
+                        yield CallSite(caller, call, seen.must(), seen.may(), how=call.callee.id)
 
     @cached_property
     def _iterating(self) -> frozenset[str]:
@@ -118,4 +121,4 @@ class Holders:
 
     def _drops(self, func: Func) -> bool:
         """Whether a function lets a lock of its callers go, for a while or for good."""
-        return any(o.drops for o in self.summaries.of(func).outcomes)
+        return self.summaries.locks(func) and any(o.drops for o in self.summaries.of(func).outcomes)

@@ -14,7 +14,23 @@ from typing import Literal
 
 import msgspec
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
+from reviewer.parse.facts import (
+    AddressOf,
+    Body,
+    Branch,
+    Call,
+    Cast,
+    Deref,
+    Expr,
+    Index,
+    Items,
+    Member,
+    Name,
+    Result,
+    Return,
+    Switch,
+    Write,
+)
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -257,8 +273,17 @@ class Lifetimes:
             got = self._uses[key] = Uses()
             word = short(name).rpartition(".")[2]
             for func in self.naming(word, home):
-                self._use(got, func, name)
+                if not owner_of(name) or self._means(func, word, name):
+                    self._use(got, func, name)
         return got
+
+    def _means(self, func: Func, word: str, name: str) -> bool:
+        """Whether a member in a function may be the one of this class, by declared types: many structs have a ``work``."""
+        frame = self.program.frame(func)
+        if frame.body is None or func.macro is not None:
+            return True
+        members = {e for part in parts(frame.body) for e in values.walk(part) if isinstance(e, Member) and e.name == word}
+        return any(object_name(frame, rooted(frame, frame.canonical(m, {}))) in ("", name) for m in members)
 
     def naming(self, word: str, home: str) -> Iterator[Func]:
         """Functions of the unit, and of the folder and those below it, in which a word stands."""
@@ -420,6 +445,22 @@ class Lifetimes:
             for v in self.program.initialised_with(file, func.name):
                 for table in tables(v.value) if v.value is not None else ():
                     yield from ((slot, table) for slot, name in table.items() if name == func.name)
+
+
+def parts(body: Body) -> Iterator[Expr]:
+    """The expressions of a body, whole."""
+    for block in body.blocks:
+        for e in block.events:
+            if isinstance(e, Call):
+                yield from (e.callee, *e.args)
+            else:
+                yield e.value
+                if isinstance(e, Write):
+                    yield e.target
+        if isinstance(block.exit, Branch):
+            yield block.exit.condition
+        elif isinstance(block.exit, Switch | Return) and block.exit.value is not None:
+            yield block.exit.value
 
 
 def tables(value: Expr) -> Iterator[dict[str, str]]:

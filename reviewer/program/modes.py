@@ -119,7 +119,7 @@ class Modes:
                         add(Mode("task", masks, callee, None, way, called is not None))
                     for mode in called or ():
                         add(Mode(mode.context, stronger(mode.masks, masks), callee, mode.entry, way))
-                sites = self.holders.sites(callee) if depth < LEVELS else ()
+                sites = self.holders.sites(callee, "masks") if depth < LEVELS else ()
                 if not sites and not entries and not slots:
                     add(Mode("task", masks, callee, None, way, True))
                 for site in sites:

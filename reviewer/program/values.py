@@ -7,8 +7,10 @@ local ``x`` whose value is not known, ``::x`` the object ``x`` at file scope (``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 from reviewer.parse.facts import (
     AddressOf,
@@ -220,29 +222,36 @@ def has_call(expr: Expr) -> bool:
     return any(isinstance(e, Result) for e in walk(expr))
 
 
-def walk(expr: Expr):  # type: ignore[no-untyped-def]
+INNER: dict[type, Callable[[Any], Expr]] = {
+    Member: attrgetter("base"), Deref: attrgetter("base"), AddressOf: attrgetter("base"),
+    Unary: attrgetter("operand"), Cast: attrgetter("operand"),
+}  # fmt: skip
+"""The one expression inside, of the kinds that have one; most expressions are paths of these."""
+
+PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Binary: attrgetter("left", "right"), Index: attrgetter("base", "index"),
+    Choice: attrgetter("condition", "then", "other"), Items: lambda e: tuple(v for _, v in e.items),
+}  # fmt: skip
+"""The expressions inside, of the others."""
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
     """Every node of the expression, the outermost first."""
     todo: list[Expr] = [expr]
     while todo:
         e = todo.pop()
         yield e
-        todo.extend(children(e))
+        kind = type(e)
+        if kind in INNER:
+            todo.append(INNER[kind](e))
+        elif kind in PARTS:
+            todo.extend(PARTS[kind](e))
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    if isinstance(expr, Member | Deref | AddressOf):
-        return (expr.base,)
-    if isinstance(expr, Binary):
-        return (expr.left, expr.right)
-    if isinstance(expr, Index):
-        return (expr.base, expr.index)
-    if isinstance(expr, Unary | Cast):
-        return (expr.operand,)
-    if isinstance(expr, Choice):
-        return (expr.condition, expr.then, expr.other)
-    if isinstance(expr, Items):
-        return tuple(v for _, v in expr.items)
-    return ()
+    """The expressions inside, one level down."""
+    kind = type(expr)
+    return (INNER[kind](expr),) if kind in INNER else PARTS[kind](expr) if kind in PARTS else ()
 
 
 @lru_cache(maxsize=1 << 16)
