@@ -181,6 +181,7 @@ class Program:
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
+        self._soles: dict[str, tuple[Func, ...]] = {}
         self._resolved: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._typedefs: dict[tuple[str, str], facts.CType | None] = {}
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
@@ -244,9 +245,8 @@ class Program:
         """Let go of what has been read, though not of what is known of it; it is read again when it is asked for."""
         self.take(self.record())
         for kept in (
-            self._files, self._functions, self._bodies, self._resolved, self._structs, self._variables, self._made, self._given,
-            self._own,
-            self._macros, self._frames, self._line_cache,
+            self._files, self._functions, self._bodies, self._resolved, self._soles, self._structs, self._variables, self._made,
+            self._given, self._own, self._macros, self._frames, self._line_cache,
         ):  # fmt: skip
             kept.clear()
         self.files.forget()
@@ -373,7 +373,20 @@ class Program:
         """Whether no other file defines a function or macro of this name."""
         return self.names.files_defining(name) == (path,) and not self.names.files_defining_macro(name)
 
+    def _sole(self, name: str) -> tuple[Func, ...]:
+        """The definitions of a name that only one source of the tree has, for all to call; none if anything else may be meant."""
+        got = self._soles.get(name)
+        if got is None:
+            files = self.names.files_defining(name)
+            alone = len(files) == 1 and files[0].endswith(".c") and not self.names.files_defining_macro(name)
+            found = self.functions(files[0], name) if alone else ()
+            got = self._soles[name] = real_bodies(found) if not any(f.static for f in found) else ()
+        return got
+
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
+        sole = self._sole(name)
+        if sole and reachable(sole[0].path, path):
+            return sole
         unit = self.units.with_name(path, name)
         for file in (path, *unit):
             own = self.functions(file, name)
