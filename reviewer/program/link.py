@@ -558,10 +558,10 @@ class Program:
         own = self.file(path).struct(name)
         if own is not None:
             return path, own
-        files = closest([f for f in self.names.files_defining_struct(name) if reachable(f, path)], path)
-        if len(files) > 1:  # of those that are equally near, what the file includes
+        files = [f for f in self.names.files_defining_struct(name) if reachable(f, path)]
+        if len(files) > 1:  # what the file includes; of others, as far as includes are followed, the nearest
             included = self.units.visible(path)
-            files = sorted(files, key=lambda f: included.get(f, len(included)))
+            files = sorted((f for f in files if f in included), key=lambda f: included[f]) or closest(files, path)
         for file in files:
             found = self.file(file).struct(name)
             if found is not None:

@@ -59,8 +59,8 @@ class Definitions:
     def files_defining_struct(self, name: str) -> tuple[str, ...]:
         """Files that define ``struct x`` or ``union x``, sorted."""
         word = _bytes(name)
-        # Where the brace is on the next line, a function's return type looks the same: second best.
-        return self._symbols.files([word + b"{"]) or self._symbols.files([word])
+        # Where the brace is on the next line, a function's return type looks the same, if it is no pointer.
+        return self._symbols.files([word + b"{", word])
 
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]:
         """Files with a line that looks like an enumerator ``NAME`` in capitals, sorted."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reviewer.program.link import Program
 from reviewer.program.scope import Definitions
 from reviewer.source.tree import Tree, open_tree
 from reviewer.store.factstore import FactStore, NullStore
+
+MakeProgram = Callable[[dict[str, str]], Program]
 
 FILES = {
     "drivers/gpu/a.c": "static const struct my_ops a_ops = {\n\t.run = a_run,\n};\nint a_run(void)\n{\n\treturn 0;\n}\n",
@@ -33,6 +36,20 @@ def tree(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return tmp_path / "tree"
+
+
+def test_a_struct_is_that_of_an_included_header(make_program: MakeProgram) -> None:
+    """However its brace stands, and though another driver's of the same name is nearer."""
+    program = make_program({
+        "include/linux/link_phy.h": "struct link_phy\n{\n\tint speed;\n};\n",
+        "drivers/net/other/phy.h": "struct link_phy {\n\tint duplex;\n};\n",
+        "drivers/net/mine.c": "#include <linux/link_phy.h>\nint f(struct link_phy *p)\n{\n\treturn p->speed;\n}\n",
+        "drivers/net/other/main.c": '#include "phy.h"\nint g(struct link_phy *p)\n{\n\treturn p->duplex;\n}\n',
+    })  # fmt: skip
+    found = {path: program.struct_at("struct link_phy", path) for path in ("drivers/net/mine.c", "drivers/net/other/main.c")}
+    assert [at and (at[0], at[1].fields[0].name) for at in found.values()] == [
+        ("include/linux/link_phy.h", "speed"), ("drivers/net/other/phy.h", "duplex"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
