@@ -248,9 +248,9 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
-    if focus.other is None:
+    if focus.other is None and needed == "bh" and (mine.way or doubt):
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
-        doubt += (needed == "bh" and bool(mine.way)) + (doubt > 0)
+        doubt += 1
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
 
 
