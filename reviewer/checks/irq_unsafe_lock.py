@@ -74,6 +74,8 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             doubt, _, effect, hold = best
             name = hold.name or hold.kind
             message = f"{called_in(effect)} turns interrupts on again while {name} is held with interrupts off"
+            if focus.other is None and effect.way and doubt:
+                doubt += 1  # the callee knows whether interrupts are off; of what a patch brings, nobody has run it
             yield finding(focus, func, seen.event.at, doubt, message, name, effect_steps(focus.analysis, func, hold, effect))
 
 
@@ -246,6 +248,9 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
+    if focus.other is None and needed == "bh" and (mine.way or doubt):
+        # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
+        doubt += 1
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
 
 

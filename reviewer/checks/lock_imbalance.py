@@ -117,6 +117,8 @@ class Imbalance:
             fault = self.judged(func, lock, state)
             if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
                 fault = replace(fault, doubt=2)
+            if fault is not None and fault.doubt < 2 and self.focus.other is None:
+                fault = replace(fault, doubt=by_callees(flow, state, fault))
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
@@ -437,6 +439,28 @@ class Imbalance:
             message=message, involves=(name,), proof=tuple(steps), event=analysis.program.line_text(file, line),
             fix=fix_of(analysis, func, way, good) if not fault.stray and fault.doubt < 2 else None,
         )  # fmt: skip
+
+
+def by_callees(flow: Flow, state: Balance, fault: Fault) -> int:
+    """How much doubt there is about code that has run, where a callee takes or releases the lock: its ways depend on more than is
+    known here, its result need not tell all of it, and what always goes one way may have a sister that undoes it."""
+    places = {fault.way.taken, fault.way.released, fault.good.taken, fault.good.released}
+    if places & state.partly and not passed_on(flow, fault):
+        return 2 if places & state.blurred else fault.doubt + 1
+    return max(fault.doubt, int(bool(places & state.below)))
+
+
+def passed_on(flow: Flow, fault: Fault) -> bool:
+    """Whether the release is given what the taking call has returned, which nothing asks on the way (``mode = lock_map(inode);
+    ... unlock(inode, mode);``): it says how the lock was taken, not whether."""
+    taking = next((s.event for s in flow.seen if s.event.at == fault.way.taken and isinstance(s.event, Call)), None)
+    if taking is None:
+        return False
+    result = Result(taking.number)
+    asked = any(result in values.walk(condition) for condition in fault.way.ending.state.truths)
+    return not asked and any(
+        s.event.at == fault.good.released and any(result in values.walk(a) for args in s.args for a in args) for s in flow.seen
+    )
 
 
 def promised(func: Func, lock: Expr) -> str:

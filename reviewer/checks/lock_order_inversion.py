@@ -23,6 +23,9 @@ RULE = "lock-order-inversion"
 MAX_SEARCHED = 24
 """Orders of one focus whose inverse is searched beyond its functions."""
 
+FAR = 3
+"""Calls of two orders together, from which on one of their conditions most often keeps them apart."""
+
 Pairs = dict[tuple[str, str], list[Order]]
 
 
@@ -107,6 +110,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     analysis = focus.analysis
     first, second = one.pair
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
+    if focus.other is None and len(one.effect.way) + len(other.effect.way) >= FAR:
+        doubt += 1  # nobody has run what a patch brings
     if one.func.key == other.func.key and doubt:
         doubt += 1  # one lock or the other, as one condition says
     doubt += sum(r or 0 for r in readers(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between

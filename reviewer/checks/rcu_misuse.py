@@ -89,6 +89,8 @@ def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         at = freed.way[0][1].at if freed.way else freed.at
         file, line, column, function = place(func, at)
         confidence: Confidence = "high" if not unlinked.way and not freed.way else "medium"
+        if focus.other is None and freed.way and not unlinked.way:
+            confidence = "low"  # whoever ends an object by a function for that waits, or frees it later, in there
         steps = [step(analysis, "call", f, call.at) for f, call in unlinked.way]
         steps.append(step(analysis, "access", unlinked.func, unlinked.at))
         steps += [step(analysis, "call", f, call.at) for f, call in freed.way]
@@ -186,6 +188,8 @@ class Reads:
             confidence = "high" if sure else "low" if self.nearby.only_by_address(func) else "medium"
         elif sure:
             confidence = "medium"
+        if confidence == "medium" and not removed and self.focus.other is None:
+            confidence = "low"  # of code that has run, callers have sections that cannot be seen: by macros, through tables
         return self.finding(func, seen, need, confidence, removed, with_section)
 
     def finding(

@@ -96,6 +96,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     there = effect if hold in more else focus.effects.under(func, seen, hold, effect)
                 if there is not None:
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
+                    if doubt == 1 and focus.other is None and there.way:
+                        doubt = 2  # in code that has run, the callee knows on which ways its caller holds it
                     if doubt == 0 and hold in must and focus.releases.perhaps(flow, hold, seen, there):
                         doubt = 2
                     if denied(focus, func, seen, hold, there):

@@ -27,6 +27,9 @@ from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
 
+FAR_FILES = 3
+"""Files that a way of as many calls leads through, beyond which its conditions are seldom all known."""
+
 MAX_LOOKED_AT = 4
 """Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
 
@@ -103,6 +106,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
                 doubt = least
                 if hold not in must:
                     doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
+                doubt += far(focus, func, effect)
                 # A callee that nests such sections by a count of its own (kernel_fpu_begin) seems to leave one open.
                 doubt += 2 * bool(hold.where and hold.kind in CPU)
                 yield Sleep(doubt, effect, f"while {name} is held", name, hold)
@@ -160,6 +164,8 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
         doubt = unsure(focus, effect) + entry.doubt + 2 * focus.settled.against(func, seen, effect)
+        # Not all who call through the table hold the lock: in code that has run, the others are those who have this entry.
+        doubt += int(focus.other is None and entry.hold is not None and entry.doubt > 0)
         doubt += by_flag(focus, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 
@@ -174,9 +180,19 @@ def unsure(focus: Focus, effect: Effect) -> int:
     """How much doubt there is that the way leads to the sleep: low where a table decides of which only some entries sleep, where
     it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
     object decides which of two locks is taken. What a patch brings need not be so sure: nobody has run it."""
+    doubt = effect.doubt
+    if focus.other is None and doubt:
+        doubt = 2  # one of several functions by a name or a table: that it is not this one has been seen to, as a rule
     if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
-        return effect.doubt + 2
-    return effect.doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
+        return doubt + 2
+    return doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
+
+
+def far(focus: Focus, func: Func, effect: Effect) -> int:
+    """The doubt that the way is ever gone as a whole: it leads through several files, each with conditions of its own. Nobody has
+    run what a patch brings."""
+    files = {func.path, effect.func.path, *(f.path for f, _ in effect.way)}
+    return int(focus.other is None and len(effect.way) >= FAR_FILES <= len(files))
 
 
 def allowed(focus: Focus, effect: Effect, masks: str, interrupt: bool) -> bool:

@@ -35,6 +35,9 @@ RULE = "wait-under-lock"
 SPUN = frozenset({"timer", "tasklet"})
 """Waits for something that runs in softirq on this very CPU (kernel-doc of timer_delete_sync in kernel/time/timer.c)."""
 
+FAR = 3
+"""Calls to a wait and to the lock together, from which on one of their conditions most often keeps them apart."""
+
 TASKS = frozenset({"work", "workqueue", "thread"})
 """Waits for a task."""
 
@@ -98,9 +101,20 @@ def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         if hold is not None and comes_back(func, effect):
             blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
+        if focus.other is None and hold is not None and blocked.doubt == 0:
+            blocked = with_doubt(blocked, far(effect, hold, blocked))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
+
+
+def far(effect: Effect, hold: Hold, blocked: Blocked) -> int:
+    """The doubt about code that has run that the wait is ever made for one that needs the lock: there are several calls in
+    between, each with its conditions, or a callee waits for a whole queue, which most often has no such work by then."""
+    assert effect.wait is not None
+    calls = len(effect.way) + sum(s.kind == "call" for s in blocked.proof)
+    queue = effect.wait.what == "workqueue" and bool(effect.way)
+    return int(hold.where != OUTSIDE and (calls >= FAR or queue))
 
 
 def comes_back(func: Func, effect: Effect) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from reviewer.parse import facts
-from reviewer.parse.facts import Binary, Const, Expr, Member, Name, Result, Unary
+from reviewer.parse.facts import Binary, Choice, Const, Expr, Member, Name, Result, Unary
 from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
 from reviewer.program.link import Func
@@ -62,7 +62,9 @@ class Balance:
     release it on some ways only. ``strays``: calls that release it where the function does not hold it.
     ``firm``: calls that look like its release, but a summary gives up on them. ``lent``: it is taken where a callee seems to
     have left it held, so that one of the two is wrong. ``deeper``: calls that may take it once more, where it nests.
-    ``vague``: calls that take it on some ways only, and nothing that is known of them tells on which.
+    ``vague``: calls that take it on some ways only, and nothing that is known of them tells on which. ``below``: calls of
+    functions that take or release it; ``partly``: those that do so on some of their ways only; ``blurred``: those of which the
+    result does not tell on which.
     """
 
     frame: Frame
@@ -78,10 +80,20 @@ class Balance:
     lent: bool = False
     deeper: bool = False
     vague: set[int] = field(default_factory=set)
+    partly: set[int] = field(default_factory=set)
+    below: set[int] = field(default_factory=set)
+    blurred: set[int] = field(default_factory=set)
     ways: list[Way] = field(default_factory=list)
 
     def with_net(self, net: int) -> list[Way]:
         return [w for w in self.ways if w.net == net]
+
+
+def is_number(result: Expr | None) -> bool:
+    """Whether a result is a constant, or one of two."""
+    return isinstance(result, Const) or (
+        isinstance(result, Choice) and isinstance(result.then, Const) and isinstance(result.other, Const)
+    )  # fmt: skip
 
 
 def key_of(frame: Frame, lock: Expr) -> Key:
@@ -143,6 +155,9 @@ class Track(Observer):
         self.lent = False
         self.deeper = False
         self.vague: set[int] = set()
+        self.partly: set[int] = set()
+        self.below: set[int] = set()
+        self.blurred: set[int] = set()
         self.kind: Kind = "other"
 
     def start(self) -> object:
@@ -150,6 +165,8 @@ class Track(Observer):
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         trail = extra(state)
+        if isinstance(event, facts.Call):
+            self.look_below(frame, event, state, args)
         if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
             self.unsure.add(event.at)
         if isinstance(event, facts.Call) and self.tries(frame, event, state, args):
@@ -178,6 +195,21 @@ class Track(Observer):
                     self.firm.add(event.at)
                 return trail._replace(maybe=event.at)
         return trail
+
+    def look_below(self, frame: Frame, call: facts.Call, state: State, args: tuple[Expr, ...]) -> None:
+        """Notes a call of a function that takes or releases the lock itself, be it on some of its ways."""
+        if isinstance(call.callee, Name) and call.callee.id in self.releases.summaries.program.models.functions:
+            return
+        outcomes = self.releases.summaries.outcomes(frame, call, frame.callee(call.callee, state.known), args, state)
+        touching = [
+            any(hold_key(h) == self.key for h in o.takes) or any(key_of(frame, d) == self.key for d in o.drops) for o in outcomes
+        ]  # fmt: skip
+        if any(touching):
+            self.below.add(call.at)
+            if not all(touching):
+                self.partly.add(call.at)
+                if not all(o.nonzero or is_number(o.result) for o in outcomes):
+                    self.blurred.add(call.at)
 
     def invoked(self, frame: Frame, call: facts.Call, callee: Expr, args: tuple[Expr, ...]) -> bool:
         """Whether an API runs a callback that may release the lock (``kref_put(&o->ref, o_free)``)."""
@@ -284,6 +316,7 @@ def balance(
     flow = lockflow.run(frame, summaries, observer=track, truths=truths)
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
     result.lent, result.deeper, result.vague = track.lent, track.deeper, track.vague
+    result.below, result.partly, result.blurred = track.below, track.partly, track.blurred
     for e in flow.endings:
         trail = extra(e.state)
         result.ways.append(Way(net_of(frame, e, key), trail.taken, trail.released, trail.maybe, result_of(e), e))
