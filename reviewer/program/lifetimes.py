@@ -283,7 +283,8 @@ class Lifetimes:
         if frame.body is None or func.macro is not None:
             return True
         members = {e for part in parts(frame.body) for e in values.walk(part) if isinstance(e, Member) and e.name == word}
-        return any(object_name(frame, rooted(frame, frame.canonical(m, {}))) in ("", name) for m in members)
+        known = {object_name(frame, rooted(frame, frame.canonical(m, {}))).lstrip("*") for m in members}
+        return not known.isdisjoint(("", name.lstrip("*")))  # a pointer to it may be the member
 
     def naming(self, word: str, home: str) -> Iterator[Func]:
         """Functions of the unit, and of the folder and those below it, in which a word stands."""
