@@ -15,6 +15,7 @@ from reviewer.program.holders import Holders
 from reviewer.program.horizon import Horizon
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
+from reviewer.program.lockclasses import LockClasses
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
 from reviewer.program.lockusers import LockUsers
@@ -126,6 +127,11 @@ class Focus:
     def lock_users(self) -> LockUsers:
         """Where a spinning lock is taken."""
         return LockUsers(self.summaries)
+
+    @cached_property
+    def lock_classes(self) -> LockClasses:
+        """Which locks of one name are of several classes."""
+        return LockClasses(self.summaries)
 
     @cached_property
     def waited(self) -> Waited:

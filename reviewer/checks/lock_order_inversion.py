@@ -121,6 +121,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
     if one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other):
         doubt += 2 if focus.other is None else 1  # it would take its own second lock twice, did nothing say which it is
+    if any(focus.lock_classes.split(name, f.path) for name in one.pair for f in (one.func, other.func, other.effect.func)):
+        doubt += 2 if focus.other is None else 1  # perhaps of another kind, which is what the authors say of some
     if any(second_of_its_class(focus, order) for order in (one, other)):
         doubt += 2 if focus.other is None else 1
     if one.func.path != other.func.path and any(h.kind == "socket" for h in (one.hold, other.hold)):

@@ -300,9 +300,9 @@ class Publishes(Part):
 
 
 _NO_EFFECT = (
-    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "value", "alias",
-    "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null", "returns",
-    "spares_last", "cache", "keeps_type",
+    "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "reclasses",
+    "value", "alias", "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
+    "returns", "spares_last", "cache", "keeps_type",
 )  # fmt: skip
 
 
@@ -355,6 +355,7 @@ class Entry(Part):
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
     identity: ArgIndex | None = None
+    reclasses: ArgIndex | None = None
     value: PlaceText | None = None
     empty: ArgIndex | None = None
     is_error: ArgIndex | None = None
@@ -434,6 +435,7 @@ class Entry(Part):
             per_cpu=self.per_cpu,
             tells=self.tells,
             identity=self.identity,
+            reclasses=self.reclasses,
             value=self.value,
             empty=self.empty,
             is_error=self.is_error,

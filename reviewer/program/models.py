@@ -325,6 +325,7 @@ class Function(Model, frozen=True):
     in_order: bool = False  # its result is a queue that runs one work at a time
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)
+    reclasses: int | None = None  # the lock that lockdep takes for another class from then on
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     empty: int | None = None  # tells whether the list that this argument leads to has no entries (list_empty)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
