@@ -146,22 +146,26 @@ def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
 
 
 def by_evidence(focus: Focus, take: Take) -> Finding | None:
-    takes = focus.lock_users.of(take.hold.name, take.func.path)
-    if not takes:
-        return None
-    mine: tuple[Mode, ...] | None = None
-    for other in nearest(takes, take):
-        for context in focus.modes.of(other.func):
-            needed = NEEDED.get(context.context)
-            if needed is None or context.entry is None or STRENGTH[take.masks] >= STRENGTH[needed]:
-                continue
-            if other.hold.mode == take.hold.mode == "shared":
-                continue
-            mine = mine if mine is not None else focus.modes.of(take.func)
-            hit = exposed(focus, take, mine, context, needed)
-            if hit is not None:
-                return conflict(focus, take, hit, other, context, needed)
+    for other in nearest(focus.lock_users.of(take.hold.name, take.func.path), take):
+        if not other.hold.mode == take.hold.mode == "shared":
+            best: Finding | None = None
+            for found in conflicts(focus, take, other):
+                if best is None or CONFIDENCES.index(found.confidence) > CONFIDENCES.index(best.confidence):
+                    best = found
+                if best.confidence == "high":
+                    break
+            if best is not None:
+                return best
     return None
+
+
+def conflicts(focus: Focus, take: Take, other: Take) -> Iterator[Finding]:
+    """The ways on which ``other`` takes the lock in an interrupt that may hit a way to ``take``."""
+    for context in focus.modes.of(other.func):
+        needed = NEEDED.get(context.context)
+        if needed is not None and context.entry is not None and STRENGTH[take.masks] < STRENGTH[needed]:
+            for mode in exposed(focus, take, focus.modes.of(take.func), context, needed):
+                yield conflict(focus, take, mode, other, context, needed)
 
 
 def nearest(takes: tuple[Take, ...], take: Take) -> list[Take]:
@@ -172,16 +176,15 @@ def nearest(takes: tuple[Take, ...], take: Take) -> list[Take]:
     return list({t.func.key: t for t in reversed(ordered)}.values())[::-1][:MAX_TAKES]
 
 
-def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, needed: str) -> Mode | None:
-    """A way on which the lock is taken where the context may come in between."""
+def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, needed: str) -> Iterator[Mode]:
+    """The ways on which the lock is taken where the context may come in between."""
     for mode in modes:
         if STRENGTH[stronger(mode.masks, take.masks)] >= STRENGTH[needed]:
             continue
         if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context) or instead(focus, mode, context):
             continue
         if not settled(focus, take, mode):
-            return mode
-    return None
+            yield mode
 
 
 def settled(focus: Focus, take: Take, mode: Mode) -> bool:
