@@ -22,7 +22,6 @@ from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainRegister, Irq, Registers
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame, at_home
-from reviewer.program.switches import left_out
 
 MAX_SITES = 40
 """Places that call one function; beyond it the rest is left out and the callers are ``partial``."""
@@ -169,7 +168,7 @@ class CallerSearch:
     def _in_file(self, got: Callers, file: str) -> None:
         name = got.func.name
         for caller in self.program.functions_with(file, name):
-            if not left_out(self.program, caller):
+            if not self.program.switches.left_out(caller.condition, caller.path):
                 self._in_function(got, caller)
             if len(got.sites) >= MAX_SITES:
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
@@ -17,15 +16,6 @@ from reviewer.program.values import rebuild
 
 TRUTH = {"true": 1, "false": 0}
 """Enumerators of include/linux/stddef.h that every file sees, and words of the language by now."""
-
-SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)[A-Z]\w*)\s*\)?")
-"""The condition of code that depends on one macro, which no configuration sets by its name."""
-
-ALWAYS = ("", "defined(__KERNEL__)")
-"""Under what a definition stands that every kernel has."""
-
-MAX_SWITCHED = 24
-"""Files that name such a macro and are looked through for its definition."""
 
 
 class Names(Protocol):
@@ -68,29 +58,6 @@ class Constants:
         self.program = program
         self._constants: dict[tuple[str, str], int | None] = {}
         self._enumerators: dict[tuple[str, str], int | None] = {}
-        self._switches: dict[tuple[str, str], bool] = {}
-
-    def switched(self, condition: str, path: str) -> bool | None:
-        """Whether code under an ``#if`` is there since ``path`` sees an unconditional definition; None if that cannot be told.
-
-        A part that is at home elsewhere, too, has a header that fixes how it is built here (``#define USE_LOGICAL_ADDRESSES``).
-        """
-        switch = SWITCH.fullmatch(condition)
-        if switch is None:
-            return None
-        key = (switch[2], path)
-        if key not in self._switches:
-            self._switches[key] = self._is_defined(*key)
-        return not switch[1] if self._switches[key] else None
-
-    def _is_defined(self, name: str, path: str) -> bool:
-        found = self.program.names.files_mentioning([name]).get(name, ())
-        undone = re.compile(rb"#\s*undef\s+" + name.encode() + rb"\b")
-        if len(found) > MAX_SWITCHED or any(undone.search(self.program.text(f)) for f in found):
-            return False
-        defining = {f: [m.condition for m in self.program.file(f).macros(name)] for f in found}
-        seen = {*self.program.unit(path), *self.program.units.visible(path)}
-        return any(f in seen and not f.startswith("arch/") and len(c) == 1 and c[0] in ALWAYS for f, c in defining.items())
 
     def enumerator(self, name: str, path: str) -> int | None:
         """The value of an enumerator that ``path`` sees, or None; None, too, where it differs by configuration."""

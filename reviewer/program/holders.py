@@ -14,7 +14,6 @@ from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, reachable, subsystem
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold
-from reviewer.program.switches import left_out
 
 LEVELS = 3
 """Levels of callers."""
@@ -90,7 +89,9 @@ class Holders:
         for file in self._files(func):
             for caller in self.program.functions_with(file, func.name):
                 passed = not self._iterating.isdisjoint(caller.calls)
-                if (func.name not in caller.calls and not passed) or caller.key == func.key or left_out(self.program, caller):
+                if (func.name not in caller.calls and not passed) or caller.key == func.key:
+                    continue
+                if self.program.switches.left_out(caller.condition, caller.path):
                     continue
                 if not any(f.path == func.path for f in self.program.resolve(func.name, file)):
                     break

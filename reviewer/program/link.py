@@ -29,6 +29,7 @@ from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
+from reviewer.program.switches import Switches
 from reviewer.program.trace import ALL, INCLUDES, Heard, Trace
 from reviewer.program.units import Units
 
@@ -37,12 +38,6 @@ if TYPE_CHECKING:
 
 DRIVERS = frozenset({"drivers", "fs", "net", "sound", "security", "crypto"})
 """Top folders of parts that know each other by headers of ``include/`` only."""
-
-SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)\w*(?:DEBUG|DBG|TRACE|TEST|VERBOSE|PARANOI)\w*)\s*\)?")
-"""The condition of code that is there for whoever debugs it, by the name of the switch."""
-
-MAX_SWITCHED = 8
-"""Files that name such a switch and are looked through for its definition."""
 
 GFP_HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """Where the allocation flags are defined: the first since 6.0, the second before."""
@@ -129,6 +124,12 @@ class Func:
         return tuple(dict.fromkeys(CALLED.findall(self.macro.body)))
 
     @property
+    def condition(self) -> str:
+        """The ``#if`` under which it stands; "" for none."""
+        made = self.definition or self.macro
+        return made.condition if made is not None else ""
+
+    @property
     def line(self) -> int:
         """1-based line on which row 0 of the body stands."""
         if self.source is not None:
@@ -177,6 +178,7 @@ class Program:
         self.parsed: set[str] = set()
         self._others = Record()
         self.constants = Constants(self)
+        self.switches = Switches(self)
         self.units = Units(content, self.names, dialect, self.file)
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
@@ -187,7 +189,6 @@ class Program:
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._made: dict[str, dict[str, facts.Variable]] = {}
-        self._configured: dict[str, bool | None] = {}
         self._given: dict[str, frozenset[str]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
@@ -638,22 +639,6 @@ class Program:
             else:
                 self._own[key] = self._generated(name, path)
         return self._own[key]
-
-    def configured(self, condition: str) -> bool | None:
-        """Whether the code under an ``#if`` is there; None if a configuration decides.
-
-        A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``) that nothing in the tree sets is off.
-        """
-        if condition not in self._configured:
-            switch = SWITCH.fullmatch(condition)
-            off = switch is not None and not self.names.files_defining_macro(switch[2]) and not self.numbered(switch[2])
-            self._configured[condition] = bool(switch[1]) if switch is not None and off else None
-        return self._configured[condition]
-
-    def numbered(self, name: str) -> bool:
-        """Whether a file that may be seen defines the macro as a mere number, which the index leaves out."""
-        found = self.names.files_mentioning([name]).get(name, ())
-        return len(found) > MAX_SWITCHED or any(self.file(file).macros(name) for file in found)
 
     def constant(self, name: str, path: str) -> int | None:
         """The value of a macro or enumerator in ``path``, or None if it is not a constant that can be told."""

@@ -624,9 +624,7 @@ class Runner:
         if known is None and state.truths:
             known = by_sign(state.truths, condition)
         if known is None and isinstance(condition, Config):
-            known = self.frame.program.configured(condition.condition)
-            if known is None:
-                known = self.frame.program.constants.switched(condition.condition, self.frame.func.path)
+            known = self.frame.program.switches.decided(condition.condition, self.frame.func.path)
         if known is None and self.is_function(condition):
             known = True
         if known is None and any(follows(h.lock, condition) for h in state.locks):

@@ -1,39 +1,138 @@
-"""Functions that no configuration compiles: what stands under a switch that nothing in the tree ever sets."""
+"""``#if`` switches that no configuration sets: what of the tree decides whether the code under them is compiled."""
 
 from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from reviewer.program.link import Func, Program
+from reviewer.parse.pieces import Pieces
+from reviewer.program.files import Content
 
-SWITCH = re.compile(r"defined\s*\(?\s*((?!CONFIG_|KBUILD_|MODULE\b|DEBUG\b|_)[A-Z][A-Z0-9_]*_[A-Z0-9_]+)\s*\)?")
-"""``#ifdef USE_POLLING``: not a configuration's, a compiler's or an architecture's word."""
+SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)\w+)\s*\)?")
+"""The condition of code that depends on one macro, which no configuration sets by its name."""
+
+DEBUGS = re.compile(r"\w*(?:DEBUG|DBG|TRACE|TEST|VERBOSE|PARANOI)\w*")
+"""How switches are named that are there for whoever debugs the file: without one of them a function is another."""
+
+OWN = re.compile(r"(?!KBUILD_|MODULE\b|DEBUG\b)[A-Z][A-Z0-9_]*_[A-Z0-9_]+")
+"""How a driver names a switch of its own (``USE_POLLING``): not a compiler's or an architecture's word."""
+
+ALWAYS = ("", "defined(__KERNEL__)")
+"""Under what a definition stands that every kernel has."""
+
+MAX_DEFINING = 24
+"""Files that name a switch and are looked through for its definition."""
+
+MAX_NUMBERED = 8
+"""The same for a definition as a mere number, which the index leaves out."""
 
 MAKEFILES = ("Makefile", "Kbuild")
 
 
-def left_out(program: Program, func: Func) -> bool:
-    """Whether a function stands under a switch of its own driver that is neither defined in a file nor given by a Makefile."""
-    condition = func.definition.condition if func.definition is not None else func.macro.condition if func.macro else ""
-    return any(
-        (switch := SWITCH.fullmatch(part.strip())) is not None and unset(program, switch[1], func.path)
-        for part in condition.split("&&")
-    )  # fmt: skip
+class Names(Protocol):
+    """What is needed of the index of definitions."""
+
+    def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
+    def files_mentioning(self, names: Iterable[str], under: Sequence[str] = ()) -> dict[str, tuple[str, ...]]: ...
 
 
-def unset(program: Program, switch: str, path: str) -> bool:
-    """Whether nothing sets the switch: it is nothing but asked for, in a few files of one driver."""
-    found = program.names.files_mentioning([switch]).get(switch, ())
-    folder = posixpath.dirname(path)
-    if any(not f.startswith(folder) for f in found) or program.names.files_defining_macro(switch) or program.numbered(switch):
-        return False
-    word = re.compile(rb"\b%b\b" % switch.encode())
-    while True:
-        for name in MAKEFILES:
-            makefile = posixpath.join(folder, name)
-            if program.content.exists(makefile) and word.search(program.text(makefile)):
-                return False
-        if not folder:
-            return True
-        folder = posixpath.dirname(folder)
+class Units(Protocol):
+    """What is needed of the files that a file includes."""
+
+    def visible(self, path: str) -> dict[str, int]: ...
+
+
+class Program(Protocol):
+    """What is needed of :class:`reviewer.program.link.Program`."""
+
+    @property
+    def content(self) -> Content: ...
+    @property
+    def names(self) -> Names: ...
+    @property
+    def units(self) -> Units: ...
+    def text(self, path: str) -> bytes: ...
+    def file(self, path: str) -> Pieces: ...
+    def unit(self, path: str) -> Sequence[str]: ...
+
+
+class Switches:
+    """Memoised per program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._defined: dict[str, bool] = {}
+        self._sure: dict[tuple[str, str], bool] = {}
+        self._unset: dict[tuple[str, str], bool] = {}
+
+    def decided(self, condition: str, path: str) -> bool | None:
+        """Whether the code of ``path`` under an ``#if`` is there; None if a configuration decides, or nobody can tell.
+
+        A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``) that nothing in the tree sets is off. A part that is at
+        home elsewhere, too, has a header that fixes how it is built here (``#define USE_LOGICAL_ADDRESSES``): that one is on.
+        """
+        switch = SWITCH.fullmatch(condition)
+        if switch is None:
+            return None
+        negated, name = switch[1] is not None, switch[2]
+        if DEBUGS.fullmatch(name) and not self._is_defined(name):
+            return negated
+        return not negated if name[:1].isupper() and self._for_sure(name, path) else None
+
+    def left_out(self, condition: str, path: str) -> bool:
+        """Whether code stands under a switch of its own driver that is neither defined in a file nor given by a Makefile."""
+        return any(
+            (switch := SWITCH.fullmatch(part.strip())) is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
+            and self._nothing_sets(switch[2], path)
+            for part in condition.split("&&")
+        )  # fmt: skip
+
+    def _is_defined(self, name: str) -> bool:
+        """Whether some file may define the switch."""
+        got = self._defined.get(name)
+        if got is None:
+            got = self._defined[name] = bool(self.program.names.files_defining_macro(name)) or self._is_numbered(name)
+        return got
+
+    def _is_numbered(self, name: str) -> bool:
+        """Whether a file defines the macro as a mere number."""
+        found = self.program.names.files_mentioning([name]).get(name, ())
+        return len(found) > MAX_NUMBERED or any(self.program.file(file).macros(name) for file in found)
+
+    def _for_sure(self, name: str, path: str) -> bool:
+        """Whether a file sees one definition, under no condition and nowhere undone."""
+        key = name, path
+        if key not in self._sure:
+            self._sure[key] = self._is_seen(name, path)
+        return self._sure[key]
+
+    def _is_seen(self, name: str, path: str) -> bool:
+        found = self.program.names.files_mentioning([name]).get(name, ())
+        undone = re.compile(rb"#\s*undef\s+" + name.encode() + rb"\b")
+        if len(found) > MAX_DEFINING or any(undone.search(self.program.text(f)) for f in found):
+            return False
+        defining = {f: [m.condition for m in self.program.file(f).macros(name)] for f in found}
+        seen = {*self.program.unit(path), *self.program.units.visible(path)}
+        return any(f in seen and not f.startswith("arch/") and len(c) == 1 and c[0] in ALWAYS for f, c in defining.items())
+
+    def _nothing_sets(self, name: str, path: str) -> bool:
+        """Whether the switch is nothing but asked for, in a few files of one driver."""
+        key = name, posixpath.dirname(path)
+        if key not in self._unset:
+            self._unset[key] = self._is_unset(*key)
+        return self._unset[key]
+
+    def _is_unset(self, name: str, folder: str) -> bool:
+        found = self.program.names.files_mentioning([name]).get(name, ())
+        if any(not f.startswith(folder) for f in found) or self._is_defined(name):
+            return False
+        word = re.compile(rb"\b%b\b" % name.encode())
+        while True:
+            for makefile in (posixpath.join(folder, m) for m in MAKEFILES):
+                if self.program.content.exists(makefile) and word.search(self.program.text(makefile)):
+                    return False
+            if not folder:
+                return True
+            folder = posixpath.dirname(folder)
