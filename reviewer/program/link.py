@@ -385,9 +385,10 @@ class Program:
         return got
 
     def _resolve(self, name: str, path: str) -> tuple[Func, ...]:
-        sole = self._sole(name)
-        if sole and reachable(sole[0].path, path):
-            return sole
+        if not self.functions(path, name):  # a file's own names need no look into the index
+            sole = self._sole(name)
+            if sole and reachable(sole[0].path, path):
+                return sole
         unit = self.units.with_name(path, name)
         for file in (path, *unit):
             own = self.functions(file, name)
