@@ -19,7 +19,7 @@ def another(side: Side, func: Func) -> Iterator[Finding]:
     """A change under the lock of another object, where all others who have such a lock have that of the object."""
     for t in side.guards.touches(func):
         for lock in sorted(t.held - own_locks(t)) if not t.look else ():
-            if not of_one_type(side, t, lock):
+            if not of_one_type(side, t, lock) or part_of_it(side, t, lock):
                 continue
             others = [o for o in side.guards.others(t.object, func.path) if o.func.name != func.name]
             if len({o.func.key for o in others if lock in own_locks(o)}) >= OWNERS and elsewhere_own(side, t, lock):
@@ -47,6 +47,20 @@ def of_one_type(side: Side, touch: Touch, lock: str) -> bool:
 
     mine = struct(owner_of(touch.access.path))
     return bool(mine) and all(struct(owner_of(h.lock)) == mine for h in touch.access.held if h.name == lock)
+
+
+def part_of_it(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether one of the two objects is found by a part that knows its whole (``ep->udc``): most likely both are that whole."""
+    frame = side.program.frame(touch.func)
+
+    def from_part(owner: Expr | None) -> bool:
+        if not isinstance(owner, Member):
+            return False
+        whole, part = frame.type_of(owner), frame.type_of(owner.base)
+        return whole is not None and part is not None and frame.resolve(whole).name != frame.resolve(part).name
+
+    locks = (owner_of(h.lock) for h in touch.access.held if h.name == lock)
+    return any(from_part(owner) for owner in (owner_of(touch.access.path), *locks))
 
 
 def elsewhere_own(old: Side, touch: Touch, lock: str) -> bool:
