@@ -118,7 +118,13 @@ class Teardown:
         for callback in self.callbacks(uses, home):
             if any(PUT.search(n) for n in callback.calls) or self.ends(uses.setups[0].name, [callback]) is not None:
                 return True
-        return any(a.used for a in uses.stops) or any(GET.search(n) for a in uses.starts for n in a.func.calls)
+        return any(a.used for a in uses.stops) or any(self.takes_reference(n) for a in uses.starts for n in a.func.calls)
+
+    def takes_reference(self, name: str) -> bool:
+        """Whether a function of that name takes a reference: ``x_get_call()``, if something gives it back by ``x_put_call()``."""
+        if GET.search(name) is not None:
+            return True
+        return "_get_" in name and bool(self.program.names.files_defining(name.replace("_get_", "_put_", 1)))
 
 
 # --- a patch takes a wait away ------------------------------------------------------------------------------------------
