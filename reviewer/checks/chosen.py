@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from reviewer.checks.analysis import Analysis
 from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
+from reviewer.program.models import Function as Model
 
 LEVELS = 4
 """Levels of callers that are looked at."""
@@ -22,10 +24,19 @@ MAX_CALLERS = 240
 """Callers that are looked at."""
 
 
-def of_files(program: Program, files: Iterable[str], above: bool = True) -> list[Func]:
-    """The functions of ``files`` and, with ``above``, their callers elsewhere."""
+def of_files(analysis: Analysis, files: Iterable[str], above: bool = True) -> list[Func]:
+    """The functions of ``files`` and, with ``above``, the callers elsewhere of those that do more than compute."""
+    program, names = analysis.program, analysis.summaries.names
     inside = [func for file in files for func in program.functions_in(file)]
-    return with_callers(program, inside) if above else inside
+    if not above:
+        return inside
+    acting = [f for f in inside if names.calls_indirectly(f) or names.horizon.has(acts, f, LEVELS)]
+    return list({f.key: f for f in (*inside, *with_callers(program, acting))}.values())
+
+
+def acts(model: Model) -> bool:
+    """Whether a modelled call does anything that its callers could have to know of."""
+    return not model.pure
 
 
 def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:

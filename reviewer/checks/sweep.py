@@ -40,7 +40,7 @@ def batches(files: Iterable[str]) -> list[tuple[str, ...]]:
 
 def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], above: bool = True) -> list[Finding]:
     """What the general rules say of these files and, with ``above``, of their callers elsewhere."""
-    functions = of_files(analysis.program, files, above)
+    functions = of_files(analysis, files, above)
     return findings(Focus(analysis, functions, functions), checks)
 
 
