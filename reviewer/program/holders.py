@@ -71,7 +71,9 @@ class Holders:
     def sites(self, func: Func, what: What = "takes") -> tuple[CallSite, ...]:
         """The calls of a function by its name, in its unit or its subsystem, with what is held at each; ``masks``: with what
         turns interrupts or softirqs off, at least."""
-        got = self._sites.get((func.key, what)) or self._sites.get((func.key, "takes"))
+        got = self._sites.get((func.key, "takes"))
+        if got is None:
+            got = self._sites.get((func.key, what))
         if got is None:
             got = self._sites[func.key, what] = tuple(self._search(func, what)) if func.macro is None else ()
         return got
