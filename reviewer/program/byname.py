@@ -34,7 +34,10 @@ LOCKS = re.compile(r"(?:raw_|arch_)?spinlock_t|rwlock_t|struct (?:mutex|rw_semap
 CLAIMS = ("__acquires", "__releases", "__cond_acquires")
 """How the annotations begin by which an author says what a function does to locks (include/linux/compiler_types.h)."""
 
-What = Literal["takes", "masks", "locks", "steers"]
+Holding = Literal["takes", "masks"]
+"""What is held: anything, or what turns interrupts or softirqs off."""
+
+What = Holding | Literal["locks", "steers"]
 
 
 class ByName:

@@ -17,7 +17,7 @@ from reviewer.program.chains import ChainSite, NotifierChain
 from reviewer.program.contexts import CallSite, Contexts
 from reviewer.program.link import Func
 from reviewer.program.linkage import ASIDE, architecture, by_distance, reachable
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, unexecuted
 from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainRegister, Irq, Registers
 from reviewer.program.models import Function as Model
@@ -265,13 +265,7 @@ class CallerSearch:
         if flow is None:
             return
         yield from flow.seen
-        reached = {s.event.number for s in flow.seen if isinstance(s.event, Call)}
-        frame = flow.frame
-        for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
-            for e in block.events:
-                if isinstance(e, Call) and e.number not in reached:
-                    args = tuple(frame.canonical(a, {}) for a in e.args)
-                    yield Seen(e, number, frame.callee(e.callee, {}), [args], [()], dropped=[()])
+        yield from unexecuted(flow.frame, {s.event.number for s in flow.seen if isinstance(s.event, Call)})
 
     # --- an argument ------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -22,15 +22,6 @@ class Names(Protocol):
     """What is needed of the index of definitions."""
 
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]: ...
-    def files_mentioning(
-        self, names: Iterable[str], under: Sequence[str] = ()
-    ) -> dict[str, tuple[str, ...]]: ...
-
-
-class Units(Protocol):
-    """What is needed of the files that a file includes."""
-
-    def visible(self, path: str) -> dict[str, int]: ...
 
 
 class Program(Protocol):
@@ -42,9 +33,6 @@ class Program(Protocol):
     def names(self) -> Names: ...
     @property
     def constants(self) -> Constants: ...
-    @property
-    def units(self) -> Units: ...
-    def text(self, path: str) -> bytes: ...
     def file(self, path: str) -> Pieces: ...
     def unit(self, path: str) -> Sequence[str]: ...
     def macro(self, name: str, path: str) -> facts.Macro | None: ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from reviewer.parse.facts import Call, Name
+from reviewer.program.byname import Holding
 from reviewer.program.callers import CallerSearch, is_function
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
@@ -23,9 +23,6 @@ MAX_FUNCTIONS = 24
 
 MAX_FILES = 6
 """Files of its subsystem that name a function, the nearest first."""
-
-
-What = Literal["takes", "masks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,13 @@ class Holders:
         self.program = search.program
         self.summaries = search.summaries
         self.through = through
-        self._sites: dict[tuple[str, What], tuple[CallSite, ...]] = {}
+        self._sites: dict[tuple[str, Holding], tuple[CallSite, ...]] = {}
 
     def of(self, func: Func, classes: Collection[str]) -> Iterator[Holder]:
         """The callers that hold one of these lock classes on every path to their call, the nearest first."""
         return self.where(func, lambda h: h.name in classes)
 
-    def where(self, func: Func, wanted: Callable[[Hold], bool], what: What = "takes") -> Iterator[Holder]:
+    def where(self, func: Func, wanted: Callable[[Hold], bool], what: Holding = "takes") -> Iterator[Holder]:
         """The same for holds that are asked about one by one; ``masks``: about such that turn interrupts or softirqs off."""
         level: list[tuple[Func, tuple[CallSite, ...]]] = [(func, ())]
         met = {func.key}
@@ -68,7 +65,7 @@ class Holders:
                         above.append((site.caller, (site, *way)))
             level = above
 
-    def sites(self, func: Func, what: What = "takes") -> tuple[CallSite, ...]:
+    def sites(self, func: Func, what: Holding = "takes") -> tuple[CallSite, ...]:
         """The calls of a function by its name, in its unit or its subsystem, with what is held at each; ``masks``: with what
         turns interrupts or softirqs off, at least."""
         got = self._sites.get((func.key, "takes"))
@@ -87,7 +84,7 @@ class Holders:
         near = [f for f in named if f not in unit and reachable(func.path, f)]
         return [*unit, *by_distance(near, func.path)[:MAX_FILES]]
 
-    def _search(self, func: Func, what: What) -> Iterator[CallSite]:
+    def _search(self, func: Func, what: Holding) -> Iterator[CallSite]:
         for file in self._files(func):
             for caller in self.program.functions_with(file, func.name):
                 passed = not self._iterating.isdisjoint(caller.calls)

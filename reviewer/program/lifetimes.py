@@ -14,23 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from reviewer.parse.facts import (
-    AddressOf,
-    Body,
-    Branch,
-    Call,
-    Cast,
-    Deref,
-    Expr,
-    Index,
-    Items,
-    Member,
-    Name,
-    Result,
-    Return,
-    Switch,
-    Write,
-)
+from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -282,7 +266,8 @@ class Lifetimes:
         frame = self.program.frame(func)
         if frame.body is None or func.macro is not None:
             return True
-        members = {e for part in parts(frame.body) for e in values.walk(part) if isinstance(e, Member) and e.name == word}
+        every = (e for whole in values.expressions(frame.body) for e in values.walk(whole))
+        members = {e for e in every if isinstance(e, Member) and e.name == word}
         known = {object_name(frame, rooted(frame, frame.canonical(m, {}))).lstrip("*") for m in members}
         return not known.isdisjoint(("", name.lstrip("*")))  # a pointer to it may be the member
 
@@ -446,22 +431,6 @@ class Lifetimes:
             for v in self.program.initialised_with(file, func.name):
                 for table in tables(v.value) if v.value is not None else ():
                     yield from ((slot, table) for slot, name in table.items() if name == func.name)
-
-
-def parts(body: Body) -> Iterator[Expr]:
-    """The expressions of a body, whole."""
-    for block in body.blocks:
-        for e in block.events:
-            if isinstance(e, Call):
-                yield from (e.callee, *e.args)
-            else:
-                yield e.value
-                if isinstance(e, Write):
-                    yield e.target
-        if isinstance(block.exit, Branch):
-            yield block.exit.condition
-        elif isinstance(block.exit, Switch | Return) and block.exit.value is not None:
-            yield block.exit.value
 
 
 def tables(value: Expr) -> Iterator[dict[str, str]]:

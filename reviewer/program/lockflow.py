@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -277,6 +277,18 @@ def run(
     :param truths: conditions on parameters that the caller has decided.
     """
     return Runner(frame, callees, observer or Observer()).run(bound or {}, held, truths or {})
+
+
+def unexecuted(frame: Frame, reached: Container[int] = ()) -> Iterator[Seen]:
+    """The calls of a body as they are written, with nothing known and nothing held.
+
+    :param reached: numbers of calls to leave out.
+    """
+    for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
+        for e in block.events:
+            if isinstance(e, facts.Call) and e.number not in reached:
+                args = tuple(frame.canonical(a, {}) for a in e.args)
+                yield Seen(e, number, frame.callee(e.callee, {}), [args], [()], dropped=[()])
 
 
 World = tuple[

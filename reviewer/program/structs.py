@@ -62,19 +62,8 @@ class Frame:
     def uses(self, number: int) -> bool:
         """Whether the result of a call is looked at anywhere in the function."""
         if self._used is None:
-            found: set[int] = set()
-            for block in self.body.blocks if self.body is not None else ():
-                read: list[Expr | None] = []
-                for e in block.events:
-                    read += (*e.args, e.callee) if isinstance(e, facts.Call) else (e.value,)
-                    if isinstance(e, facts.Write):
-                        read.append(e.target)
-                if isinstance(block.exit, facts.Branch):
-                    read.append(block.exit.condition)
-                elif isinstance(block.exit, facts.Switch | facts.Return):
-                    read.append(block.exit.value)
-                found |= {e.call for r in read if r is not None for e in values.walk(r) if isinstance(e, Result)}
-            self._used = frozenset(found)
+            read = values.expressions(self.body) if self.body is not None else ()
+            self._used = frozenset(e.call for r in read for e in values.walk(r) if isinstance(e, Result))
         return number in self._used
 
     @property

@@ -18,7 +18,7 @@ from reviewer.parse import facts
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Items, Member, Name, Text
 from reviewer.program import lockflow, values
-from reviewer.program.byname import LEVELS, ByName
+from reviewer.program.byname import LEVELS, ByName, Holding
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
@@ -184,7 +184,7 @@ class Summaries:
         """The events of ``func`` with what is held at each."""
         return self.of(func, binding, flow=True).flow
 
-    def calls_in(self, func: Func, what: Literal["takes", "masks"] = "takes") -> Iterator[Seen]:
+    def calls_in(self, func: Func, what: Holding = "takes") -> Iterator[Seen]:
         """The calls of a function. One that holds nothing (``masks``: that turns off nothing), as most do, is not executed for
         that: what its locals are, and what else it holds, is then not told of."""
         if self._leaves(func, what):
@@ -193,12 +193,7 @@ class Summaries:
                 if isinstance(seen.event, facts.Call):
                     yield seen
             return
-        frame = self.program.frame(func)
-        for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
-            for e in block.events:
-                if isinstance(e, facts.Call):
-                    args = tuple(frame.canonical(a, {}) for a in e.args)
-                    yield Seen(e, number, frame.callee(e.callee, {}), [args], [()], dropped=[()])
+        yield from lockflow.unexecuted(self.program.frame(func))
 
     def forget_flows(self) -> None:
         """Let go of the events of all functions; how they end stays known."""
@@ -214,7 +209,7 @@ class Summaries:
         """Whether it takes or drops anything, a lock that a callee takes and drops again left out."""
         return self._leaves(func, "locks")
 
-    def _leaves(self, func: Func, what: Literal["takes", "masks", "locks"]) -> bool:
+    def _leaves(self, func: Func, what: Holding | Literal["locks"]) -> bool:
         key = (what, func.key)
         got = self._locking.get(key)
         if got is None:
@@ -223,7 +218,7 @@ class Summaries:
             )
         return got
 
-    def _net(self, callee: Func, what: Literal["takes", "masks", "locks"]) -> bool:
+    def _net(self, callee: Func, what: Holding | Literal["locks"]) -> bool:
         level = LEVELS - self.names.cost(callee)
         return any(o.takes or (what == "locks" and o.drops) for o in self.of(callee, (), level).outcomes)
 

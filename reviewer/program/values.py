@@ -15,6 +15,9 @@ from typing import Any
 from reviewer.parse.facts import (
     AddressOf,
     Binary,
+    Body,
+    Branch,
+    Call,
     Cast,
     Choice,
     Const,
@@ -26,8 +29,11 @@ from reviewer.parse.facts import (
     Member,
     Name,
     Result,
+    Return,
+    Switch,
     Text,
     Unary,
+    Write,
 )
 
 WORD = (1 << 64) - 1
@@ -252,6 +258,22 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     """The expressions inside, one level down."""
     kind = type(expr)
     return (INNER[kind](expr),) if kind in INNER else PARTS[kind](expr) if kind in PARTS else ()
+
+
+def expressions(body: Body) -> Iterator[Expr]:
+    """The expressions of a body, whole."""
+    for block in body.blocks:
+        for e in block.events:
+            if isinstance(e, Call):
+                yield from (e.callee, *e.args)
+            else:
+                yield e.value
+                if isinstance(e, Write):
+                    yield e.target
+        if isinstance(block.exit, Branch):
+            yield block.exit.condition
+        elif isinstance(block.exit, Switch | Return) and block.exit.value is not None:
+            yield block.exit.value
 
 
 @lru_cache(maxsize=1 << 16)
