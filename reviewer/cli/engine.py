@@ -254,7 +254,7 @@ def _kept(program: Program) -> Iterator[None]:
     try:
         yield
     finally:
-        program.bodies.flush()
+        program.keep()
 
 
 def skipped(tree: Tree, program: Program) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,7 @@ from reviewer.parse.bodies import body_key, made
 from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect, dialect_digest, load_dialect
 from reviewer.parse.extract import parser
+from reviewer.parse.layout import WORTH_KEEPING, layout_of
 from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.models import ApiModels
@@ -27,6 +28,7 @@ from reviewer.program.takers import GUARDS
 from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
 from reviewer.store.factstore import NullStore, Store
+from reviewer.store.kept import body_kind, layout_kind
 from reviewer.workers import pool
 
 BATCH = 60
@@ -53,6 +55,7 @@ class Batch:
     """What was made of some files. ``marks``: digests of their contents; ``size``: bytes read."""
 
     bodies: list[tuple[str, bytes]]
+    layouts: list[tuple[str, bytes]]
     marks: list[str]
     size: int
     skipped: list[tuple[str, str]]
@@ -90,13 +93,13 @@ def fill(
 
     Each batch is written as it is done: what is interrupted goes on from there.
     """
-    kind = codec.kind("body", dialect_digest(dialect))
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
     work = Work(tree, store, dialect, hot, _kind_of_marks(hot, dialect), batches)
     started, files, size = time.monotonic(), 0, 0
     made_by = done(work, jobs) if cluster is None else cluster.map(partial(elsewhere, place_of(tree), hot), batches)
     for number, batch in enumerate(made_by):
-        store.put_many(kind, batch.bodies)
+        store.put_many(body_kind(dialect), batch.bodies)
+        store.put_many(layout_kind(dialect), batch.layouts)
         store.put_many(work.done, [(mark, b"") for mark in batch.marks])
         for path, reason in batch.skipped:
             tree.note_skipped(path, reason)
@@ -154,7 +157,7 @@ def elsewhere(place: Place, hot: frozenset[bytes], paths: Sequence[str]) -> Batc
 
 def made_of(work: Work, paths: Sequence[str]) -> Batch:
     """The bodies of files that have not been seen before."""
-    result = Batch([], [], 0, [])
+    result = Batch([], [], [], 0, [])
     texts: dict[str, tuple[str, bytes]] = {}
     for path, text in work.tree.read_many(paths):
         if isinstance(text, MissingContent):
@@ -172,6 +175,8 @@ def made_of(work: Work, paths: Sequence[str]) -> Batch:
         if work.hot.isdisjoint(words_of(text)):
             continue
         file = Pieces(text, work.dialect)
+        if len(text) >= WORTH_KEEPING:
+            result.layouts.append((mark, codec.encode(layout_of(file.skim))))
         for piece in file.all_functions():
             original = file.text[piece.start : piece.end]
             if work.hot.isdisjoint(words_of(original)):
