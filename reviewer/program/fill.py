@@ -20,7 +20,7 @@ from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect, dialect_digest, load_dialect
 from reviewer.parse.extract import parser
 from reviewer.parse.layout import WORTH_KEEPING, layout_of
-from reviewer.parse.pieces import Pieces
+from reviewer.parse.pieces import MAX_NAMED, Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
@@ -63,16 +63,20 @@ class Batch:
 
 def fill_tree(
     tree: Tree, store: Store, models: ApiModels, dialect: Dialect, jobs: int, progress: Progress, cluster: Cluster | None = None
-) -> None:
-    """The same for a whole tree: only what tells it from a tree that is done already is looked at."""
+) -> bool:
+    """The same for a whole tree: only what tells it from a tree that is done already is looked at.
+
+    :return: whether no such tree was known, so that all files were looked at
+    """
     hot = hot_names(models)
     mark = f"{_kind_of_marks(hot, dialect)}-trees"
     if store.memo_get(mark, tree.identity()) is not None:
-        return
+        return False
     base = Bases(tree, store).nearest
     known = base is not None and store.memo_get(mark, base.identity) is not None
     fill(tree, base.present if base is not None and known else tree.paths(), store, hot, dialect, jobs, progress, cluster)
     store.put_many(mark, [(tree.identity(), b"")])
+    return not known
 
 
 def hot_names(models: ApiModels) -> frozenset[bytes]:
@@ -171,12 +175,15 @@ def made_of(work: Work, paths: Sequence[str]) -> Batch:
         if mark in known:
             continue
         result.marks.append(mark)
-        # A file without any such word needs no look at its layout.
-        if work.hot.isdisjoint(words_of(text)):
+        hot = not work.hot.isdisjoint(words_of(text))
+        lasting = WORTH_KEEPING <= len(text) <= MAX_NAMED
+        if not hot and not lasting:
             continue
         file = Pieces(text, work.dialect)
-        if len(text) >= WORTH_KEEPING:
+        if lasting:
             result.layouts.append((mark, codec.encode(layout_of(file.skim))))
+        if not hot:
+            continue
         for piece in file.all_functions():
             original = file.text[piece.start : piece.end]
             if work.hot.isdisjoint(words_of(original)):
