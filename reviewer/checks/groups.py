@@ -296,7 +296,7 @@ def done(job: Job, task: Task) -> Done:
         runs = [c.run for c in job.checks if c.run is not None and c.callers == (task.kind == "rest")]
         result.findings = [finding for run_ in runs for finding in run_(analysis)]
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
-    program.bodies.flush()
+    program.keep()
     if job.traced:
         result.record, result.trace = program.record(), program.trace()
     else:

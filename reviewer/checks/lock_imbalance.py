@@ -118,10 +118,23 @@ class Imbalance:
             if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
                 fault = replace(fault, doubt=2)
             if fault is not None and fault.doubt < 2 and self.focus.other is None:
-                fault = replace(fault, doubt=by_callees(flow, state, fault))
+                fault = replace(fault, doubt=max(by_callees(flow, state, fault), self.in_use(func, state, fault)))
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
+
+    def in_use(self, func: Func, state: Balance, fault: Fault) -> int:
+        """How much doubt there is about code that has run, by the shape. Callers would miss a lock that is theirs; a release by
+        ways that have not even tried to take it follows from something that was asked before; and so does one under a condition,
+        on the way to where all ends that is no failure."""
+        way = fault.way
+        if way.net == 0:
+            return 1
+        if way.net < 0:
+            return 0 if way.taken > 0 or extra(way.ending.state).tried > 0 or not fault.stray else 2
+        beside = [w for w in state.with_net(0) if w.ending.at == way.ending.at and w.taken > 0 and w.released > 0]
+        told = way.result != "negative" and all(self.focus.settled.guards(func, w.released) for w in beside)
+        return 2 if beside and told else 0
 
     def held_now(self, func: Func, flow: Flow) -> Iterator[Fault]:
         """A lock with which every way leaves since a patch, and that the function released before it."""

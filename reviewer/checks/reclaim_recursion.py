@@ -149,7 +149,7 @@ class Search:
             for seen in flow.seen if ops.forbids else ():
                 for effect in self.allocations(func, seen, ops.forbids)[:1]:
                     unsure = bool(effect.doubt) or effect.last  # the last user need not be this one
-                    confidence: Confidence = "low" if unsure else "high" if effect.depth <= 2 else "medium"
+                    confidence = confidence_of(2 if unsure else (effect.depth > 2) + ops.scoped)
                     message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
                     steps = effect_steps(self.focus.analysis, func, None, effect)
                     yield self.made(func, seen, confidence, message, (slot,), steps)

@@ -62,7 +62,7 @@ tree would push everything else out of it."""
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
     """The linked program of a tree; nothing is read before it is asked for."""
-    return maker(tree, store, models, request)(Files(tree, load_dialect()))
+    return maker(tree, store, models, request)(in_memory(tree, store))
 
 
 def near_program(
@@ -70,11 +70,19 @@ def near_program(
 ) -> Program:
     """The linked program of a tree that is another's but for the paths ``changed``; both share what they have in memory."""
     if near is None:
-        return maker(tree, store, models, request)(Files(tree, load_dialect()))
-    files = Files(tree, load_dialect(), near.files, changed)
+        return maker(tree, store, models, request)(in_memory(tree, store))
+    files = Files(tree, load_dialect(), near.files, changed, near.files.layouts)
     fresh = maker(tree, store, models, request)(files)
     fresh.bodies, fresh.near = near.bodies, near
     return fresh
+
+
+def in_memory(tree: Tree, store: Store) -> Files:
+    """The files of a tree, none of them read yet; what the store knows of their layout is used."""
+    from reviewer.store.kept import kept_layouts
+
+    dialect = load_dialect()
+    return Files(tree, dialect, layouts=kept_layouts(store, dialect))
 
 
 def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> Callable[[Files], Program]:
@@ -82,11 +90,11 @@ def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> 
     import sys
 
     from reviewer.program.scope import Definitions
-    from reviewer.store.bodies import StoredBodies
+    from reviewer.store.kept import kept_bodies
 
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     dialect = load_dialect()
-    names, bodies = Definitions(tree, store, dialect, request.jobs), StoredBodies(store, dialect)
+    names, bodies = Definitions(tree, store, dialect, request.jobs), kept_bodies(store, dialect)
 
     def fresh(files: Files) -> Program:
         return Program(tree, names, bodies, models, dialect, files)
@@ -100,8 +108,8 @@ def elsewhere(place: Place, models: ApiModels, request: ScanRequest, traced: boo
 
     tree, store = place.opened(), NullStore()
     wanted = [c for c in wanted_checks(request) if c.general is not None]
-    fresh, in_memory = maker(tree, store, models, request), Files(tree, load_dialect())
-    job = Job(fresh, in_memory, tree, store, wanted, {}, True, bool(request.paths), traced)
+    fresh, read = maker(tree, store, models, request), in_memory(tree, store)
+    job = Job(fresh, read, tree, store, wanted, {}, True, bool(request.paths), traced)
     [one] = run(job, [general_task(files)], 1)
     return one
 
@@ -134,7 +142,7 @@ def scan(
         memo.put(question, result, known[1], (path for path, _ in result.skipped))
         memo.flush()
         return result
-    fresh, files = maker(tree, store, models, request), Files(tree, load_dialect())
+    fresh, files = maker(tree, store, models, request), in_memory(tree, store)
     program = fresh(files)
     wanted = wanted_checks(request)
     chosen = files_of(program, tree, request) if request.everything else ()

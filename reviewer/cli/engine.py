@@ -138,26 +138,33 @@ def cluster(executor: str | None) -> Iterator[Cluster | None]:
 
 
 def index(
-    tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None
+    tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress, executor: str | None = None
 ) -> None:
-    """Has the store hold what the files of a tree define and mention, and the bodies of functions that matter to a rule.
+    """Has the store hold what the files of a tree define and mention, the bodies of functions that matter to a rule, and the
+    answer to ``request``, the question that is asked first of a tree, and that every review asks of its base.
+
+    Of a tree that is like a stored one no question is answered: what changed is indexed in less time than that takes.
 
     :raises StoreError: it could not be written to.
     """
-    fill(tree, store, models, jobs, progress, executor)
+    if fill(tree, store, models, request.jobs, progress, executor):
+        scan(tree, store, models, request, progress)
     if store.trouble:
         raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
 
 
-def fill(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None) -> None:
-    """The same, as far as the store can be written to."""
+def fill(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None) -> bool:
+    """Definitions, words and bodies, as far as the store can be written to.
+
+    :return: whether no tree near this one was known
+    """
     from reviewer.parse.dialect import load_dialect
     from reviewer.program.fill import fill_tree
     from reviewer.program.scope import Definitions
 
     Definitions(tree, store, None, jobs).build(progress)
     with cluster(executor) as others:
-        fill_tree(tree, store, models, load_dialect(), jobs, progress, others)
+        return fill_tree(tree, store, models, load_dialect(), jobs, progress, others)
 
 
 def review(
@@ -254,7 +261,7 @@ def _kept(program: Program) -> Iterator[None]:
     try:
         yield
     finally:
-        program.bodies.flush()
+        program.keep()
 
 
 def skipped(tree: Tree, program: Program) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ def index(options: Options, executor: str | None) -> int:
 
     start = time.monotonic()
     with session(options) as opened:
-        engine.index(opened.tree, opened.store, opened.models(), opened.options.processes, opened.progress, executor)
+        engine.index(opened.tree, opened.store, opened.models(), opened.request(opened.settings.chain), opened.progress, executor)
         seconds = time.monotonic() - start
         files, skipped = len(opened.tree.paths()), opened.tree.skipped
         if options.format == "json":

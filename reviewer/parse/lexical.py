@@ -40,14 +40,22 @@ class Directive(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Split:
-    """``code`` is as long as ``text``. ``groups``: ``#if`` to ``#endif``; ``defines``: ``#define``, ``#include``."""
+    """A text and its preprocessor lines. ``groups``: ``#if`` to ``#endif``; ``defines``: ``#define``, ``#include``."""
 
     text: bytes
-    code: bytes
     groups: list[Directive]
     defines: list[Directive]
+    whole: bytes | None = None
+    """``code``, once it is known."""
+
+    @property
+    def code(self) -> bytes:
+        """The text with comments and directives blanked and strings dotted: as long as ``text``."""
+        if self.whole is None:
+            self.whole = split(self.text).code
+        return self.whole
 
 
 CONTINUED = re.compile(rb".(\r?\n)(.)")
@@ -86,4 +94,4 @@ def split(text: bytes) -> Split:
         return lexeme.translate(BLANKS)
 
     code = LEXEME.sub(blank, b"\n" + text)
-    return Split(text, code[1:], groups, defines)
+    return Split(text, groups, defines, code[1:])

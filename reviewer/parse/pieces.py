@@ -11,15 +11,18 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Protocol
 
 import msgspec
 
 from reviewer.parse import facts
+from reviewer.parse.bodies import body_key
 from reviewer.parse.code import words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
 from reviewer.parse.groups import dead_arms
+from reviewer.parse.layout import WORTH_KEEPING, Layout, laid_out, layout_of
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
 
@@ -34,6 +37,14 @@ AFTER_TAG = re.compile(rb"[{;=*,]")
 TAG = re.compile(r"(struct|union) (?:<anon:(\d+)>|(\w+))")
 
 
+class Layouts(Protocol):
+    """Layouts by the digest of their file's text; None where there is none yet."""
+
+    def get(self, key: str) -> Layout | None: ...
+    def put(self, key: str, value: Layout) -> None: ...
+    def flush(self) -> None: ...
+
+
 class Pieces:
     """One file, read on demand.
 
@@ -41,8 +52,10 @@ class Pieces:
     :ivar outside: words that were looked for outside functions, found or not. :ivar inside: in functions.
     """
 
-    def __init__(self, text: bytes, dialect: Dialect) -> None:
+    def __init__(self, text: bytes, dialect: Dialect, layouts: Layouts | None = None) -> None:
+        """:param layouts: where the layout may be known."""
         self.dialect = dialect
+        self._layouts = layouts
         self.outside: set[str] = set()
         self.inside: set[str] = set()
         self.problem = ""
@@ -58,7 +71,16 @@ class Pieces:
 
     @cached_property
     def skim(self) -> Skim:
-        return skim(self.text, self.dialect)
+        """Where its pieces are."""
+        if self._layouts is None or len(self.text) < WORTH_KEEPING:
+            return skim(self.text, self.dialect)
+        key = body_key(self.text)
+        known = self._layouts.get(key)
+        got = laid_out(self.text, known) if known is not None else None
+        if got is None:
+            got = skim(self.text, self.dialect)
+            self._layouts.put(key, layout_of(got))
+        return got
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -91,11 +113,10 @@ class Pieces:
     def functions_with(self, word: str, *more: str) -> Iterator[Piece]:
         """Function definitions in whose body all these words stand, in the order of the file."""
         self.inside.add(word)
-        code = self.skim.code
         others = [w.encode() for w in more]
         self.inside.update(more)
         for piece in self.skim.functions_with(word.encode()):
-            if all(any(True for _ in positions(code[piece.brace : piece.end], w)) for w in others):
+            if all(any(True for _ in positions(self.skim.body_of(piece), w)) for w in others):
                 yield piece
 
     def signature(self, piece: Piece) -> facts.Function:
@@ -132,13 +153,13 @@ class Pieces:
         """All words of the piece's code."""
         got = self._words.get(piece.start)
         if got is None:
-            found = words_of(self.skim.code[piece.start : piece.end])
+            found = words_of(self.skim.code_of(piece))
             got = self._words[piece.start] = frozenset(w.decode("utf-8", "replace") for w in found)
         return got
 
     def calls(self, piece: Piece) -> tuple[str, ...]:
         """Distinct names that are followed by an argument list in the body, sorted."""
-        return tuple(names_in(self.skim.code[piece.brace : piece.end])[0])
+        return tuple(names_in(self.skim.body_of(piece))[0])
 
     # --- everything else --------------------------------------------------------------------------
 
@@ -214,13 +235,10 @@ class Pieces:
         """Pieces in which a brace follows the tag."""
         if tag not in self.skim.outer_words():
             return
-        code = self.skim.code
-        for at in positions(code, tag):
+        for piece, at in self.skim.outside(tag):
+            code = self.skim.code_of(piece)
             after = AFTER_TAG.search(code, at + len(tag), at + len(tag) + 300)
-            if after is None or after[0] != b"{" or word_before(code, at, max(0, at - 40)) not in (b"struct", b"union"):
-                continue
-            piece = self.skim.piece_at(at)
-            if piece is not None and not piece.name:
+            if after is not None and after[0] == b"{" and word_before(code, at, max(0, at - 40)) in (b"struct", b"union"):
                 yield piece
 
     def typedef(self, name: str) -> facts.CType | None:
@@ -279,10 +297,9 @@ class Pieces:
 
     def _with(self, words: tuple[str, ...]) -> Iterator[Piece]:
         self.outside.update(words)
-        code = self.skim.code
         first, *rest = [w.encode() for w in words]
         for piece in self.skim.declaring(first):
-            if all(any(True for _ in positions(code[piece.start : piece.end], w)) for w in rest):
+            if all(any(True for _ in positions(self.skim.code_of(piece), w)) for w in rest):
                 yield piece
 
     # --- the preprocessor -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.lexical import Directive, Split, split
@@ -28,8 +29,7 @@ TRIES = 12
 """Closing braces in the first column that are tried for one that balances a body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One thing at file scope: bytes ``start`` to ``end`` of the file.
 
     ``name``: of a function definition, else "". ``brace``: the offset of its opening brace, -1 where there is none.
@@ -47,7 +47,18 @@ class Skim:
 
     parts: Split
     pieces: list[Piece]
-    named: dict[str, list[Piece]] = field(default_factory=dict)
+    named: dict[str, list[Piece]] = field(init=False)
+    _starts: list[int] = field(init=False)
+    _outer: frozenset[bytes] | None = None
+    _macros: dict[str, list[Directive]] | None = None
+    _codes: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._starts = [piece.start for piece in self.pieces]
+        self.named = {}
+        for piece in self.pieces:
+            if piece.name:
+                self.named.setdefault(piece.name, []).append(piece)
 
     @property
     def text(self) -> bytes:
@@ -58,6 +69,21 @@ class Skim:
         """The text with comments, strings and directives blanked."""
         return self.parts.code
 
+    def code_of(self, piece: Piece) -> bytes:
+        """The code of one piece: of a file whose layout was known before, no more is blanked than is asked for."""
+        whole = self.parts.whole
+        if whole is not None:
+            return whole[piece.start : piece.end]
+        got = self._codes.get(piece.start)
+        if got is None:
+            # Behind a semicolon, for a # that begins a piece begins no line.
+            got = self._codes[piece.start] = split(b";" + self.text[piece.start : piece.end]).code[1:]
+        return got
+
+    def body_of(self, piece: Piece) -> bytes:
+        """The code of a function's body, from its brace on."""
+        return self.code_of(piece)[piece.brace - piece.start :]
+
     def piece_at(self, offset: int) -> Piece | None:
         """The piece that covers the byte at ``offset``."""
         i = bisect_right(self._starts, offset) - 1
@@ -65,17 +91,13 @@ class Skim:
             return None
         return self.pieces[i]
 
-    _starts: list[int] = field(default_factory=list)
-    _outer: frozenset[bytes] | None = None
-    _macros: dict[str, list[Directive]] | None = None
-
     def outer_words(self) -> frozenset[bytes]:
         """Words that stand at file scope: all that could name a type, a variable, an enumerator or a prototype."""
         if self._outer is None:
-            code = self.code
             found: set[bytes] = set()
             for piece in self.pieces:
-                found.update(WORD.findall(code, piece.start, piece.brace if piece.name else piece.end))
+                code = self.code_of(piece)
+                found.update(WORD.findall(code, 0, piece.brace - piece.start if piece.name else len(code)))
             self._outer = frozenset(found)
         return self._outer
 
@@ -84,11 +106,17 @@ class Skim:
         if word not in self.outer_words():
             return
         last = None
-        for at in positions(self.code, word):
-            piece = self.piece_at(at)
-            if piece is not None and not piece.name and piece is not last:
+        for piece, _ in self.outside(word):
+            if piece is not last:
                 last = piece
                 yield piece
+
+    def outside(self, word: bytes) -> Iterator[tuple[Piece, int]]:
+        """Where the word stands in the code of what is no function, in order: the piece, and the offset in it."""
+        for at in positions(self.text, word):
+            piece = self.piece_at(at)
+            if piece is not None and not piece.name and self.code_of(piece).startswith(word, at - piece.start):
+                yield piece, at - piece.start
 
     def functions_with(self, word: bytes) -> Iterator[Piece]:
         """Function definitions in whose body the word stands, in order."""
@@ -130,13 +158,7 @@ def positions(text: bytes, word: bytes) -> Iterator[int]:
 def skim(text: bytes, dialect: Dialect) -> Skim:
     """The pieces of one file. Takes any bytes; linear in their number but for a body that never balances."""
     parts = split(text)
-    pieces = list(_Skimming(parts.code, dialect).run())
-    result = Skim(parts, pieces)
-    result._starts = [p.start for p in pieces]
-    for piece in pieces:
-        if piece.name:
-            result.named.setdefault(piece.name, []).append(piece)
-    return result
+    return Skim(parts, list(_Skimming(parts.code, dialect).run()))
 
 
 class _Skimming:

@@ -520,13 +520,15 @@ class OpsEntry(Part):
     forbids: list[str] = []
     reclaim: list[str] = []
     idle: bool = False
+    scoped: bool = False
     why: str = ""
     source: Source
 
     def record(self) -> models.OpsContext:
         return models.OpsContext(
-            ops=tuple(self.ops), forbids=tuple(self.forbids), reclaim=tuple(self.reclaim), idle=self.idle, why=self.why
-        )
+            ops=tuple(self.ops), forbids=tuple(self.forbids), reclaim=tuple(self.reclaim), idle=self.idle, scoped=self.scoped,
+            why=self.why,
+        )  # fmt: skip
 
 
 class HandlesEntry(Part):

@@ -490,4 +490,4 @@ class Releases:
         if not word or func.source is None:
             return True
         file, piece = func.source
-        return re.search(rb"\b%b\b" % word.encode(), file.skim.code[piece.brace : piece.end]) is not None
+        return re.search(rb"\b%b\b" % word.encode(), file.skim.body_of(piece)) is not None

@@ -103,7 +103,7 @@ class ByName:
             else:
                 assert func.source is not None
                 file, piece = func.source
-                got = INDIRECT.search(file.skim.code, piece.brace, piece.end) is not None
+                got = INDIRECT.search(file.skim.body_of(piece)) is not None
             self._indirect[func.key] = got
         return got
 

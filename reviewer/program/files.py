@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reviewer.errors import MissingContent
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.pieces import Pieces
+from reviewer.parse.pieces import Layouts, Pieces
 
 
 class Content(Protocol):
@@ -26,9 +26,11 @@ class Files:
     """
 
     def __init__(
-        self, content: Content, dialect: Dialect, near: Files | None = None, changed: frozenset[str] = frozenset()
-    ) -> None:
+        self, content: Content, dialect: Dialect, near: Files | None = None, changed: frozenset[str] = frozenset(),
+        layouts: Layouts | None = None,
+    ) -> None:  # fmt: skip
         """:param near: files of another tree that is the same but for the paths ``changed``."""
+        self.layouts = layouts
         self._near = near
         self._changed = changed
         self.content = content
@@ -78,10 +80,15 @@ class Files:
         if isinstance(got, MissingContent):
             self.skipped[path] = got.what
             got = b""
-        pieces = Pieces(got, self.dialect)
+        pieces = Pieces(got, self.dialect, self.layouts)
         if pieces.problem:
             self.skipped[path] = f"{path}: {pieces.problem}"
         return pieces
+
+    def keep(self) -> None:
+        """Have new layouts written to the store."""
+        if self.layouts is not None:
+            self.layouts.flush()
 
     def forget(self) -> None:
         """Let go of all files; they are read again when they are asked for."""

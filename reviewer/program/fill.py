@@ -19,7 +19,8 @@ from reviewer.parse.bodies import body_key, made
 from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect, dialect_digest, load_dialect
 from reviewer.parse.extract import parser
-from reviewer.parse.pieces import Pieces
+from reviewer.parse.layout import WORTH_KEEPING, layout_of
+from reviewer.parse.pieces import MAX_NAMED, Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.models import ApiModels
 from reviewer.program.models import Function as Model
@@ -27,6 +28,7 @@ from reviewer.program.takers import GUARDS
 from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
 from reviewer.store.factstore import NullStore, Store
+from reviewer.store.kept import body_kind, layout_kind
 from reviewer.workers import pool
 
 BATCH = 60
@@ -53,6 +55,7 @@ class Batch:
     """What was made of some files. ``marks``: digests of their contents; ``size``: bytes read."""
 
     bodies: list[tuple[str, bytes]]
+    layouts: list[tuple[str, bytes]]
     marks: list[str]
     size: int
     skipped: list[tuple[str, str]]
@@ -60,16 +63,20 @@ class Batch:
 
 def fill_tree(
     tree: Tree, store: Store, models: ApiModels, dialect: Dialect, jobs: int, progress: Progress, cluster: Cluster | None = None
-) -> None:
-    """The same for a whole tree: only what tells it from a tree that is done already is looked at."""
+) -> bool:
+    """The same for a whole tree: only what tells it from a tree that is done already is looked at.
+
+    :return: whether no such tree was known, so that all files were looked at
+    """
     hot = hot_names(models)
     mark = f"{_kind_of_marks(hot, dialect)}-trees"
     if store.memo_get(mark, tree.identity()) is not None:
-        return
+        return False
     base = Bases(tree, store).nearest
     known = base is not None and store.memo_get(mark, base.identity) is not None
     fill(tree, base.present if base is not None and known else tree.paths(), store, hot, dialect, jobs, progress, cluster)
     store.put_many(mark, [(tree.identity(), b"")])
+    return not known
 
 
 def hot_names(models: ApiModels) -> frozenset[bytes]:
@@ -90,13 +97,13 @@ def fill(
 
     Each batch is written as it is done: what is interrupted goes on from there.
     """
-    kind = codec.kind("body", dialect_digest(dialect))
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
     work = Work(tree, store, dialect, hot, _kind_of_marks(hot, dialect), batches)
     started, files, size = time.monotonic(), 0, 0
     made_by = done(work, jobs) if cluster is None else cluster.map(partial(elsewhere, place_of(tree), hot), batches)
     for number, batch in enumerate(made_by):
-        store.put_many(kind, batch.bodies)
+        store.put_many(body_kind(dialect), batch.bodies)
+        store.put_many(layout_kind(dialect), batch.layouts)
         store.put_many(work.done, [(mark, b"") for mark in batch.marks])
         for path, reason in batch.skipped:
             tree.note_skipped(path, reason)
@@ -154,7 +161,7 @@ def elsewhere(place: Place, hot: frozenset[bytes], paths: Sequence[str]) -> Batc
 
 def made_of(work: Work, paths: Sequence[str]) -> Batch:
     """The bodies of files that have not been seen before."""
-    result = Batch([], [], 0, [])
+    result = Batch([], [], [], 0, [])
     texts: dict[str, tuple[str, bytes]] = {}
     for path, text in work.tree.read_many(paths):
         if isinstance(text, MissingContent):
@@ -168,10 +175,15 @@ def made_of(work: Work, paths: Sequence[str]) -> Batch:
         if mark in known:
             continue
         result.marks.append(mark)
-        # A file without any such word needs no look at its layout.
-        if work.hot.isdisjoint(words_of(text)):
+        hot = not work.hot.isdisjoint(words_of(text))
+        lasting = WORTH_KEEPING <= len(text) <= MAX_NAMED
+        if not hot and not lasting:
             continue
         file = Pieces(text, work.dialect)
+        if lasting:
+            result.layouts.append((mark, codec.encode(layout_of(file.skim))))
+        if not hot:
+            continue
         for piece in file.all_functions():
             original = file.text[piece.start : piece.end]
             if work.hot.isdisjoint(words_of(original)):

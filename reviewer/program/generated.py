@@ -56,9 +56,10 @@ def given(file: Pieces) -> frozenset[str]:
     found: set[bytes] = set()
     for piece in file.skim.pieces:
         if not piece.name and piece.end - piece.start <= MAX_USE:
-            use = USE.fullmatch(file.skim.code, piece.start, piece.end)
+            code = file.skim.code_of(piece)
+            use = USE.fullmatch(code)
             if use is not None:
-                found.update(words_of(file.skim.code[use.end(2) : piece.end]))
+                found.update(words_of(code[use.end(2) :]))
     return frozenset(word.decode("ascii", "replace") for word in found)
 
 
@@ -75,7 +76,7 @@ def variables(program: Macros, path: str) -> dict[str, facts.Variable]:
     for piece in file.skim.pieces:
         if piece.name or piece.end - piece.start > MAX_USE:
             continue
-        use = USE.fullmatch(file.skim.code, piece.start, piece.end)
+        use = USE.fullmatch(file.skim.code_of(piece))
         if use is None:
             continue
         name = use[2].decode()

@@ -131,7 +131,7 @@ class Grace:
         word = cache.name if isinstance(cache, Member) else cache.id.rpartition(":")[2] if isinstance(cache, Name) else ""
         made = re.compile(rb"\b%b\s*=[^;]*\b(?:%b)\b" % (re.escape(word).encode(), "|".join(model.keeps_type).encode()))
         return bool(word and model.keeps_type) and any(
-            func.source is not None and made.search(func.source[0].skim.code, func.source[1].brace, func.source[1].end)
+            func.source is not None and made.search(func.source[0].skim.body_of(func.source[1]))
             for file in self.program.unit(frame.func.path) for func in self.program.functions_with(file, word)
         )  # fmt: skip
 

@@ -64,7 +64,7 @@ class Bodies(Protocol):
     """Bodies by the digest of their function's text; None where there is none yet."""
 
     def get(self, key: str) -> facts.Body | None: ...
-    def put(self, key: str, body: facts.Body) -> None: ...
+    def put(self, key: str, value: facts.Body) -> None: ...
     def flush(self) -> None: ...
 
 
@@ -257,6 +257,11 @@ class Program:
         """Let go of bodies only."""
         self._bodies.clear()
         self._frames.clear()
+
+    def keep(self) -> None:
+        """Have what was made of texts written to the store."""
+        self.bodies.flush()
+        self.files.keep()
 
     def seen(self) -> set[str]:
         """Paths of the files that have been read so far."""
@@ -756,7 +761,7 @@ def runs_at_boot(func: Func) -> bool:
     if func.source is None:
         return False
     file, piece = func.source
-    return re.search(rb"\b__(?:init|exit)\b", file.skim.code[piece.start : piece.brace]) is not None
+    return re.search(rb"\b__(?:init|exit)\b", file.skim.code_of(piece)[: piece.brace - piece.start]) is not None
 
 
 def may_be_stub(func: Func) -> bool:

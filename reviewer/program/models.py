@@ -260,12 +260,14 @@ class OpsContext(Model, frozen=True):
 
     ``forbids``: flags with which nothing may be allocated below them. ``reclaim``: they run inside reclaim on behalf of an
     allocation that has all these flags. ``idle``: on an object that nobody uses any more, so that nobody waits for its own locks.
+    ``scoped``: their caller has a memalloc scope around them, so that to allocate as one likes is against the rule and works.
     """
 
     ops: tuple[str, ...]
     forbids: tuple[str, ...] = ()
     reclaim: tuple[str, ...] = ()
     idle: bool = False
+    scoped: bool = False
     why: str = ""
 
 

@@ -91,7 +91,7 @@ class State:
     def close(self) -> None:
         """Keep what was found out."""
         if self._side is not None:
-            self._side.program.bodies.flush()
+            self._side.program.keep()
             self._side.memo.flush()
 
     def unlike(self, tree: Tree) -> State:

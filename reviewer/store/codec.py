@@ -11,6 +11,7 @@ import msgspec
 
 from reviewer import parse
 from reviewer.parse.facts import Body, FileFacts
+from reviewer.parse.layout import Layout
 
 DecodeError = (msgspec.DecodeError, msgspec.ValidationError)
 """What the decoders below raise for bytes that are not what they should be."""
@@ -18,9 +19,10 @@ DecodeError = (msgspec.DecodeError, msgspec.ValidationError)
 _encoder = msgspec.msgpack.Encoder()
 _outline = msgspec.msgpack.Decoder(FileFacts)
 _body = msgspec.msgpack.Decoder(Body)
+_layout = msgspec.msgpack.Decoder(Layout)
 
 
-def encode(record: FileFacts | Body) -> bytes:
+def encode(record: FileFacts | Body | Layout) -> bytes:
     """One record as msgpack."""
     return _encoder.encode(record)
 
@@ -33,6 +35,11 @@ def decode_outline(data: bytes) -> FileFacts:
 def decode_body(data: bytes) -> Body:
     """:raises msgspec.DecodeError: not a body"""
     return _body.decode(data)
+
+
+def decode_layout(data: bytes) -> Layout:
+    """:raises msgspec.DecodeError: not a layout"""
+    return _layout.decode(data)
 
 
 @functools.cache

@@ -102,7 +102,7 @@ def main() -> None:
     report("lockdep_assert_held, at the known callers", asserted(search, given.functions, given.seed), given.show)
     head = ["calls", "cases", "%"]
     table("calls that lead somewhere", head, leads_somewhere(program, given.functions))
-    program.bodies.flush()
+    program.keep()
 
 
 if __name__ == "__main__":
