@@ -270,6 +270,7 @@ def test_killed_at_a_statement(run: Runs, tmp_path: Path, whole: Facts) -> None:
     assert sum(end.in_a_write for end in ends) > ROUNDS // 4
 
 
+@pytest.mark.slow
 def test_killed_by_the_clock(run: Runs, tmp_path: Path, whole: Facts) -> None:
     seconds = min(run(tmp_path / f"timed{n}").seconds for n in range(3))
     ends = killed_all_over(run, tmp_path, whole, lambda at, share: run(at, seconds=share * seconds), ROUNDS)
