@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds that the end of a pool is waited for; it takes milliseconds, or for ever."""
 
 
 @contextmanager
@@ -27,8 +31,15 @@ def pool(processes: int, start: Callable[[], None] | None = None, each: int | No
         made = multiprocessing.get_context("fork").Pool(processes, _begin, (start,), each)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with made:
+    try:
         yield made
+    finally:
+        # Where results are still under way, ``terminate`` may kill a worker in the middle of writing one, and then waits for ever
+        # for the lock that this worker held, or for the rest of what it wrote. By then all workers have been told to go, and
+        # its threads keep no process from ending.
+        ending = threading.Thread(target=made.terminate, daemon=True)
+        ending.start()
+        ending.join(PATIENCE)
 
 
 def in_stretches(

@@ -57,8 +57,7 @@ def collect(store: Store, max_bytes: int | None) -> int:
     from reviewer.store.codec import extractor_version
 
     freed = store.gc(max_bytes, extractor_version())
-    if store.trouble:
-        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+    _check_kept(store)
     return freed
 
 
@@ -77,6 +76,13 @@ def take_in(store: Store, path: Path) -> int:
     :raises StoreError: there is no store, or it is no such file.
     """
     return _real(store).take_in(path)
+
+
+def _check_kept(store: Store) -> None:
+    """:raises StoreError: something was not kept."""
+    if store.trouble:
+        where = f" {store.path.parent}" if store.path is not None else ""
+        raise StoreError(f"the fact store{where} {store.trouble}", "try again when that is mended")
 
 
 def _real(store: Store) -> FactStore:
@@ -145,12 +151,16 @@ def index(
 
     Of a tree that is like a stored one no question is answered: what changed is indexed in less time than that takes.
 
-    :raises StoreError: it could not be written to.
+    :raises StoreError: it can not be written to, which ends the work at once: what is committed stays.
     """
-    if fill(tree, store, models, request.jobs, progress, executor):
-        scan(tree, store, models, request, progress)
-    if store.trouble:
-        raise StoreError(f"the fact store {store.trouble}", "try again when that is mended")
+
+    def checked(what: str, done: int, of: int) -> None:
+        _check_kept(store)
+        progress(what, done, of)
+
+    if fill(tree, store, models, request.jobs, checked, executor):
+        scan(tree, store, models, request, checked)
+    _check_kept(store)
 
 
 def fill(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progress, executor: str | None = None) -> bool:

@@ -20,7 +20,7 @@ def index(options: Options, executor: str | None) -> int:
     from reviewer.report import json_v1
 
     start = time.monotonic()
-    with session(options) as opened:
+    with session(options, must_keep=True) as opened:
         engine.index(opened.tree, opened.store, opened.models(), opened.request(opened.settings.chain), opened.progress, executor)
         seconds = time.monotonic() - start
         files, skipped = len(opened.tree.paths()), opened.tree.skipped

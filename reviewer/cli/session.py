@@ -59,22 +59,23 @@ class Session:
 
 
 @contextmanager
-def session(options: Options) -> Iterator[Session]:
+def session(options: Options, must_keep: bool = False) -> Iterator[Session]:
     """Opens what ``options`` name, cheapest complaint first, and closes it again.
 
+    :param must_keep: as for :func:`opened_store`.
     :raises InputError: an option or the tree is wrong.
     """
     check_output(options)
     tree = engine.open_tree(options.tree, options.rev)
     try:
-        with session_of(options, tree) as opened:
+        with session_of(options, tree, must_keep) as opened:
             yield opened
     finally:
         tree.close()
 
 
 @contextmanager
-def session_of(options: Options, tree: Tree) -> Iterator[Session]:
+def session_of(options: Options, tree: Tree, must_keep: bool = False) -> Iterator[Session]:
     """The same for a tree that is open already, and stays so.
 
     :raises InputError: an option or the tree's settings are wrong.
@@ -82,14 +83,21 @@ def session_of(options: Options, tree: Tree) -> Iterator[Session]:
     settings = settings_of(tree)
     options = options.with_settings(settings)
     check_files(options)
-    with opened_store(options) as store, Progress(not options.quiet) as progress:
+    with opened_store(options, must_keep) as store, Progress(not options.quiet) as progress:
         yield Session(options, settings, tree, store, progress)
 
 
 @contextmanager
-def opened_store(options: Options) -> Iterator[Store]:
-    """The fact store that ``options`` name, or one that keeps nothing. Its troubles are said on standard error."""
+def opened_store(options: Options, must_keep: bool = False) -> Iterator[Store]:
+    """The fact store that ``options`` name, or one that keeps nothing. Its troubles are said on standard error.
+
+    :param must_keep: that nothing new is kept is not said: the command fails of it, and says so itself.
+    """
     logger, handler = logging.getLogger("reviewer.store"), Warnings(options.quiet)
+    if must_keep:
+        from reviewer.store.factstore import LAST
+
+        handler.addFilter(lambda record: not hasattr(record, LAST))
     logger.addHandler(handler)
     try:
         store = engine.open_store(store_path(options))

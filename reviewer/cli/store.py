@@ -48,7 +48,7 @@ def gc(options: Options, max_mb: int | None) -> int:
     from reviewer.cli.session import opened_store
     from reviewer.report import json_v1
 
-    with opened_store(replace(options, quiet=True)) as opened:  # a trouble is the command's own error here
+    with opened_store(options, must_keep=True) as opened:
         freed = engine.collect(opened, None if max_mb is None else max_mb * 1_000_000)
     if options.format == "json":
         write(options, json_v1.encode({**json_v1.tool(), "freed_bytes": freed}))

@@ -23,6 +23,9 @@ from reviewer.errors import StoreError
 
 log = logging.getLogger(__name__)
 
+LAST = "nothing_new_is_kept"
+"""An attribute of the warning that says so, for commands of which it is the failure."""
+
 SCHEMA = 2
 """Stands in the file's name too, so that two releases with different schemas live side by side."""
 
@@ -49,12 +52,16 @@ CREATE TABLE IF NOT EXISTS fact (
 class Store(Protocol):
     """What everybody else sees of a store.
 
+    ``path`` is the file that holds it, None for one that keeps nothing.
     ``kind`` names what a value is and, behind an ``@``, the version that made it: another version's values are
     simply other rows. ``key`` is a blob id (with a function's number) or the digest of whatever went in.
     ``trouble``: why nothing is kept any more, "" for no trouble.
     """
 
     trouble: str
+
+    @property
+    def path(self) -> Path | None: ...
 
     def get_many(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
         """Values of those keys that are stored."""
@@ -191,7 +198,7 @@ class FactStore:
     # --- writing
 
     def put_many(self, kind: str, items: Iterable[tuple[str, bytes]]) -> None:
-        if not self._writable():
+        if not self._wanted_writable():
             return
         today = int(time.time() // 86_400)
         # Values are made before the lock is taken: parsing may stand behind the iterator.
@@ -359,7 +366,7 @@ class FactStore:
                 self._db = self._opened_for_reading()
                 self._db.execute("SELECT count(*) FROM kind").fetchone()
                 self._readonly = True
-                self._warn("is read-only, so nothing new is kept")
+                self._warn_of_end("is read-only")
                 return
         self._db = None
         self._give_up(_reason(error))
@@ -381,10 +388,16 @@ class FactStore:
     def _writable(self) -> bool:
         return self._db is not None and not self._readonly and not self.trouble
 
+    def _wanted_writable(self) -> bool:
+        """The same, where something was to be kept: that it was not is then a trouble, which has been said."""
+        if self._readonly and not self.trouble:
+            self.trouble = "is read-only"
+        return self._writable()
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection | None]:
         """All or nothing, also on Ctrl-C; gives None when the store cannot be written to."""
-        if not self._writable():
+        if not self._wanted_writable():
             yield None
             return
         assert self._db is not None
@@ -415,7 +428,10 @@ class FactStore:
 
     def _give_up(self, reason: str) -> None:
         self.trouble = reason
-        self._warn(f"{reason}, so nothing new is kept")
+        self._warn_of_end(reason)
+
+    def _warn_of_end(self, reason: str) -> None:
+        log.warning("reviewer: fact store %s %s, so nothing new is kept", self.path.parent, reason, extra={LAST: True})
 
     def _warn(self, what: str) -> None:
         log.warning("reviewer: fact store %s %s", self.path.parent, what)
