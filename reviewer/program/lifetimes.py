@@ -162,7 +162,7 @@ class Lifetimes:
 
     def _assigns(self, func: Func) -> bool:
         """Whether it may set a callback up by an assignment."""
-        return func.definition is not None and any(f in func.definition.mentions for f in self.fields)
+        return any(f in func.words for f in self.fields)
 
     def _in_event(self, frame: Frame, seen: Seen, depth: int) -> Iterator[Act]:
         event = seen.event

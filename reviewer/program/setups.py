@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reviewer.parse.facts import Call, Expr, Name
+from reviewer.parse.facts import Call, Expr, Member, Name, Write
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -31,6 +31,8 @@ class Setups:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.program = summaries.program
+        models = self.program.models.functions
+        self.fields = frozenset(r.field for m in models.values() for r in m.registers if r.field and r.starts)
         self._found: dict[tuple[str, str], tuple[Func, ...]] = {}
 
     def started(self, frame: Frame, registers: Registers, args: tuple[Expr, ...]) -> Iterator[Func]:
@@ -52,7 +54,7 @@ class Setups:
         got = self._found.get(key)
         if got is None:
             self._found[key] = ()
-            found = {f.key: f for f in self._search(name, frame.func.path)}
+            found = {f.key: f for f in self._near(name, frame.func.path)}
             got = self._found[key] = tuple(found.values())
         return got
 
@@ -80,7 +82,17 @@ class Setups:
             if r.callback is not None and r.callback < len(args) and name in function_names(args[r.callback])
         }  # fmt: skip
 
-    def _search(self, name: str, path: str) -> Iterator[Func]:
+    def _near(self, name: str, path: str) -> list[Func]:
+        """What is found; of a family of drivers that share a struct, where each folder sets its own function up, that of the
+        folder in question and of the libraries around it."""
+        found = list(self._search(name, path))
+        own = posixpath.dirname(path)
+        if any(posixpath.dirname(file) == own for file, _ in found):
+            found = [(file, func) for file, func in found if one_above(own, posixpath.dirname(file))]
+        return [func for _, func in found]
+
+    def _search(self, name: str, path: str) -> Iterator[tuple[str, Func]]:
+        """The functions, each with the file that sets it up."""
         word = short(name).rpartition(".")[2]
         files = self.program.unit(name.rpartition(":")[0].lstrip("*") if "/" in name else path)
         if name.startswith(("struct ", "union ")):
@@ -92,10 +104,12 @@ class Setups:
         for file in files:
             if not self._same(name, path, file):
                 continue
-            yield from self._declared(file, word)
+            yield from ((file, f) for f in self._declared(file, word))
             for func in self.program.functions_with(file, word):
                 if any(self._setups(c) or self._wrappers(c, file) for c in func.calls):
-                    yield from self._in_body(func, name)
+                    yield from ((file, f) for f in self._in_body(func, name))
+                if not self.fields.isdisjoint(func.words):
+                    yield from ((file, f) for f in self._assigned(func, name))
 
     def _same(self, name: str, path: str, other: str) -> bool:
         """Whether the struct whose member an object is means the same in both files."""
@@ -142,6 +156,19 @@ class Setups:
                     if where is not None and object_name(frame, rooted(frame, where)) == name:
                         yield from self._named(each, registers.callback, func.path)
 
+    def _assigned(self, func: Func, name: str) -> Iterator[Func]:
+        """By an assignment, as an hrtimer is set up (``x->timer.function = f``)."""
+        frame = self.program.frame(func)
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                target = event.target if isinstance(event, Write) else None
+                if not isinstance(event, Write) or not isinstance(target, Member) or target.name not in self.fields:
+                    continue
+                where = frame.canonical(target.base, {})
+                if object_name(frame, rooted(frame, where)).lstrip("*") == name.lstrip("*"):
+                    for word in function_names(event.value):
+                        yield from self.program.resolve(word, func.path)
+
     def _through(self, wrapper: Func, args: tuple[Expr, ...]) -> Iterator[tuple[tuple[Expr, ...], Registers]]:
         """The setups in a wrapper, with their arguments in terms of its caller."""
         frame = self.program.frame(wrapper)
@@ -155,6 +182,11 @@ class Setups:
     def _named(self, args: tuple[Expr, ...], index: int, path: str) -> Iterator[Func]:
         for word in function_names(args[index]) if index < len(args) else ():
             yield from self.program.resolve(word, path)
+
+
+def one_above(one: str, other: str) -> bool:
+    """Whether two folders are the same, or one is inside the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def block_of(where: Place, args: tuple[Expr, ...]) -> Expr | None:

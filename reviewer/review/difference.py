@@ -1,7 +1,8 @@
 """Findings before and after: introduced, fixed, unchanged, by fingerprint.
 
 A note and a real hazard with the same fingerprint are two things: a note that becomes an error is introduced, an error that
-becomes a note is fixed.
+becomes a note is fixed. So are a suspicion and a finding: what was low, because a condition kept it from coming about, and is
+more than that once the condition is gone, is introduced.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
     introduced = [f for k, f in new.items() if k not in old and not (k[1] and (k[0], False) in old)]
     fixed = [f for k, f in old.items() if k not in new and not (k[1] and (k[0], False) in new)]
     unchanged = [f for k, f in new.items() if k in old]
+    surer = [f for k, f in new.items() if k in old and suspected(old[k]) and not suspected(f)]
+    vaguer = [f for k, f in old.items() if k in new and suspected(new[k]) and not suspected(f)]
     _told_apart(before, introduced, unchanged, renamed)
     for likeness in (same_function, same_file):
         for one in list(introduced):
@@ -46,7 +49,13 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
                 introduced.remove(one)
                 fixed.remove(twin)
                 unchanged.append(one)
-    return Difference(tuple(introduced), tuple(fixed), tuple(unchanged))
+    unchanged = [f for f in unchanged if f not in surer]
+    return Difference((*introduced, *surer), (*fixed, *vaguer), tuple(unchanged))
+
+
+def suspected(finding: Finding) -> bool:
+    """Whether there is too little evidence for it to be reported."""
+    return finding.confidence == "low"
 
 
 def _told_apart(

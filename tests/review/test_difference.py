@@ -37,6 +37,16 @@ def test_nothing_and_all() -> None:
     assert list(compare(some, some, {}).unchanged) == some
 
 
+def test_a_suspicion_that_becomes_sure_is_introduced() -> None:
+    sure = marked(finding(), finding("b();", line=9))
+    vague = [replace(f, confidence="low") for f in sure]
+    surer = compare([vague[0], sure[1]], sure, {})
+    assert ([f.event for f in surer.introduced], [f.event for f in surer.unchanged]) == (["pump_put(p);"], ["b();"])
+    vaguer = compare(sure, [vague[0], sure[1]], {})
+    assert [f.event for f in vaguer.fixed] == ["pump_put(p);"]
+    assert compare(vague, vague, {}).introduced == ()
+
+
 def test_a_note_that_becomes_an_error_is_introduced() -> None:
     note, error = marked(finding(severity="note")), marked(finding())
     assert note[0].fingerprint == error[0].fingerprint and key(note[0]) != key(error[0])
