@@ -145,10 +145,9 @@ class Calls:
     def variable_targets(self, frame: Frame, name: str) -> tuple[Target, ...]:
         """A global function pointer: what it is initialised with."""
         file, _, word = name[2:].rpartition(":")
-        if not file:
-            named = self.named(word, frame.func.path)
-            if named:
-                return named
+        named = self.named(word, file or frame.func.path) if not file or self.program.functions(file, word) else ()
+        if named:
+            return named  # with a file, a static function of another one that was passed on
         found = self.program.variable(word, file or frame.func.path)
         if found is None or found[1].value is None:
             return ()
