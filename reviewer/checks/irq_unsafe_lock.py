@@ -14,18 +14,22 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
-from reviewer.program.effects import Effect
+from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
+from reviewer.program.upward import ATOMIC
 
 RULE = "irq-unsafe-lock"
 
 OTHERS = 3
 """Places where a lock is taken with interrupts off before one that does not stands out."""
+
+NEAR = 2
+"""Calls below a function within which it puts its task to sleep."""
 
 MAX_TAKES = 8
 """Places of one lock of which the contexts are looked up."""
@@ -181,7 +185,7 @@ def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, ne
     for mode in modes:
         if STRENGTH[stronger(mode.masks, take.masks)] >= STRENGTH[needed]:
             continue
-        if mode.context not in ("task", "softirq") or quiet(focus, take.func, mode, context) or instead(focus, mode, context):
+        if mode.context not in ("task", "softirq") or quiet(focus, take, mode, context) or instead(focus, mode, context):
             continue
         if not settled(focus, take, mode):
             yield mode
@@ -199,22 +203,37 @@ def settled(focus: Focus, take: Take, mode: Mode) -> bool:
     return seen is not None and focus.settled.against(first.caller, seen, effect)
 
 
-def quiet(focus: Focus, func: Func, mode: Mode, context: Mode) -> bool:
-    """Whether, on this way, the interrupt is not requested yet, or was waited for or turned off."""
+def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
+    """Whether, on this way, the interrupt is not requested yet, or was waited for or turned off before."""
     assert context.entry is not None
-    for f in {x.key: x for x in (func, *mode.functions)}.values():
-        if runs_at_boot(f) or (f.path, f.name) == (context.entry.path, context.entry.function):
+    for func, at in stations(take, mode):
+        if runs_at_boot(func) or (func.path, func.name) == (context.entry.path, context.entry.function):
             return True
-        for name in f.calls:
-            model = focus.program.models.functions.get(name)
-            if model is None:
-                continue
-            if any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits):
-                return True
-            if any(c.what == "irq" for c in model.cancels):
-                return True
+        if any(ends(focus, name) for name in func.calls) and any(c.at < at and ends(focus, n) for n, c in named(focus, func)):
+            return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
+
+
+def stations(take: Take, mode: Mode) -> list[tuple[Func, int]]:
+    """The functions of a way, each with where it goes on to the next one, or takes the lock."""
+    return [(take.func, take.at), *((s.caller, s.call.at) for s in mode.way)]
+
+
+def named(focus: Focus, func: Func) -> Iterator[tuple[str, Call]]:
+    """The calls of a function by a name."""
+    body = focus.program.body(func)
+    for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
+        if isinstance(event, Call) and isinstance(event.callee, Name):
+            yield event.callee.id, event
+
+
+def ends(focus: Focus, name: str) -> bool:
+    """Whether an API waits until an interrupt, a timer or a softirq is over, or turns an interrupt off."""
+    model = focus.program.models.functions.get(name)
+    return model is not None and (
+        any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits) or any(c.what == "irq" for c in model.cancels)
+    )
 
 
 def instead(focus: Focus, mode: Mode, context: Mode) -> bool:
@@ -242,10 +261,11 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     proof = [*way(focus, mine), step(focus.analysis, "acquire", take.func, take.at, (take.hold,))]
     proof += [entry_step(focus.analysis, theirs.entry), *way(focus, theirs)]
     proof.append(step(focus.analysis, "acquire", other.func, other.at, (other.hold,)))
-    # Whom nobody is seen to call may be called by a softirq through a table: that is no evidence of a task.
-    doubt = theirs.entry.doubt + 2 * mine.open + apart(focus, take, mine, other, theirs)
-    if mine.entry is None and not mine.open:
-        doubt += 1 + (other.func.key == take.func.key)  # and so may the calls of an operation that no model knows
+    doubt = theirs.entry.doubt + apart(focus, take, mine, other, theirs)
+    if mine.entry is None and not any(puts_to_sleep(focus, func) for func, _ in stations(take, mine)):
+        # Whom nobody is seen to call may be called by a softirq through a table, and so may the calls of an operation that no
+        # model knows: that is no evidence of a task.
+        doubt += 2 if mine.open else 1 + (other.func.key == take.func.key)
     doubt += mine.entry.doubt if mine.entry is not None else 0
     doubt += 2 * set_up(focus, mine, theirs)
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
@@ -255,6 +275,17 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
         doubt += 1
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def puts_to_sleep(focus: Focus, func: Func) -> bool:
+    """Whether a function certainly is a task's: it sleeps, and not only where an argument, an object or a count says so."""
+    flow = focus.flow(func) if focus.effects.may_matter(func, NEAR) else None
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and not any(h.kind in ATOMIC for h in seen.may()):
+            for e in focus.effects.at(func, seen, NEAR):
+                if not (e.doubt or e.asked or e.some or e.last or e.chosen or e.under) and may_block(focus.summaries, e):
+                    return True
+    return False
 
 
 def set_up(focus: Focus, mine: Mode, theirs: Mode) -> bool:

@@ -107,8 +107,9 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
                 if hold not in must:
                     doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
                 doubt += far(focus, func, effect)
-                # A callee that nests such sections by a count of its own (kernel_fpu_begin) seems to leave one open.
-                doubt += 2 * bool(hold.where and hold.kind in CPU)
+                if hold.where and hold.kind in CPU:
+                    # A callee that nests such sections by a count of its own seems to leave one open; not on all ways.
+                    doubt += 1 if hold in must else 2
                 yield Sleep(doubt, effect, f"while {name} is held", name, hold)
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"

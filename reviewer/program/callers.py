@@ -6,6 +6,7 @@ interrupt, the registration by the API models (a :class:`Root`). What is looked 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class CallerSearch:
         self.chains = contexts.chains
         self.program = contexts.program
         self._made: dict[str, Callers] = {}
-        self._through: dict[tuple[str, str, str], tuple[list[CallSite], str]] = {}
+        self._through: dict[tuple[str, str, str, str], tuple[list[CallSite], str]] = {}
         self._blocks: dict[tuple[str, str], Registers | None] = {}
         self._chain_sites: dict[str, tuple[list[CallSite], bool]] = {}
 
@@ -416,7 +417,7 @@ class CallerSearch:
     def through(self, struct: str, slot: str, path: str) -> tuple[list[CallSite], str]:
         """Calls through ``struct T.field``, and what was left out in the search ("" for nothing)."""
         defined = self.program.struct_at(struct.partition("@")[0], path)
-        key = (struct, slot, defined[0] if defined is not None else "")
+        key = (struct, slot, defined[0] if defined is not None else "", posixpath.dirname(path))
         got = self._through.get(key)
         if got is None:
             self._through[key] = ([], "")
@@ -434,6 +435,7 @@ class CallerSearch:
         if len(files) > MAX_FILES:
             cut = f"calls through {tag}.{slot} in {len(files)} files"
             return [], cut
+        files += self._beside(tag, path, [f for f in named.get(slot, ()) if f not in holding] if not home else [])
         pattern = re.compile(rb"(?:->|\.)\s*" + re.escape(slot.encode()) + rb"\s*\)?\s*\(")
         files = [f for f in files if pattern.search(self.program.text(f))]
         self.program.load(files)
@@ -446,6 +448,14 @@ class CallerSearch:
                 if len(found) >= MAX_SITES:
                     return found, f"more calls through {tag}.{slot}"
         return found, cut
+
+    def _beside(self, tag: str, path: str, files: Iterable[str]) -> list[str]:
+        """Those files of the table's folder, and of its type's, that may call by way of another object (``dev->ops->run(dev)``),
+        and so without a word of its type; none if they are many."""
+        found = self.program.struct_at(tag, path)
+        folders = {posixpath.dirname(f) for f in (path, *([found[0]] if found is not None else []))} - {""}
+        near = [f for f in files if posixpath.dirname(f) in folders]
+        return by_distance(near, path) if len(near) <= MAX_FILES else []
 
     def _through_in(self, func: Func, tag: str, slot: str) -> Iterator[CallSite]:
         frame = self.program.frame(func)

@@ -145,10 +145,9 @@ class Calls:
     def variable_targets(self, frame: Frame, name: str) -> tuple[Target, ...]:
         """A global function pointer: what it is initialised with."""
         file, _, word = name[2:].rpartition(":")
-        if not file:
-            named = self.named(word, frame.func.path)
-            if named:
-                return named
+        named = self.named(word, file or frame.func.path) if not file or self.program.functions(file, word) else ()
+        if named:
+            return named  # with a file, a static function of another one that was passed on
         found = self.program.variable(word, file or frame.func.path)
         if found is None or found[1].value is None:
             return ()
@@ -250,7 +249,7 @@ class Calls:
             assigning = tuple(f for f in assigning if f in known)
         files = tuple(dict.fromkeys((*initialising, *assigning)))
         pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning))
-        found = self.program.kept_by_file("entries", f"{struct}.{field}", files, (struct, field), pieces)
+        found = self.program.kept_by_file("filled", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
             for func in self._function(name, file):
                 yield file, func
@@ -261,12 +260,16 @@ class Calls:
         """(file, name of a function) for the places in these files that put a function into ``struct T.field``."""
         self.program.load(files)
         needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
+        # A table inside an object is filled without a word of its type: ``port->ops.send = send;``
+        inside = re.compile(rb"(?:->|\.)\s*\w+\s*(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
         for file in files:
             text = self.program.text(file)
             if (file in initialising and needle.search(text)) or (file in assigning and tag in text):
                 yield from ((file, name) for name in self._initialised(file, struct, field))
                 yield from ((file, name) for name in self._assigned(file, struct, field))
+            elif file in assigning and inside.search(text):
+                yield from ((file, name) for name in self._assigned(file, struct, field, True))
 
     @staticmethod
     def _near(files: tuple[str, ...], path: str) -> tuple[str, ...]:
@@ -325,8 +328,8 @@ class Calls:
             elif isinstance(item, Items) and member is not None:
                 yield from self._in_value(item, member.type, file, struct, field, depth + 1)
 
-    def _assigned(self, file: str, struct: str, field: str) -> Iterator[str]:
-        """Assignments at run time: ``p->field = function``, the type of ``p`` checked."""
+    def _assigned(self, file: str, struct: str, field: str, known: bool = False) -> Iterator[str]:
+        """Assignments at run time: ``p->field = function``, the type of ``p`` checked; with ``known`` it must be."""
         text = self.program.text(file)
         pattern = re.compile(rb"(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=\s*&?\s*[A-Za-z_]\w*\s*[;,?]")
         offsets = [m.start() for m in pattern.finditer(text)]
@@ -338,6 +341,8 @@ class Calls:
                 for e in block.events:
                     if isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field:
                         owner = frame.type_of(frame.canonical(e.target.base, {}))
+                        if owner is None and known:
+                            continue
                         if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
                             yield from function_names(e.value)
 

@@ -126,7 +126,7 @@ class Effects:
         key = (func.key, binding, depth)
         got = self._made.get(key)
         if got is None:
-            if not self.may_matter(func, depth):
+            if not self.may_matter(func, depth) and not self._handed(func, binding, depth):
                 return ()
             flow = self.summaries.flow(func, binding)
             found: dict[tuple[object, ...], Effect] = {}
@@ -140,6 +140,12 @@ class Effects:
             nearest = sorted(found.values(), key=lambda e: (e.doubt, e.depth))
             got = self._made[key] = tuple(nearest[:MAX_EFFECTS])
         return got
+
+    def _handed(self, func: Func, binding: Binding, depth: int) -> bool:
+        """Whether a function of which its caller passes the name may have any effect."""
+        names = [value for _, value in binding if isinstance(value, Name) and value.id[:1] not in "$%"]
+        targets = [t for name in names for t in self.summaries.calls.targets(self.program.frame(func), name)]
+        return any(t.func is not None and self.may_matter(t.func, depth) for t in targets)
 
     def at(self, func: Func, seen: Seen, depth: int = DEPTH) -> Iterator[Effect]:
         """The effects of one call of ``func``, in terms of its parameters."""

@@ -7,12 +7,12 @@ Only the files are read that can name the function for that purpose: its own uni
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from reviewer.parse.facts import Binary, Branch, Call, Expr, Items, Member, Name, Switch, Write
+from reviewer.parse.facts import Binary, Branch, Call, Deref, Expr, Index, Items, Member, Name, Switch, Write
 from reviewer.program import values
 from reviewer.program.callers import CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
@@ -160,7 +160,7 @@ class Entries:
         atomic = [(s, next((h for h in s.must if h.kind in ATOMIC), None)) for s in sites]
         holding = [(s, h) for s, h in atomic if h is not None]
         if not holding:
-            return None
+            return self._from_interrupts(sites, f"{slot.struct.partition('@')[0]}.{slot.field}", 1) if not cut else None
         site, hold = holding[0]
         doubt = int(len(holding) < len(sites))
         if doubt and all(self._chosen(s) for s, _ in holding):
@@ -171,6 +171,30 @@ class Entries:
             "atomic", f"{slot.struct.partition('@')[0]}.{slot.field}", site.caller.name, masks, site.caller.path,
             site.line, site.caller.name, replace(hold, where=OUTSIDE), doubt + bool(cut),
         )  # fmt: skip
+
+    def _from_interrupts(self, sites: Sequence[CallSite], how: str, doubt: int) -> Entry | None:
+        """What is called by these alone, who are interrupts or softirqs; None if one of them may be anything else."""
+        started = [self._started(site.caller) for site in sites]
+        known = [(site, entry) for site, entry in zip(sites, started, strict=True) if entry is not None]
+        if not known or len(known) < len(sites):
+            return None
+        site, entry = min(known, key=lambda k: RESTRICTION[k[1].context])
+        caller = site.caller
+        return Entry(entry.context, how, caller.name, entry.masks, caller.path, site.line, caller.name, None, doubt + entry.doubt)
+
+    def _started(self, func: Func, levels: int = 3) -> Entry | None:
+        """What starts a function that only ever runs in an interrupt or a softirq, itself or by its callers of the same file."""
+        entries = self.of(func)
+        if entries or self.slots(func) or not func.static or not levels:
+            atomic = [e for e in entries if e.context in ("softirq", "hardirq", "nmi")]
+            only = len(atomic) == len(entries) and not self.slots(func)
+            return min(atomic, key=lambda e: (RESTRICTION[e.context], e.doubt), default=None) if only else None
+        callers = [f for f in self.program.functions_with(func.path, func.name) if f.key != func.key]
+        if not all(func.name in f.calls for f in callers):
+            return None
+        above = [self._started(f, levels - 1) for f in callers]
+        known = [e for e in above if e is not None]
+        return min(known, key=lambda e: RESTRICTION[e.context]) if known and len(known) == len(above) else None
 
     def _of_fellow(self, site: CallSite, slot: Slot) -> bool:
         """Whether the pointer to the table that is called through is kept in an object of a fellow driver: its type is known in
@@ -311,6 +335,31 @@ class Entries:
                         for at, arg in enumerate(event.args):
                             if stripped(arg) == Name(word):
                                 yield from self._registered(event.callee.id, at, receiver.path, line, function, depth + 1)
+                    elif isinstance(event, Write) and event.op == "=" and stripped(event.value) == Name(word):
+                        yield from self._kept(event.target, receiver, api)
+
+    def _kept(self, target: Expr, receiver: Func, api: str) -> Iterator[Entry]:
+        """The function is put into a variable of the receiver's file, or array, and called from it in interrupts only."""
+        while isinstance(target, Index):
+            target = target.base
+        if not isinstance(target, Name):
+            return
+        frame = self.program.frame(receiver)
+        variable = frame.canonical(target, {})
+        if not isinstance(variable, Name) or not variable.id.startswith("::"):
+            return
+        sites: list[CallSite] = []
+        for user in self.program.functions_with(receiver.path, target.id):
+            for seen in self.summaries.calls_in(user) if user.key != receiver.key else ():
+                callee = stripped(seen.callee) if seen.callee is not None else None
+                while isinstance(callee, Index | Deref):
+                    callee = callee.base
+                if callee == variable and isinstance(seen.event, Call):
+                    sites.append(CallSite(user, seen.event, seen.must(), seen.may()))
+        # Nobody else can see a static variable; nor, as a rule, call by another one that is not.
+        entry = self._from_interrupts(sites, f"{api}()", 0)
+        if entry is not None:
+            yield entry
 
     def _in_slot(self, slot: Slot, slots: list[Slot]) -> Iterator[Entry]:
         struct = slot.struct.partition("@")[0]

@@ -327,10 +327,10 @@ class Summaries:
         for i, a in enumerate(args):
             if i not in used:
                 continue
-            if isinstance(a, Const) or (
-                isinstance(a, Name) and a.id[:1] not in "$%:" and self.program.resolve(a.id, func.path)
-            ):
+            if isinstance(a, Const) or (isinstance(a, Name) and a.id[:1] not in "$%:" and self.program.resolve(a.id, func.path)):
                 found.append((i, a))
+            elif isinstance(a, Name) and a.id[:1] not in "$%:" and self._static(frame.func, a.id):
+                found.append((i, Name(f"::{frame.func.path}:{a.id}")))
             elif (mask := values.bits_of(a)) is not None:
                 found.append((i, values.bits(f"%{i}", *mask)))
             elif isinstance(a, AddressOf):
@@ -340,6 +340,10 @@ class Summaries:
                 elif i in self._null_tests(func):
                     found.append((i, NOT_NULL))
         return tuple(found)
+
+    def _static(self, caller: Func, name: str) -> bool:
+        """Whether a name is a function of the caller's file alone, which a callee elsewhere knows by no name."""
+        return any(f.static and f.macro is None for f in self.program.functions(caller.path, name))
 
     def _null_tests(self, func: Func) -> frozenset[int]:
         """Parameters that the function compares with NULL."""
