@@ -8,7 +8,7 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
@@ -50,6 +50,9 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             rarer = (all(o.entry for o in sure), len(sure)) <= (all(o.entry for o in others), len(others))
             blamed = new[0] if len(new) == 1 else pair if rarer else back  # what an operation's callers hold cannot be helped
             sure, others = (sure, others) if blamed == pair else (others, sure)
+            if searched < MAX_SEARCHED and {o.func.key for o in others} <= {o.func.key for o in sure}:
+                searched += 1  # a function against itself says little: one condition may decide both
+                others = [*others, *focus.orders.inverse(min(sure, key=certainty))]
         elif searched < MAX_SEARCHED:
             searched += 1
             others = list(focus.orders.inverse(min(sure, key=certainty)))
@@ -57,7 +60,7 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             (o, [x for x in others if deadlocks(o, x) and not elsewhere(focus, o, x)])
             for o in sorted(sure, key=certainty) if o.doubt < 2
         ]  # fmt: skip
-        inverted = [(o, min(against, key=certainty)) for o, against in found_ if against]
+        inverted = [(o, surest(o, against)) for o, against in found_ if against]
         fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
         for order, other in inverted if fresh else inverted[:1]:
             yield finding(focus, order, other)
@@ -75,6 +78,16 @@ def pairs(focus: Focus) -> Pairs:
 
 def certainty(order: Order) -> tuple[int, int]:
     return order.doubt, order.effect.depth
+
+
+def surest(one: Order, others: Iterable[Order]) -> Order:
+    """Which of the other orders goes best with one."""
+    return min(others, key=lambda other: (other.doubt + unpublished(other) + itself(one, other), other.effect.depth))
+
+
+def itself(one: Order, other: Order) -> int:
+    """1 for two orders of one function of which one is uncertain: one lock or the other, as one condition says."""
+    return int(one.func.key == other.func.key and one.doubt + other.doubt > 0)
 
 
 def deadlocks(one: Order, other: Order) -> bool:
@@ -109,11 +122,9 @@ def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
 def finding(focus: Focus, one: Order, other: Order) -> Finding:
     analysis = focus.analysis
     first, second = one.pair
-    doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other)
+    doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other) + itself(one, other)
     if focus.other is None and len(one.effect.way) + len(other.effect.way) >= FAR:
         doubt += 1  # nobody has run what a patch brings
-    if one.func.key == other.func.key and doubt:
-        doubt += 1  # one lock or the other, as one condition says
     doubt += sum(r or 0 for r in readers(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2

@@ -14,9 +14,10 @@ from functools import cached_property
 
 from reviewer.parse.facts import Call, Const, Name, StructDef
 from reviewer.program.calls import function_names
-from reviewer.program.effects import Effect, Effects
+from reviewer.program.effects import Effect, Effects, is_named
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
+from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, COMMON, Hold
 from reviewer.program.summaries import Summaries
@@ -26,6 +27,9 @@ SMALL = 7
 
 MAX_FILES = 12
 """Files of a folder that are searched for the other order of two locks."""
+
+MAX_FAR = 6
+"""Files of other folders that are searched for it, the nearest first."""
 
 MAX_FUNCTIONS = 40
 """Functions that are searched for it."""
@@ -143,18 +147,16 @@ class Orders:
 
     def inverse(self, order: Order) -> Iterator[Order]:
         """The other order of the same two classes, in functions of the folder that name the lock which is taken here; or the one
-        that is held, if the callers of some operations hold that which is taken."""
+        that is held, if the callers of some operations hold that which is taken. Elsewhere, in files that name both."""
         first, second = order.pair
         yield from self.registered_under(order)
-        words = {word for word in (self.word(second), *self.wrappers(order)) if word}
+        words = {word for word in (self.word(second), *self.wrappers(order), *self.takers.get(second, ())) if word}
         first_word = self.word(first) if second in self.around else ""
-        folder = posixpath.dirname(order.func.path)
-        named = self.program.names.files_mentioning(words | ({first_word} - {""}))
-        near = {f: None for word in sorted(named) for f in named[word] if posixpath.dirname(f) == folder and f.endswith(".c")}
-        mine = [order.func.path] if order.func.path in near else []
         asked = 0
-        for file in [*mine, *(f for f in near if f not in mine)][:MAX_FILES]:
+        for file in self._files(order, words, first_word):
             found = {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}
+            for func in [f for f in found.values() if self._returns_with(f, second)]:
+                found |= {f.key: f for f in self.program.functions_with(file, func.name)}
             for func in self.program.functions_with(file, first_word) if first_word else ():
                 if any(h.name == second for _, h in self.entries.held(func)):
                     found.setdefault(func.key, func)
@@ -165,6 +167,37 @@ class Orders:
                 back = self.of(func).get((second, first))
                 if back is not None:
                     yield back
+
+    def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
+        """The files with one of the words: of the folder, its own first, and of others that name the lock which is held, too."""
+        held = {word for word in (self.word(order.pair[0]), *self.takers.get(order.pair[0], ())) if word}
+        named = self.program.names.files_mentioning(sorted(words | held))
+        home, folder = order.func.path, posixpath.dirname(order.func.path)
+        taking = {f for word in words for f in named[word] if f.endswith(".c")}
+        naming = taking | {f for f in (named[first_word] if first_word else ()) if f.endswith(".c")}
+        near = sorted((f for f in naming if posixpath.dirname(f) == folder), key=lambda f: (f != home, f))
+        named_all = all(is_named(call.callee) for _, call in order.effect.way)  # else it is the order of who fills the table
+        far = taking.intersection(f for word in held for f in named[word]).difference(near) if named_all else set[str]()
+        reached = [f for f in sorted(far) if f.split("/", 1)[0] not in ASIDE and reachable(home, f)]
+        return [*near[:MAX_FILES], *by_distance(reached, home)[:MAX_FAR]]
+
+    def _returns_with(self, func: Func, lock: str) -> bool:
+        """Whether a function may leave the lock held, as one does that is there to take it."""
+        return self.summaries.locks(func) and any(h.name == lock for o in self.summaries.of(func).outcomes for h in o.takes)
+
+    @cached_property
+    def takers(self) -> dict[str, tuple[str, ...]]:
+        """Modelled functions and guards that take a lock of which there is one: nobody need name it (``rtnl_lock()``)."""
+        found: dict[str, dict[str, None]] = {}
+        for name, model in self.program.models.functions.items():
+            for takes in (*model.takes, *model.inside):
+                if takes.lock.base == "global" and takes.kind not in ALONE and takes.taken != "trylock":
+                    found.setdefault(".".join((takes.lock.name, *takes.lock.path)), {})[name] = None
+        for guard, name in self.program.models.guards.items():
+            for names in found.values():
+                if name in names:
+                    names[guard] = None
+        return {lock: tuple(names) for lock, names in found.items()}
 
     @cached_property
     def around(self) -> frozenset[str]:

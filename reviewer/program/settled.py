@@ -62,7 +62,7 @@ class Settled:
         for inner, at in steps(effect):
             frame = self.program.frame(inner)
             asked_for = {
-                name for g in self.guards(inner, at) if not g.truth
+                name for g in self.guards(inner, at) if not g.truth and not told_apart(g.condition)
                 for name, _ in objects_read(frame, g.condition) if is_variable(name)
             }  # fmt: skip
             if asked_for and any(self._sets(frame, name) for name in asked_for):
@@ -306,6 +306,13 @@ def steps(effect: Effect) -> list[tuple[Func, int]]:
     """The events below the function that was asked by which it comes to the effect."""
     way = [(f, call.at) for f, call in effect.way[1:]]
     return [*way, (effect.func, effect.at)] if effect.way else []
+
+
+def told_apart(condition: Expr) -> bool:
+    """Whether one thing is compared with another (``owner == current``), rather than asked whether it is set."""
+    return isinstance(condition, Binary) and condition.op in ("==", "!=") and not (
+        isinstance(condition.left, Const) or isinstance(condition.right, Const)
+    )  # fmt: skip
 
 
 def is_flag(condition: Expr) -> bool:
