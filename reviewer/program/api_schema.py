@@ -183,6 +183,7 @@ class Waits(Part):
     on: PlaceText | None = None
     condition: ArgIndex | None = None
     gives_up: bool = False
+    for_good: bool = False
     releases: PlaceText | None = None
 
 

@@ -101,6 +101,7 @@ class Waits(Model, frozen=True):
     on: Place | None = None
     condition: int | None = None
     gives_up: bool = False  # with a timeout, or on a signal
+    for_good: bool = False  # what is started afterwards does not run any more
     releases: Place | None = None
 
 
