@@ -251,6 +251,7 @@ class Accesses(Part):
     tests: bool = False
     wins: Annotated[str, StringConstraints(pattern=r"^(zero|nonzero|other|arg \d)?$")] = ""
     bit: ArgIndex | None = None
+    finds: bool = False
 
 
 class ChainCall(Part):
