@@ -111,7 +111,7 @@ class Focus:
     @cached_property
     def lives(self) -> Lifetimes:
         """What keeps callbacks from running, and ends the objects on which they work."""
-        return Lifetimes(self.summaries)
+        return Lifetimes(self.setups)
 
     @cached_property
     def settled(self) -> Settled:

@@ -10,6 +10,7 @@ from reviewer.checks.guarding import Side, finding
 from reviewer.parse.facts import Call, Name
 from reviewer.program.contexts import serialises
 from reviewer.program.guards import Touch, once
+from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
 from reviewer.program.shared import Access
 
@@ -35,6 +36,37 @@ def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Findin
                 done.add(lock)
                 other = Touch(changed, frozenset({lock}))
                 yield finding(new, func, touches[0], lock, "medium", other)
+
+
+def found_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
+    """What was looked up under a lock, and is not any more, while others take it out of there under that lock, and free it."""
+    if once(func):
+        return
+    before, after = by_object(old.guards.lookups(was)), by_object(new.guards.lookups(func))
+    outer, outer_now = old.guards.around(was), new.guards.around(func)
+    for what, touches in after.items():
+        had = frozenset(outer).union(*(t.held for t in before.get(what, ())))
+        have = frozenset(outer_now).union(*(t.held for t in touches))
+        if what not in before or not have <= had or any(lockless(new, t, had) for t in touches):
+            continue
+        for lock in sorted(had - have):
+            taken_out = removed_under(old, func, what, lock)
+            if taken_out is not None:
+                yield finding(new, func, touches[0], lock, "medium", Touch(taken_out, frozenset({lock})))
+                break
+
+
+def removed_under(old: Side, func: Func, what: Object, lock: str) -> Access | None:
+    """Where another function takes something out of a container under the lock, if all do so that do, and then frees an object
+    or gives it up."""
+    every = [a for a in old.focus.analysis.shared.elsewhere(what[0], func.path) if a.op == "sub" and a.func.name != func.name]
+    if not every or any(all(h.name != lock or not serialises(h) for h in a.held) for a in every):
+        return None
+    return next((a for a in every if frees(old, a.func)), None)
+
+
+def frees(side: Side, func: Func) -> bool:
+    return any(a.kind == "free" for a in side.focus.lives.acts(func)) or any(PUT.search(name) for name in func.calls)
 
 
 def by_object(touches: tuple[Touch, ...]) -> dict[Object, list[Touch]]:

@@ -17,9 +17,12 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Call, Member, Name, Return
-from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of
+from reviewer.parse.facts import Body, Call, Expr, Member, Name, Return
+from reviewer.program.effects import Effect
+from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.objects import objects_read, root_of, rooted
 
 RULE = "teardown-order"
 
@@ -105,18 +108,34 @@ class Teardown:
         for func in above:
             if any(slot in ends and ends[slot] in table for slot, table in self.lives.operations(func)):
                 return func
-            if not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func):
+            if self.leaves(func):
                 return func
         return None
 
+    def leaves(self, func: Func) -> bool:
+        """Whether a function is what runs when the module is left."""
+        return not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func)
+
+    def flags(self, func: Func, at: int) -> frozenset[str]:
+        """The objects that decide whether a function comes to a position."""
+        frame = self.program.frame(func)
+        guards = self.focus.settled.guards(func, at)
+        return frozenset(name for g in guards for name, _ in objects_read(frame, g.condition) if name)
+
+    def calls(self, func: Func, name: str) -> list[Seen]:
+        """The calls of a name in a function."""
+        flow = self.focus.flow(func)
+        return [s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.callee == Name(name)]
+
     def callbacks(self, uses: Uses, home: str) -> list[Func]:
         names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
-        return [f for name in names for f in self.program.resolve(name, home)]
+        return [*uses.declared, *(f for name in names for f in self.program.resolve(name, home))]
 
     def counted(self, uses: Uses, home: str) -> bool:
         """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
+        name = uses.setups[0].name if uses.setups else ""
         for callback in self.callbacks(uses, home):
-            if any(PUT.search(n) for n in callback.calls) or self.ends(uses.setups[0].name, [callback]) is not None:
+            if any(PUT.search(n) for n in callback.calls) or self.ends(name, [callback]) is not None:
                 return True
         return any(a.used for a in uses.stops) or any(self.takes_reference(n) for a in uses.starts for n in a.func.calls)
 
@@ -143,6 +162,8 @@ def lost_waits(new: Teardown) -> Iterator[Finding]:
         for act in old.lives.acts(was):
             if act.kind == "stop" and act.waits and (act.what, act.name or str(act.path)) not in now and not act.queue:
                 yield from lost(old, new, func, act)
+        yield from lost_below(old, new, was, func)
+        yield from lost_flags(old, new, was, func)
         yield from too_late(old, new, was, func)
 
 
@@ -156,7 +177,7 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
         return
     if act.name:
         uses, were = new.lives.uses(act.name, func.path), old.lives.uses(act.name, func.path)
-        if not uses.setups or (not uses.starts and not uses.escapes):
+        if not uses.set_up or (not uses.starts and not uses.escapes):
             return
         moved = {(a.func.path, a.func.name) for a in uses.waits} - {(a.func.path, a.func.name) for a in were.waits}
         if moved or new.waited(uses, above, act):
@@ -167,6 +188,85 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
     confidence: Confidence = "high" if ended is not None or weak is not None else "medium"
     at = weak.at if weak is not None else end_of(new, func, ended)
     yield finding(new, func, at, act, weak, ended or some, unbound, confidence)
+
+
+def lost_below(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
+    """A wait that a callee, itself as it was, made for ``func`` and makes no more: ``func`` does not call it, or passes something
+    else (``stop_timers(x, false)``)."""
+    now = waits_below(new, func)
+    for key, effect in waits_below(old, was).items():
+        if key in now or not effect.way or any(map(old.focus.differs, (*(f for f, _ in effect.way[1:]), effect.func))):
+            continue
+        what, name = key
+        above = new.tops(func)
+        uses = new.lives.uses(name, func.path)
+        if not uses.set_up or not uses.starts or any(key in waits_below(new, f) for f in above):
+            continue
+        calls = new.calls(func, effect.called)
+        if not calls and new.waited(uses, above):
+            continue
+        ended, unbound = new.ends(name, above), new.unbinds(above)
+        at = calls[0].event.at if calls else 0
+        given = put_after(new, func, effect.what, at) if not new.counted(uses, func.path) else None
+        if ended is None and unbound is None and given is None:
+            continue
+        act = Act("stop", what, name, effect.what, func, at, effect.name, waits=True)
+        at = at or (given.at if given is not None else end_of(new, func, ended))
+        yield finding(new, func, at, act, None, ended or given, unbound, "high" if ended is not None else "medium")
+        return
+
+
+def waits_below(teardown: Teardown, func: Func) -> dict[tuple[str, str], Effect]:
+    """What a function and its callees wait for, by kind and class, given what it passes to them."""
+    lives, frame = teardown.lives, teardown.program.frame(func)
+    found: dict[tuple[str, str], Effect] = {}
+    for effect in teardown.focus.effects.of(func):
+        wait = effect.wait
+        if wait is not None and wait.what in ("timer", "work", "tasklet") and not wait.gives_up and effect.what is not None:
+            name = lives.name(frame, lives.whole(frame, rooted(frame, effect.what)))
+            if name:
+                found.setdefault((wait.what, name), effect)
+    return found
+
+
+def put_after(teardown: Teardown, func: Func, what: Expr | None, at: int) -> Act | None:
+    """Where a function, after a position, gives a reference to the object back through which it knows ``what``."""
+    root = root_of(what) if what is not None else None
+    flow = teardown.focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        callee = seen.event.callee if isinstance(seen.event, Call) and seen.event.at > at else None
+        for arg in seen.args[0] if isinstance(callee, Name) and PUT.search(callee.id) else ():
+            struct = pointed(flow.frame, arg) if flow is not None and root_of(arg) == root else ""
+            if isinstance(callee, Name) and struct:
+                return Act("free", callee.id, "", arg, func, seen.event.at, callee.id, struct=struct)
+    return None
+
+
+def lost_flags(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
+    """A flag that ``func`` has asked before it started a callback, and that whoever waits for the callback has set before: it
+    is not asked any more, so the callback may be started once more after the wait."""
+    then = {(a.what, a.name): a for a in old.lives.acts(was) if a.kind == "start" and a.name}
+    for act in new.lives.acts(func) if then else ():
+        before = then.get((act.what, act.name)) if act.kind == "start" else None
+        flags = unasked(old, new, was, func, before, act) if before is not None else frozenset()
+        uses = new.lives.uses(act.name, func.path) if flags else Uses()
+        for stop in (a for a in uses.waits if uses.set_up and not a.for_good and a.func.key != func.key):
+            twins = [f for f in old.program.functions_in(stop.func.path) if f.name == stop.func.name]
+            told = {flag for f in twins for flag in flags if old.focus.settled.sets(old.program.frame(f), flag)}
+            above = new.tops(stop.func)
+            ended, unbound = new.ends(stop.name, above), new.unbinds(above)
+            if told and (ended is not None or unbound is not None):
+                yield finding(new, stop.func, stop.at, stop, stop, ended, unbound, "medium", act, flag=min(told))
+                break
+
+
+def unasked(old: Teardown, new: Teardown, was: Func, func: Func, before: Act, after: Act) -> frozenset[str]:
+    """What decided whether ``was`` came to an act, if nothing else does so in ``func``, and no caller asks for it instead."""
+    then, now = old.flags(was, before.at), new.flags(func, after.at)
+    if not now < then or len(new.focus.settled.guards(func, after.at)) >= len(old.focus.settled.guards(was, before.at)):
+        return frozenset()
+    above = (new.flags(c, s.event.at) for c in new.lives.callers(func) for s in new.calls(c, func.name))
+    return (then - now).difference(*above)
 
 
 def too_late(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
@@ -220,15 +320,31 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
             if act.kind != "stop" or act.waits or act.used or not act.name or act.what not in ("timer", "work", "tasklet"):
                 continue
             uses = lives.uses(act.name, func.path)
-            if not uses.setups or not uses.starts:
+            if not uses.set_up or not uses.starts:
                 continue
-            found = end_after(teardown, func, act)
-            if found is None:
+            ended, sure = end_after(teardown, func, act) or (None, False)
+            gone = None if ended is not None else gone_after(teardown, func, act)
+            if ended is None and gone is None:
                 continue
-            ended, sure = found
             if teardown.counted(uses, func.path) or teardown.waited(uses, teardown.tops(func)):
                 continue
-            yield finding(teardown, func, act.at, act, act, ended, None, "high" if sure else "medium")
+            yield finding(teardown, func, act.at, act, act, ended, gone, "high" if sure else "medium")
+
+
+def gone_after(teardown: Teardown, func: Func, act: Act) -> Func | None:
+    """The function that leaves the module of a variable, or unbinds the driver of an object that lives as long as that: the
+    one that cancels, or its caller."""
+    lives = teardown.lives
+    owner = owner_of(act.name)
+    ends = teardown.program.models.ends_of
+    for end in (func, *lives.callers(func)):
+        if not owner and teardown.leaves(end):
+            return end
+        for slot, table in lives.operations(end) if owner else ():
+            begins = teardown.program.resolve(table[ends[slot]], end.path) if ends.get(slot) in table else ()
+            if any(lives.managed(begin, owner) for begin in begins):
+                return end
+    return None
 
 
 def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | None:
@@ -331,7 +447,7 @@ def wrong_order(teardown: Teardown) -> Iterator[Finding]:
         stops = [a for a in lives.acts(func) if a.kind == "stop" and a.name and a.what in ("timer", "work", "tasklet")]
         for first in stops:
             later = [a for a in stops if a.at > first.at and a.name != first.name]
-            if first.waits and later and not any(a.name == first.name and a.at > first.at for a in stops):
+            if first.waits and not first.for_good and later and not any(a.name == first.name and a.at > first.at for a in stops):
                 yield from restarted(teardown, func, first, later)
 
 
@@ -379,7 +495,7 @@ def comes_to_an_end(body: Body, without: int) -> bool:
 
 def finding(
     teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
-    confidence: Confidence, again: Act | None = None, late: bool = False,
+    confidence: Confidence, again: Act | None = None, late: bool = False, flag: str = "",
 ) -> Finding:  # fmt: skip
     analysis = teardown.focus.analysis
     name = act.name.lstrip("*") or act.api
@@ -391,7 +507,10 @@ def finding(
     if unbound is not None and unbound.key != func.key:
         steps.append(step(analysis, "return", unbound, 0))
     end = f"{ended.struct or ended.path} is freed" if ended is not None and ended.struct else "the driver is gone"
-    if again is not None:
+    if again is not None and flag:
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}() does not ask {flag} any more and may start the {act.what} {name} again, while {end}"
+    elif again is not None:
         steps.append(step(analysis, "register", again.func, again.at))
         message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
     elif late:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
-from reviewer.checks.moved_out import read_outside
+from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
@@ -32,6 +32,9 @@ ENOUGH = 4
 
 MAX_ASKED = 8
 """Accesses without a lock of their own whose callers are asked."""
+
+DEEP, MAX_ASKING = 4, 80
+"""How far, and in how many functions, an assertion is looked for of a lock that a patch takes from a call."""
 
 SHARE = 0.8
 """The part of all accesses that must have the lock."""
@@ -62,6 +65,7 @@ def lost(new: Side) -> Iterator[Finding]:
             yield from without(old, new, was, func)
         yield from unasked(old, new, was, func)
         yield from read_outside(old, new, was, func)
+        yield from found_outside(old, new, was, func)
         yield from under_another(old, new, was, func)
 
 
@@ -151,6 +155,11 @@ def unasked(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
                     done.add((callee.id, lock))
                     still = any(lock in wants(new, f) for f in now)
                     yield unheld(new, func, seen.event.at, asked, lock, (), "high" if still else "medium", ", and has until now")
+            had = frozenset().union(*(exclusive(s) for s in old.guards.calls(was, callee.id))) - wanted
+            gone = had - outer_now - {g.name for g in seen.may()} - {lock for name, lock in done if name == callee.id}
+            for lock, deep in wants_below(old, asked, gone) if gone else ():
+                done.add((callee.id, lock))
+                yield unheld(new, func, seen.event.at, deep, lock, (), "medium", ", and has until now")
 
 
 def wants(side: Side, func: Func) -> frozenset[str]:
@@ -164,6 +173,28 @@ def wants(side: Side, func: Func) -> frozenset[str]:
             said = {h.name for h in contexts.asserted(callee) if h.name}
             found |= {lock for lock in said if here and all(all(h.name != lock for h in s.may()) for s in here)}
     return frozenset(found)
+
+
+def wants_below(side: Side, func: Func, locks: frozenset[str]) -> Iterator[tuple[str, Func]]:
+    """Those of some locks of which a function further below, through tables too, says that its callers hold them."""
+    contexts = side.focus.analysis.contexts
+    level, met = [(func, locks)], {func.key}
+    for _ in range(DEEP):
+        following: list[tuple[Func, frozenset[str]]] = []
+        for f, wanted in level:
+            flow = side.focus.flow(f)
+            frame = side.program.frame(f)
+            for seen in flow.seen if flow is not None else ():
+                if not isinstance(seen.event, Call) or not (left := wanted - {h.name for h in seen.may()}):
+                    continue
+                for target in side.focus.summaries.calls.targets(frame, seen.callee or seen.event.callee):
+                    if target.func is None or target.func.key in met or len(met) >= MAX_ASKING:
+                        continue
+                    met.add(target.func.key)
+                    following.append((target.func, left))
+                    said = {h.name for h in contexts.asserted(target.func)} & left
+                    yield from ((lock, target.func) for lock in sorted(said))
+        level = following
 
 
 # --- an assertion that a caller cannot keep -----------------------------------------------------------------------------

@@ -183,6 +183,7 @@ class Waits(Part):
     on: PlaceText | None = None
     condition: ArgIndex | None = None
     gives_up: bool = False
+    for_good: bool = False
     releases: PlaceText | None = None
 
 
@@ -250,6 +251,7 @@ class Accesses(Part):
     tests: bool = False
     wins: Annotated[str, StringConstraints(pattern=r"^(zero|nonzero|other|arg \d)?$")] = ""
     bit: ArgIndex | None = None
+    finds: bool = False
 
 
 class ChainCall(Part):

@@ -17,6 +17,8 @@ from reviewer.program.contexts import serialises
 from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
+from reviewer.program.locks import ALONE
+from reviewer.program.objects import result_used
 from reviewer.program.setups import Setups
 from reviewer.program.shared import CHANGES, Access, Shared, runs_once
 
@@ -98,17 +100,35 @@ class Guards:
         return got
 
     def reads(self, func: Func) -> tuple[Touch, ...]:
-        """Reads of named objects, by the function itself. Of atomic ones only tests of a bit: a counter is read as it is."""
+        """Reads of named objects by the function itself, with the locks that keep writers out. Of atomic ones only tests of a
+        bit: a counter is read as it is."""
         got = self._reads.get(func.key)
         if got is None:
             flow = self.summaries.flow(func)
             frame = self.program.frame(func)
             got = self._reads[func.key] = tuple(
-                Touch(a, locks(a), look=True) for s in (flow.seen if flow is not None else ())
+                Touch(a, locks(a) | shared_locks(a), look=True) for s in (flow.seen if flow is not None else ())
                 for a in self.shared.in_event(frame, s, gates=False)
                 if a.object and a.op == "read" and (a.bit or not a.atomic)
             )  # fmt: skip
         return got
+
+    def lookups(self, func: Func) -> tuple[Touch, ...]:
+        """Searches of containers, with the locks around them: what is found may be gone without, however safe the search is."""
+        flow = self.summaries.flow(func)
+        frame = self.program.frame(func)
+        return tuple(
+            Touch(a, locks(a) | shared_locks(a), look=True) for s in (flow.seen if flow is not None else ())
+            if isinstance(s.event, Call) and result_used(frame, s.event)
+            for a in self.shared.in_event(frame, s, gates=False)
+            if a.object and a.op == "read" and self.finds(s)
+        )  # fmt: skip
+
+    def finds(self, seen: Seen) -> bool:
+        """Whether an event is a modelled call whose result is something that an object holds."""
+        event = seen.event
+        model = self.program.model(event.callee.id) if isinstance(event, Call) and isinstance(event.callee, Name) else None
+        return model is not None and any(a.finds for a in model.accesses)
 
     def lists(self, seen: Seen) -> bool:
         """Whether an event is a modelled call that looks at a list's head."""
@@ -254,6 +274,11 @@ def named(value: Expr, word: str) -> bool:
 
 def locks(access: Access) -> frozenset[str]:
     return frozenset(h.name for h in access.held if serialises(h))
+
+
+def shared_locks(access: Access) -> frozenset[str]:
+    """Lock classes held as a reader."""
+    return frozenset(h.name for h in access.held if h.mode == "shared" and h.name and h.kind not in ALONE)
 
 
 def exclusive(seen: Seen) -> frozenset[str]:

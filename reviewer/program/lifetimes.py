@@ -22,6 +22,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Place
 from reviewer.program.objects import object_name, result_used, root_of, rooted, short
+from reviewer.program.setups import Setups
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
 
@@ -48,9 +49,10 @@ class Act:
     """One thing that a function does to the life of an object or of a callback.
 
     ``what``: work, timer ... of the models; ``name``: the class of the object, "" while only a parameter tells; ``path``: the
-    object; of a ``free`` the pointer. ``waits``: the callback does not run any more afterwards. ``queue``: class of the queue on
-    which it is started. ``struct``: of a ``free``, the type that ends. ``used``: somebody looks at the result. ``func``, ``at``:
-    whose call it is; ``api``: the modelled function; ``callback``: of a ``setup``, the function's name.
+    object; of a ``free`` the pointer. ``waits``: the callback does not run any more afterwards, ``for_good``: not even if it is
+    started again. ``queue``: class of the queue on which it is started. ``struct``: of a ``free``, the type that ends.
+    ``used``: somebody looks at the result. ``func``, ``at``: whose call it is; ``api``: the modelled function; ``callback``: of
+    a ``setup``, the function's name.
     """
 
     kind: ActKind
@@ -61,6 +63,7 @@ class Act:
     at: int
     api: str
     waits: bool = False
+    for_good: bool = False
     queue: str = ""
     struct: str = ""
     used: bool = False
@@ -90,9 +93,11 @@ class Act:
 
 @dataclass(slots=True)
 class Uses:
-    """What the code of a folder does with one class. ``escapes``: functions that pass its address to what we cannot read."""
+    """What the code of a folder does with one class. ``escapes``: functions that pass its address to what we cannot read.
+    ``declared``: the functions of a variable that is set up where it is declared (``DEFINE_TIMER``)."""
 
     setups: list[Act] = field(default_factory=list)
+    declared: list[Func] = field(default_factory=list)
     starts: list[Act] = field(default_factory=list)
     stops: list[Act] = field(default_factory=list)
     escapes: list[Func] = field(default_factory=list)
@@ -102,6 +107,11 @@ class Uses:
         return [a for a in self.stops if a.waits]
 
     @property
+    def set_up(self) -> bool:
+        """Whether it is known what runs."""
+        return bool(self.setups or self.declared)
+
+    @property
     def queues(self) -> frozenset[str]:
         return frozenset(a.queue for a in self.starts if a.queue)
 
@@ -109,9 +119,10 @@ class Uses:
 class Lifetimes:
     """Memoised over one program."""
 
-    def __init__(self, summaries: Summaries) -> None:
-        self.summaries = summaries
-        self.program = summaries.program
+    def __init__(self, setups: Setups) -> None:
+        self.setups = setups
+        self.summaries: Summaries = setups.summaries
+        self.program = setups.program
         models = self.program.models.functions
         self.names = frozenset(n for n, m in models.items() if acts_of(m))
         self.draining = frozenset(
@@ -218,7 +229,7 @@ class Lifetimes:
         for w in model.waits:
             if w.what in STOPPING and not w.gives_up:
                 made = act("stop", w.what, w.on)
-                yield replace(made, waits=True, queue=made.name if w.what == "workqueue" else "")
+                yield replace(made, waits=True, for_good=w.for_good, queue=made.name if w.what == "workqueue" else "")
         for c in model.cancels:
             yield replace(act("stop", c.what, c.on), waits=c.waits, used=result_used(frame, call))
         if model.chain_register is not None and model.chain_register.remove:
@@ -256,6 +267,8 @@ class Lifetimes:
         if got is None:
             got = self._uses[key] = Uses()
             word = short(name).rpartition(".")[2]
+            if not owner_of(name):
+                got.declared += (f for file in self.program.unit(home) for f in self.setups.declared(file, word))
             for func in self.naming(word, home):
                 if not owner_of(name) or self._means(func, word, name):
                     self._use(got, func, name)

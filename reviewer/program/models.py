@@ -101,6 +101,7 @@ class Waits(Model, frozen=True):
     on: Place | None = None
     condition: int | None = None
     gives_up: bool = False  # with a timeout, or on a signal
+    for_good: bool = False  # what is started afterwards does not run any more
     releases: Place | None = None
 
 
@@ -190,7 +191,7 @@ class Accesses(Model, frozen=True):
     None with ``constant`` (atomic_inc adds 1). ``tests``: the result says what the object was (dec_and_test).
     ``wins``: the result that says that this caller and no other has made the change: ``zero``, ``nonzero``,
     ``other`` (not the value that is stored) or ``arg N`` (equal to that argument). ``bit``: index of the argument
-    that says which bit of the object is meant.
+    that says which bit of the object is meant. ``finds``: the result is something that the object holds.
     """
 
     object: Place
@@ -201,6 +202,7 @@ class Accesses(Model, frozen=True):
     tests: bool = False
     wins: str = ""
     bit: int | None = None
+    finds: bool = False
 
 
 class ChainCall(Model, frozen=True):

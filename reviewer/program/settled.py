@@ -65,11 +65,11 @@ class Settled:
                 name for g in self.guards(inner, at) if not g.truth and not told_apart(g.condition)
                 for name, _ in objects_read(frame, g.condition) if is_variable(name)
             }  # fmt: skip
-            if asked_for and any(self._sets(frame, name) for name in asked_for):
+            if asked_for and any(self.sets(frame, name) for name in asked_for):
                 return True
         return False
 
-    def _sets(self, frame: Frame, name: str) -> bool:
+    def sets(self, frame: Frame, name: str) -> bool:
         """Whether a function stores something in a variable, by itself or by an API that publishes."""
         for s in self._seen(frame.func):
             if isinstance(s.event, facts.Write):

@@ -104,7 +104,7 @@ class Setups:
         for file in files:
             if not self._same(name, path, file):
                 continue
-            yield from ((file, f) for f in self._declared(file, word))
+            yield from ((file, f) for f in self.declared(file, word))
             for func in self.program.functions_with(file, word):
                 if any(self._setups(c) or self._wrappers(c, file) for c in func.calls):
                     yield from ((file, f) for f in self._in_body(func, name))
@@ -118,7 +118,7 @@ class Setups:
             return True
         return self.program.same_struct(struct, path, other)
 
-    def _declared(self, file: str, word: str) -> Iterator[Func]:
+    def declared(self, file: str, word: str) -> Iterator[Func]:
         """By ``DECLARE_WORK(word, function)``."""
         variable = self.program.file(file).variable(word)
         for registers in self._setups(variable.macro) if variable is not None else ():
