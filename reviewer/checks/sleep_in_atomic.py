@@ -11,18 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
+from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold, lock_class
-from reviewer.program.modes import OFF
+from reviewer.program.lockusers import INTERRUPTS
+from reviewer.program.modes import OFF, Mode
+from reviewer.program.summaries import Binding
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
@@ -32,6 +37,9 @@ FAR_FILES = 3
 
 MAX_LOOKED_AT = 4
 """Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
+
+MAX_ABOVE = 6
+"""Levels of callers above a function of a patch, up to the interrupt."""
 
 CPU = frozenset({"irq", "preempt"})
 """What the boot CPU has off before there is anybody else to run (init/main.c, system_state)."""
@@ -64,7 +72,10 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
                     found = True
                     yield finding(focus, func, seen, best)
             if not found:
-                yield from in_context(focus, func)
+                below = list(in_context(focus, func))
+                yield from below
+                if not below and focus.other is not None and focus.differs(func):
+                    yield from in_context_above(focus, focus.other, func)
 
 
 def by_flag(focus: Focus, effect: Effect) -> int:
@@ -171,6 +182,54 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 
 
+def in_context_above(focus: Focus, other: Focus, func: Func) -> Iterator[Finding]:
+    """Calls that may sleep in a function of a patch that never slept before, and that an interrupt or softirq comes to by calls.
+    Its own callers are asked for what they pass, and with that the function is looked at again."""
+    if not any(sleeps(focus, func, ())) or any(any(sleeps(other, f, ())) for f in other.program.functions(func.path, func.name)):
+        return
+    done: set[int] = set()
+    for mode in focus.modes.of(func, MAX_ABOVE):
+        entry = mode.entry
+        if entry is None or entry.doubt or entry.hold is not None or mode.context not in INTERRUPTS or not mode.way:
+            continue
+        passed = handed_down(focus, mode, func)
+        flow = focus.summaries.flow(func, passed[1]) if passed is not None else None
+        context = replace(entry, masks=mode.masks, context=mode.context)
+        for seen in flow.seen if flow is not None else ():
+            effect = nearest(focus, func, seen, context) if isinstance(seen.event, Call) and seen.event.at not in done else None
+            if effect is None or passed is None:
+                continue
+            whole = msgspec.structs.replace(effect, way=(*((s.caller, s.call) for s in mode.way), *effect.way))
+            doubt = 1 + unsure(focus, effect) + 2 * focus.settled.against(mode.top, passed[0], whole)
+            because = f"in {func.name}(), to which {mode.top.name}() comes, which {described(context)}"
+            done.add(seen.event.at)
+            yield finding(focus, func, seen, Sleep(doubt, effect, because, entry.how, None, entry), mode.way)
+
+
+def sleeps(focus: Focus, func: Func, binding: Binding) -> Iterator[Effect]:
+    """What may put the task of a function to sleep."""
+    flow = focus.summaries.flow(func, binding) if focus.effects.may_matter(func, FAR) else None
+    for seen in flow.seen if flow is not None else ():
+        yield from (e for e in blocking(focus, func, seen) if e.doubt < 2)
+
+
+def handed_down(focus: Focus, mode: Mode, func: Func) -> tuple[Seen, Binding] | None:
+    """The first call of a way, and what the function gets to know at its end; None if the way is not gone after all, or only by
+    those who may sleep."""
+    binding: Binding = ()
+    first: Seen | None = None
+    for site, callee in zip(mode.way, [*(s.caller for s in mode.way[1:]), func], strict=True):
+        flow = focus.summaries.flow(site.caller, binding)
+        number = site.call.number
+        seen = next((s for s in flow.seen if isinstance(s.event, Call) and s.event.number == number), None) if flow else None
+        if seen is None or focus.effects.asked(site.caller, seen):
+            return None
+        alike = site.how == "call" and len(set(seen.args)) == 1
+        binding = focus.summaries.bind(callee, seen.args[0], focus.program.frame(site.caller)) if alike else ()
+        first = first or seen
+    return (first, binding) if first is not None else None
+
+
 def nearest(focus: Focus, func: Func, seen: Seen, entry: Entry) -> Effect | None:
     interrupt = entry.context in ("softirq", "hardirq")
     found = (e for e in blocking(focus, func, seen) if not allowed(focus, e, entry.masks, interrupt))
@@ -214,14 +273,15 @@ def described(entry: Entry) -> str:
     return f"runs {where[entry.context]} ({entry.how})"
 
 
-def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Finding:
+def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep, above: Sequence[CallSite] = ()) -> Finding:
     effect = sleep.effect
     file, line, column, function = place(func, seen.event.at)
     called = effect.called
     what = f"{called}() may sleep" if called == effect.name else f"{called}() may sleep (in {effect.name}())"
     proof: Sequence[Step]
     if sleep.entry is not None:
-        proof = (entry_step(focus.analysis, sleep.entry), *effect_steps(focus.analysis, func, sleep.entry.hold, effect))
+        calls = (step(focus.analysis, "call", s.caller, s.call.at) for s in above)
+        proof = (entry_step(focus.analysis, sleep.entry), *calls, *effect_steps(focus.analysis, func, sleep.entry.hold, effect))
     else:
         proof = effect_steps(focus.analysis, func, sleep.hold, effect)
     return Finding(

@@ -159,7 +159,7 @@ class Effects:
         gone = (*let_go(seen), *self._let_go_around(func, call, depth))
         classes = frozenset(class_or_field(frame, lock) for lock in gone) - {""}
         gone = (*gone, *self._let_go_beside(func, seen))
-        asked = seen.block in self._blocks(func, asks, in_task_only)
+        asked = self.asked(func, seen)
         last = seen.block in self._blocks(func, counts, after_last)
         if seen.block in self._blocks(func, warns, warned_only):
             doubt = 2  # where what must not be is so
@@ -182,6 +182,10 @@ class Effects:
                         effect, asked=effect.asked or asked, some=effect.some or some, last=effect.last or last
                     )
                 yield effect
+
+    def asked(self, func: Func, seen: Seen) -> bool:
+        """Whether an event stands where the function has made sure that it runs in a task."""
+        return seen.block in self._blocks(func, asks, in_task_only)
 
     def _let_go_beside(self, func: Func, seen: Seen) -> Iterator[Expr]:
         """Locks that were let go of before an event while another of their class was held (``unlock(&a->lock); f(b);

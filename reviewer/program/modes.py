@@ -71,14 +71,14 @@ class Modes:
     def __init__(self, entries: Entries, holders: Holders) -> None:
         self.entries = entries
         self.holders = holders
-        self._made: dict[str, tuple[Mode, ...]] = {}
+        self._made: dict[tuple[str, int], tuple[Mode, ...]] = {}
         self._slots: dict[Slot, list[Mode] | None] = {}
 
-    def of(self, func: Func) -> tuple[Mode, ...]:
+    def of(self, func: Func, levels: int = LEVELS) -> tuple[Mode, ...]:
         """The ways in which the function runs, the shortest of each context and mask."""
-        got = self._made.get(func.key)
+        got = self._made.get((func.key, levels))
         if got is None:
-            got = self._made[func.key] = tuple(self._search(func).values())
+            got = self._made[func.key, levels] = tuple(self._search(func, levels).values())
         return got
 
     def _called(self, slot: Slot) -> list[Mode] | None:
@@ -98,7 +98,7 @@ class Modes:
         found = [replace(m, masks=stronger(m.masks, masked(s.must))) for s in sites for m in self.of(s.caller)]
         return found if all(m.entry is not None and m.context != "task" for m in found) else None
 
-    def _search(self, func: Func) -> dict[tuple[Irq, str, bool], Mode]:
+    def _search(self, func: Func, levels: int) -> dict[tuple[Irq, str, bool], Mode]:
         found: dict[tuple[Irq, str, bool], Mode] = {}
 
         def add(mode: Mode) -> None:
@@ -106,7 +106,7 @@ class Modes:
 
         level: list[tuple[Func, str, tuple[CallSite, ...]]] = [(func, "", ())]
         met = {(func.key, "")}
-        for depth in range(LEVELS + 1):
+        for depth in range(levels + 1):
             above: list[tuple[Func, str, tuple[CallSite, ...]]] = []
             for callee, masks, way in level:
                 entries = self.entries.of(callee)
@@ -119,7 +119,7 @@ class Modes:
                         add(Mode("task", masks, callee, None, way, called is not None))
                     for mode in called or ():
                         add(Mode(mode.context, stronger(mode.masks, masks), callee, mode.entry, way))
-                sites = self.holders.sites(callee, "masks") if depth < LEVELS else ()
+                sites = self.holders.sites(callee, "masks") if depth < levels else ()
                 if not sites and not entries and not slots:
                     add(Mode("task", masks, callee, None, way, True))
                 for site in sites:
