@@ -31,12 +31,16 @@ SCAN = ("scan", "--format", "json", "--fail-on", "never")
 MANY = 100_000
 
 
+ANSWERS = frozenset({"answer", "findings", "part", "trace"})
+"""Kinds of what was made of facts."""
+
+
 def facts(store: Path) -> Facts:
-    """All that a whole store has, by kind and key."""
+    """All that a whole store has, by kind and key; answers left out, which tell how long they took."""
     with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = db.execute("SELECT name, key, value FROM fact JOIN kind ON kind.id = kind").fetchall()
-    return {(name, key): _unpack(value) for name, key, value in rows}
+    return {(name, key): _unpack(value) for name, key, value in rows if name.partition("@")[0] not in ANSWERS}
 
 
 def findings(outcome: Outcome) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from reviewer.checks.result import ScanRequest
 from reviewer.cli import engine
 from reviewer.program import fill, scope, symbols, words
 from reviewer.program.api import load_models
@@ -170,7 +171,7 @@ class Runs:
             store._db.execute(f"PRAGMA cache_size = {CACHE}")
             store._db.execute(f"PRAGMA wal_autocheckpoint = {LOG}")
             store._db.set_trace_callback(before)
-            engine.index(open_tree(str(self._linux)), store, self._models, 1, progress)
+            engine.index(open_tree(str(self._linux)), store, self._models, ScanRequest(), progress)
         say(f"statements {count}")
 
 
@@ -179,8 +180,12 @@ def run(linux: Path, models: ApiModels) -> Runs:
     return Runs(linux, models)
 
 
+ANSWERS = frozenset({"answer", "findings", "part", "trace"})
+"""Kinds of what was made of facts, which tell how long it took."""
+
+
 def facts_as_left(store: Path, aside: Path) -> Facts:
-    """All that a store says when it is opened as a kill has left it.
+    """All facts of a store when it is opened as a kill has left it.
 
     A copy is opened: that mends it, and the next run is to find the store as it was left.
     """
@@ -196,7 +201,7 @@ def facts_as_left(store: Path, aside: Path) -> Facts:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = db.execute("SELECT name, key, value FROM fact JOIN kind ON kind.id = kind")
         assert found == {(name, key): _unpack(value) for name, key, value in rows}
-    return found
+    return {key: value for key, value in found.items() if key[0].partition("@")[0] not in ANSWERS}
 
 
 def kinds(store: Path) -> list[str]:
@@ -257,7 +262,7 @@ def killed_all_over(run: Runs, tmp_path: Path, whole: Facts, kill: Callable[[Pat
 def whole(linux: Path, models: ApiModels, tmp_path: Path) -> Facts:
     """What a store holds when nobody is killed. Done in this process, which has then imported all that its children need."""
     with FactStore.open(tmp_path / "whole") as store:
-        engine.index(open_tree(str(linux)), store, models, 1, lambda *_: None)
+        engine.index(open_tree(str(linux)), store, models, ScanRequest(), lambda *_: None)
     found = facts_as_left(tmp_path / "whole", tmp_path / "aside")
     assert len(of(found, "body")) == 3 * FILES and len(of(found, "symbols")) == PAGES + 1
     return found
