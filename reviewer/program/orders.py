@@ -112,7 +112,9 @@ class Orders:
                     )  # fmt: skip
                     vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
                     entry = entered.get(hold)
-                    doubt = there.doubt + (hold not in must) + 2 * vague + (there.doubt > 0 and abroad(func, there))
+                    again = hold.at == seen.event.at  # in a loop, what the call itself may have left held: most likely it has not
+                    perhaps = 0 if hold in must else 2 if again else 1
+                    doubt = there.doubt + perhaps + 2 * vague + (there.doubt > 0 and abroad(func, there))
                     doubt += entry.doubt if entry is not None else 0
                     doubt += 2 * self.nests(there)
                     yield Order(func, seen, hold, there, outer, doubt, entry)
