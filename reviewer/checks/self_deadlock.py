@@ -94,7 +94,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                 there = None
                 if hold.lock == effect.what:
                     there = effect if hold in more else focus.effects.under(func, seen, hold, effect)
-                if there is not None:
+                if there is not None and not nests(focus, func, seen, hold, there):
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
                     if doubt == 1 and focus.other is None and there.way:
                         doubt = 2  # in code that has run, the callee knows on which ways its caller holds it
@@ -180,12 +180,22 @@ def blocks(focus: Focus, effect: Effect) -> bool:
     return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
 
 
+def nests(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
+    """Whether both only read a lock that lets readers nest in an interrupt, or with softirqs off, and this is where they are."""
+    inner = effect.hold
+    if inner is None or hold.kind != "rwlock" or (hold.mode, inner.mode) != ("shared", "shared"):
+        return False
+    if any(h.irq == "bh" or h.kind == "bh" for h in (inner, hold, *seen.may(), *effect.held)):
+        return True
+    return not any(m.context == "task" and m.masks != "bh" for m in focus.modes.of(func))
+
+
 def finding(focus: Focus, func: Func, again: Again) -> Finding:
     hold, effect = again.hold, again.effect
     assert effect.hold is not None
     both = hold.mode == effect.hold.mode == "shared"
     severity: Severity = "warning" if both else "error"
-    doubt = again.doubt + (1 if hold.kind in FAIR else 2) * both
+    doubt = again.doubt + (1 if hold.kind in FAIR or hold.kind == "rwlock" else 2) * both
     confidence = confidence_of(doubt)
     file, line, column, function = place(func, again.seen.event.at)
     name = hold.name or effect.hold.name or hold.kind
