@@ -11,10 +11,10 @@ from reviewer.checks.finding import Confidence, Step, StepKind
 from reviewer.parse import facts
 from reviewer.parse.facts import Call
 from reviewer.program.effects import Effect
-from reviewer.program.entries import OUTSIDE, Entry
+from reviewer.program.entries import Entry
 from reviewer.program.holders import Holder
 from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING, Hold
+from reviewer.program.locks import OUTSIDE, SLEEPING, Hold
 from reviewer.program.reach import Leaf
 from reviewer.program.shared import Access, Visit
 

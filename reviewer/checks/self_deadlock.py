@@ -8,7 +8,7 @@ callers, and what those hold who call it through a table.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
@@ -16,6 +16,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
+from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
@@ -37,11 +38,31 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
-            focus.horizon.has(takes, func, DEPTH) and bool(focus.entries.held(func))
+            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func))
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
             yield from in_flow(focus, flow)
+
+
+def entered_with(focus: Focus, func: Func) -> tuple[tuple[Entry, Hold], ...]:
+    """What is held by those who call the function through a table, by the models; in a review, which asks about few, by the calls
+    that there are, too: less surely if it takes the lock for others as well, who do not hold it."""
+    held = focus.entries.held(func)
+    if focus.other is None:
+        return held
+    return (*held, *(
+        (replace(a.entry, doubt=int(any(takes_for(focus, func, site, a.hold) for site in a.without))), a.hold)
+        for a in focus.entries.around(func) if takes_for(focus, func, a.site, a.hold)
+    ))  # fmt: skip
+
+
+def takes_for(focus: Focus, func: Func, site: CallSite, hold: Hold) -> bool:
+    """Whether the function takes the lock when it is called from there."""
+    args = focus.entries.arguments(site)
+    binding = focus.summaries.bind(func, args, focus.program.frame(site.caller))
+    effects = focus.effects.of(func, binding)
+    return any(e.kind == "acquire" and e.hold is not None and e.hold.name == hold.name for e in effects)
 
 
 def takes(model: Model) -> bool:
@@ -67,7 +88,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     best: dict[tuple[Expr, str], Again] = {}
     written: Written | None = None
     asserted: list[Hold] = []
-    entered = {h: e for e, h in focus.entries.held(func) if counts(h)}
+    entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue

@@ -18,11 +18,10 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program.awaited import Awaited, within
 from reviewer.program.effects import Effect, may_block
-from reviewer.program.entries import OUTSIDE
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, writer_between
+from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.telling import behind_bit, last_if

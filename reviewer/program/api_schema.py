@@ -192,6 +192,15 @@ class Signals(Part):
     on: PlaceText
 
 
+class Held(Part):
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+    def record(self) -> models.Held:
+        return models.Held(**self.fields())
+
+
 class Invokes(Part):
     callback: ArgIndex | None = None
     table: str = ""
@@ -202,15 +211,10 @@ class Invokes(Part):
     many: bool = False
     last: bool = False
     seldom: bool = False
+    holds: OneOrMore[Held] = []
 
-
-class Held(Part):
-    lock: str
-    kind: Kind = "mutex"
-    mode: Mode = "exclusive"
-
-    def record(self) -> models.Held:
-        return models.Held(**self.fields())
+    def record(self) -> models.Invokes:
+        return models.Invokes(**{**self.fields(), "holds": tuple(h.record() for h in self.holds)})
 
 
 class Registers(Part):
@@ -412,7 +416,7 @@ class Entry(Part):
             inside=tuple(take.record() for take in self.inside),
             signals=tuple(models.Signals(**signal.fields()) for signal in self.signals),
             waits=tuple(models.Waits(**wait.fields()) for wait in self.waits),
-            invokes=tuple(models.Invokes(**run.fields()) for run in self.invokes),
+            invokes=tuple(run.record() for run in self.invokes),
             registers=tuple(item.record() for item in self.registers),
             accesses=tuple(models.Accesses(**access.fields()) for access in self.accesses),
             chain_call=None if call is None else _chain_call(call),

@@ -19,7 +19,7 @@ from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, cost
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen, State
-from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class
+from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, outside
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Waits
 from reviewer.program.structs import Frame
@@ -288,10 +288,11 @@ class Effects:
             for invokes in target.model.invokes if depth else ():
                 if invokes.context in ("task", "atomic"):
                     under = target.model.name if invokes.context == "atomic" else ""
+                    around = (*held, *(h for h in outside(invokes.holds) if h is not None))
                     for t, inner in self.summaries.invoked(frame, call, invokes, args):
                         unsure = doubt + (not t.sure) + invokes.seldom
                         left = depth - (not invokes.seldom)  # who does at once what was to be done later is no step of its own
-                        for effect in self._target(func, call, t, inner, held, gone, unsure, left):
+                        for effect in self._target(func, call, t, inner, around, gone, unsure, left):
                             yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
             return
         if target.func is None:

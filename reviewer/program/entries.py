@@ -7,17 +7,17 @@ Only the files are read that can name the function for that purpose: its own uni
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from reviewer.parse.facts import Binary, Branch, Call, Deref, Expr, Index, Items, Member, Name, Switch, Write
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Deref, Expr, Index, Items, Member, Name, Switch, Write
 from reviewer.program import values
 from reviewer.program.callers import CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
-from reviewer.program.locks import Hold
+from reviewer.program.locks import OUTSIDE, Hold, outside
 from reviewer.program.models import Held, Irq, Operation, Registers
 from reviewer.program.upward import ATOMIC, RESTRICTION
 
@@ -32,9 +32,6 @@ MAX_CALLS = 8
 
 MAX_TABLES = 40
 """Files with a table of a type; of one that more files have (``file_operations``), the callers are no secret to anybody."""
-
-OUTSIDE = "?"
-"""``Hold.where`` of a lock that callers hold whom nobody has named."""
 
 MASKED: dict[Irq, str] = {"task": "", "atomic": "", "softirq": "bh", "hardirq": "irq", "nmi": "irq"}
 """What a context keeps out of its CPU by itself."""
@@ -76,6 +73,16 @@ class Slot:
     function: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """``hold`` is held around ``site``, a call of the function through a table; ``without``: other such calls."""
+
+    entry: Entry
+    hold: Hold
+    site: CallSite
+    without: tuple[CallSite, ...]
+
+
 class Entries:
     """Memoised by function."""
 
@@ -86,6 +93,7 @@ class Entries:
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
+        self._around: dict[str, tuple[Around, ...]] = {}
         self._learned: dict[tuple[str, str, str], Entry | None] = {}
         models = self.program.models.functions.values()
         self._suffixes = sorted({suffix for m in models for r in m.registers for suffix in r.suffix})
@@ -139,6 +147,48 @@ class Entries:
             sites, cut = self.search.through(slot.struct, slot.field, slot.path)
             if not cut and len(sites) <= MAX_CALLS:
                 yield from sites
+
+    def around(self, func: Func) -> tuple[Around, ...]:
+        """Of a function in tables that no model knows: the locks that are held by those who call through one of these, in terms
+        of its parameters, each once."""
+        got = self._around.get(func.key)
+        if got is None:
+            found: dict[tuple[Expr, str], Around] = {}
+            for slot in self.slots(func)[:MAX_SLOTS]:
+                for one in self._held_through(slot):
+                    found.setdefault((one.hold.lock, one.hold.mode), one)
+            got = self._around[func.key] = tuple(found.values())
+        return got
+
+    def _held_through(self, slot: Slot) -> Iterator[Around]:
+        if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_TABLES:
+            return
+        through, cut = self.search.through(slot.struct, slot.field, slot.path)
+        if cut or len(through) > MAX_CALLS or any(self._of_fellow(s, slot) for s in through):
+            return
+        held = [{(h.lock, h.mode): h for h in self._as_passed(site)} for site in through]
+        how = f"{slot.struct.partition('@')[0]}.{slot.field}"
+        for site, here in zip(through, held, strict=True):
+            for key, hold in here.items():
+                caller = site.caller
+                entry = Entry("task", how, caller.name, "", caller.path, site.line, caller.name, hold)
+                without = tuple(s for s, there in zip(through, held, strict=True) if key not in there)
+                yield Around(entry, hold, site, without)
+
+    def _as_passed(self, site: CallSite) -> Iterator[Hold]:
+        """The locks that are held at a call, in terms of what it passes; others than these, and those that are there once, the
+        callee does not know."""
+        args = self.arguments(site) if site.must else ()
+        for hold in site.must:
+            lock = passed(hold.lock, args)
+            if lock is not None:
+                yield replace(hold, lock=lock, at=0, where=OUTSIDE)
+
+    def arguments(self, site: CallSite) -> tuple[Expr, ...]:
+        """What a call passes, in terms of the function that makes it."""
+        flow = self.summaries.flow(site.caller)
+        seen = (s for s in flow.seen if isinstance(s.event, Call) and s.event.at == site.call.at) if flow is not None else ()
+        return next((s.args[0] for s in seen if s.args), ())
 
     def learned(self, func: Func) -> Entry | None:
         """Of a function in a table: the lock that those who call through it hold, where they must not sleep."""
@@ -319,8 +369,9 @@ class Entries:
                 if r.callback == index and not self._excused(r, path):
                     yield from entries_of(r, model.name, path, line, function)
             for i in model.invokes:
-                if i.callback == index and i.context != "task":
-                    yield Entry(i.context, api, model.name, MASKED[i.context], path, line, function)
+                if i.callback == index and (i.context != "task" or i.holds):
+                    for hold in outside(i.holds):
+                        yield Entry(i.context, api, model.name, MASKED[i.context], path, line, function, hold)
             return
         if depth:
             return
@@ -393,6 +444,15 @@ def entries_of(registers: Registers, api: str, path: str, line: int, function: s
         yield Entry(registers.context, registers.how, api, masks, path, line, function, hold, int(not registers.sure))
 
 
-def outside(held: Iterable[Held]) -> list[Hold | None]:
-    """The holds of callers that a model tells of; None by itself where it tells of none."""
-    return [Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held] or [None]
+def passed(lock: Expr, args: tuple[Expr, ...]) -> Expr | None:
+    """A lock of the caller as the callee names it, by the argument that leads to it; None if none does."""
+    if isinstance(lock, Name) and lock.id.startswith("::"):
+        return lock
+    if lock in args:
+        return Name(f"%{args.index(lock)}")
+    if not isinstance(lock, Member):
+        return None
+    if not lock.arrow and AddressOf(lock.base) in args:
+        return values.member(Name(f"%{args.index(AddressOf(lock.base))}"), lock.name, True)
+    base = passed(lock.base, args)
+    return values.member(base, lock.name, lock.arrow) if base is not None else None

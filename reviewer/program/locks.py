@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from reviewer.parse.facts import AddressOf, Cast, Deref, Expr, Index, Member, Name
-from reviewer.program.models import Kind, Mode, Taken
+from reviewer.program.models import Held, Kind, Mode, Taken
 from reviewer.program.structs import Frame
 
 SLEEPING: frozenset[Kind] = frozenset(
@@ -13,6 +15,9 @@ SLEEPING: frozenset[Kind] = frozenset(
 )
 """Kinds whose holder may sleep, so that memory can be allocated with reclaim while one is held
 (Documentation/locking/locktypes, "Sleeping locks")."""
+
+OUTSIDE = "?"
+"""``Hold.where`` of a lock that callers hold whom nobody has named."""
 
 COMMON = frozenset({"lock", "mutex", "sem"})
 """Names of so many locks that another object of the name says nothing."""
@@ -38,6 +43,11 @@ class Hold(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """The class as findings print it."""
         return f"{self.name} (shared)" if self.mode == "shared" else self.name
+
+
+def outside(held: Iterable[Held]) -> list[Hold | None]:
+    """The holds of callers that a model tells of; None by itself where it tells of none."""
+    return [Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held] or [None]
 
 
 def lock_class(frame: Frame, lock: Expr) -> str:

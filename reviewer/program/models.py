@@ -112,6 +112,14 @@ class Signals(Model, frozen=True):
     on: Place
 
 
+class Held(Model, frozen=True):
+    """A lock, by its class, that callers hold."""
+
+    lock: str
+    kind: Kind = "mutex"
+    mode: Mode = "exclusive"
+
+
 class Invokes(Model, frozen=True):
     """The call runs a callback before it returns.
 
@@ -122,6 +130,7 @@ class Invokes(Model, frozen=True):
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
     ``last``: it runs only if the caller's reference was the last one. ``seldom``: as a rule it runs later, on its own.
+    ``holds``: what the call holds around the callback.
     """
 
     callback: int | None = None
@@ -133,14 +142,7 @@ class Invokes(Model, frozen=True):
     many: bool = False
     last: bool = False
     seldom: bool = False
-
-
-class Held(Model, frozen=True):
-    """A lock, by its class, that callers hold."""
-
-    lock: str
-    kind: Kind = "mutex"
-    mode: Mode = "exclusive"
+    holds: tuple[Held, ...] = ()
 
 
 class Registers(Model, frozen=True):
