@@ -190,7 +190,8 @@ def test_staged_in_the_index_of_a_hook(history: Path, git: RunGit, tmp_path: Pat
     hook.write_text(f'#!/bin/sh\ncp "$GIT_INDEX_FILE" {seen}\nexit 1\n')
     hook.chmod(0o755)
     (history / "mm/demo.c").write_text("int all;\n")
-    subprocess.run(["git", "-C", str(history), "commit", "-qam", "x"], check=False, capture_output=True)
+    somebody = ("-c", "user.name=a", "-c", "user.email=a@b")  # a fresh machine knows nobody
+    subprocess.run(["git", "-C", str(history), *somebody, "commit", "-qam", "x"], check=False, capture_output=True)
     assert read_staged(history).patches == ()
     assert read_staged(history, seen).patches[0].files[0].path == "mm/demo.c"
 

@@ -584,7 +584,8 @@ def test_conflicts_are_one_line(repository: Path, git: RunGit) -> None:
     commit(repository, {"mm/b.c": b"int one;\n", "top.c": b"int one;\n"}, git)
     git(repository, "checkout", "-q", "-b", "side", "base")
     commit(repository, {"mm/b.c": b"int two;\n", "top.c": b"int two;\n"}, git)
-    subprocess.run(["git", "-C", str(repository), "merge", "main"], capture_output=True)
+    somebody = ("-c", "user.name=a", "-c", "user.email=a@b")  # a fresh machine knows nobody
+    subprocess.run(["git", "-C", str(repository), *somebody, "merge", "main"], capture_output=True)
     with pytest.raises(InputError, match=r"mm/b.c and 1 more is not merged yet; resolve the conflict and git add it$"):
         staged(repository)
 
