@@ -17,7 +17,7 @@ from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow
+from reviewer.program.lockflow import Flow, unexecuted
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
@@ -209,7 +209,7 @@ def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
     for func, at in stations(take, mode):
         if runs_at_boot(func) or (func.path, func.name) == (context.entry.path, context.entry.function):
             return True
-        if any(ends(focus, name) for name in func.calls) and any(c.at < at and ends(focus, n) for n, c in named(focus, func)):
+        if any(ends(focus, name) for name in func.calls) and ended_before(focus, func, at):
             return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
@@ -220,12 +220,10 @@ def stations(take: Take, mode: Mode) -> list[tuple[Func, int]]:
     return [(take.func, take.at), *((s.caller, s.call.at) for s in mode.way)]
 
 
-def named(focus: Focus, func: Func) -> Iterator[tuple[str, Call]]:
-    """The calls of a function by a name."""
-    body = focus.program.body(func)
-    for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
-        if isinstance(event, Call) and isinstance(event.callee, Name):
-            yield event.callee.id, event
+def ended_before(focus: Focus, func: Func, at: int) -> bool:
+    """Whether a function calls such an API before a position."""
+    calls = (seen.event for seen in unexecuted(focus.program.frame(func)))
+    return any(isinstance(c, Call) and c.at < at and isinstance(c.callee, Name) and ends(focus, c.callee.id) for c in calls)
 
 
 def ends(focus: Focus, name: str) -> bool:

@@ -131,7 +131,7 @@ class Imbalance:
         if way.net == 0:
             return 1
         if way.net < 0:
-            return 0 if way.taken > 0 or extra(way.ending.state).tried > 0 or not fault.stray else 2
+            return 2 if fault.stray and way.taken <= 0 and extra(way.ending.state).tried <= 0 else 0
         beside = [w for w in state.with_net(0) if w.ending.at == way.ending.at and w.taken > 0 and w.released > 0]
         told = way.result != "negative" and all(self.focus.settled.guards(func, w.released) for w in beside)
         return 2 if beside and told else 0

@@ -71,7 +71,7 @@ def near_program(
     """The linked program of a tree that is another's but for the paths ``changed``; both share what they have in memory."""
     if near is None:
         return maker(tree, store, models, request)(in_memory(tree, store))
-    files = Files(tree, load_dialect(), near.files, changed, near.files.layouts)
+    files = Files(tree, load_dialect(), near.files, changed)
     fresh = maker(tree, store, models, request)(files)
     fresh.bodies, fresh.near = near.bodies, near
     return fresh

@@ -249,7 +249,7 @@ class Calls:
             assigning = tuple(f for f in assigning if f in known)
         files = tuple(dict.fromkeys((*initialising, *assigning)))
         pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning))
-        found = self.program.kept_by_file("filled", f"{struct}.{field}", files, (struct, field), pieces)
+        found = self.program.kept_by_file("tables", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
             for func in self._function(name, file):
                 yield file, func

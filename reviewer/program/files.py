@@ -29,8 +29,8 @@ class Files:
         self, content: Content, dialect: Dialect, near: Files | None = None, changed: frozenset[str] = frozenset(),
         layouts: Layouts | None = None,
     ) -> None:  # fmt: skip
-        """:param near: files of another tree that is the same but for the paths ``changed``."""
-        self.layouts = layouts
+        """:param near: files of another tree that is the same but for the paths ``changed``; the layouts are shared, too."""
+        self.layouts: Layouts | None = near.layouts if near is not None else layouts
         self._near = near
         self._changed = changed
         self.content = content

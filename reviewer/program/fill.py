@@ -97,13 +97,14 @@ def fill(
 
     Each batch is written as it is done: what is interrupted goes on from there.
     """
+    bodies, layouts = body_kind(dialect), layout_kind(dialect)
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
     work = Work(tree, store, dialect, hot, _kind_of_marks(hot, dialect), batches)
     started, files, size = time.monotonic(), 0, 0
     made_by = done(work, jobs) if cluster is None else cluster.map(partial(elsewhere, place_of(tree), hot), batches)
     for number, batch in enumerate(made_by):
-        store.put_many(body_kind(dialect), batch.bodies)
-        store.put_many(layout_kind(dialect), batch.layouts)
+        store.put_many(bodies, batch.bodies)
+        store.put_many(layouts, batch.layouts)
         store.put_many(work.done, [(mark, b"") for mark in batch.marks])
         for path, reason in batch.skipped:
             tree.note_skipped(path, reason)

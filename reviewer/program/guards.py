@@ -18,6 +18,7 @@ from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE
+from reviewer.program.models import Accesses
 from reviewer.program.objects import result_used
 from reviewer.program.setups import Setups
 from reviewer.program.shared import CHANGES, Access, Shared, runs_once
@@ -126,17 +127,18 @@ class Guards:
 
     def finds(self, seen: Seen) -> bool:
         """Whether an event is a modelled call whose result is something that an object holds."""
+        return any(a.finds for a in self._modelled(seen))
+
+    def _modelled(self, seen: Seen) -> tuple[Accesses, ...]:
+        """What the models say that an event does to objects."""
         event = seen.event
         model = self.program.model(event.callee.id) if isinstance(event, Call) and isinstance(event.callee, Name) else None
-        return model is not None and any(a.finds for a in model.accesses)
+        return model.accesses if model is not None else ()
 
     def lists(self, seen: Seen) -> bool:
         """Whether an event is a modelled call that looks at a list's head."""
-        event = seen.event
-        if not isinstance(event, Call) or not isinstance(event.callee, Name):
-            return False
-        model = self.program.model(event.callee.id)
-        return model is not None and bool(model.accesses) and all(a.op == "read" and not a.atomic for a in model.accesses)
+        accesses = self._modelled(seen)
+        return bool(accesses) and all(a.op == "read" and not a.atomic for a in accesses)
 
     def gated(self, touch: Touch) -> bool:
         """Whether its caller has won an atomic test, which keeps others out as well."""
