@@ -16,7 +16,7 @@ STATEMENT = re.compile(r"\s*[A-Za-z_]\w*\([^;{}]*\);\s*(/\*.*\*/)?\s*\Z")
 def fix_of(analysis: Analysis, func: Func, way: Way, good: Way) -> str | None:
     """A unified diff, or None where the return is shared with paths that have released the lock, or nothing is that simple."""
     release, leave = func.line_of(good.released), func.line_of(way.ending.at)
-    text = analysis.program.text(func.path).decode("utf-8", "surrogateescape")
+    text = analysis.program.original(func.path).decode("utf-8", "surrogateescape")
     lines = text.splitlines(keepends=True)
     if not (0 < release <= len(lines) and 1 < leave <= len(lines)) or good.ending.at == way.ending.at:
         return None

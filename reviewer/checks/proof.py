@@ -136,7 +136,7 @@ def takers_text(analysis: Analysis, callback: Callback) -> str:
 
 def replace_line(analysis: Analysis, path: str, line: int, old: str, new: str) -> str | None:
     """A unified diff that replaces ``old`` by ``new`` on one line, or None if it does not stand there once."""
-    text = analysis.program.text(path).decode("utf-8", "surrogateescape")
+    text = analysis.program.original(path).decode("utf-8", "surrogateescape")
     lines = text.splitlines(keepends=True)
     if not 0 < line <= len(lines) or lines[line - 1].count(old) != 1:
         return None

@@ -38,6 +38,7 @@ from reviewer.checks.skipped import skipped
 from reviewer.cluster import Cluster
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
+from reviewer.parse.kconfig import Configuration
 from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.fill import hot_names
@@ -62,7 +63,7 @@ tree would push everything else out of it."""
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
     """The linked program of a tree; nothing is read before it is asked for."""
-    return maker(tree, store, models, request)(in_memory(tree, store))
+    return maker(tree, store, models, request)(in_memory(tree, store, request))
 
 
 def near_program(
@@ -70,19 +71,33 @@ def near_program(
 ) -> Program:
     """The linked program of a tree that is another's but for the paths ``changed``; both share what they have in memory."""
     if near is None:
-        return maker(tree, store, models, request)(in_memory(tree, store))
+        return maker(tree, store, models, request)(in_memory(tree, store, request))
     files = Files(tree, load_dialect(), near.files, changed)
     fresh = maker(tree, store, models, request)(files)
     fresh.bodies, fresh.near = near.bodies, near
     return fresh
 
 
-def in_memory(tree: Tree, store: Store) -> Files:
+def in_memory(tree: Tree, store: Store, request: ScanRequest) -> Files:
     """The files of a tree, none of them read yet; what the store knows of their layout is used."""
     from reviewer.store.kept import kept_layouts
 
     dialect = load_dialect()
-    return Files(tree, dialect, layouts=kept_layouts(store, dialect))
+    return Files(tree, dialect, layouts=kept_layouts(store, dialect), configuration=configuration_of(request))
+
+
+def configuration_of(request: ScanRequest) -> Configuration | None:
+    """:raises InputError: the file sets nothing, or cannot be read."""
+    if request.config is None:
+        return None
+    try:
+        made = Configuration(Path(request.config).read_bytes())
+    except OSError as e:
+        raise InputError(f"--config {request.config}: {e.strerror}", "name a file that can be read") from None
+    if not made.values:
+        mend = "name the .config that `make defconfig` writes"
+        raise InputError(f"--config {request.config}: no line of it sets a CONFIG_ option", mend)
+    return made
 
 
 def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> Callable[[Files], Program]:
@@ -108,7 +123,7 @@ def elsewhere(place: Place, models: ApiModels, request: ScanRequest, traced: boo
 
     tree, store = place.opened(), NullStore()
     wanted = [c for c in wanted_checks(request) if c.general is not None]
-    fresh, read = maker(tree, store, models, request), in_memory(tree, store)
+    fresh, read = maker(tree, store, models, request), in_memory(tree, store, request)
     job = Job(fresh, read, tree, store, wanted, {}, True, bool(request.paths), traced)
     [one] = run(job, [general_task(files)], 1)
     return one
@@ -142,7 +157,7 @@ def scan(
         memo.put(question, result, known[1], (path for path, _ in result.skipped))
         memo.flush()
         return result
-    fresh, files = maker(tree, store, models, request), in_memory(tree, store)
+    fresh, files = maker(tree, store, models, request), in_memory(tree, store, request)
     program = fresh(files)
     wanted = wanted_checks(request)
     chosen = files_of(program, tree, request) if request.everything else ()

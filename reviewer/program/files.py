@@ -7,6 +7,8 @@ from typing import Protocol
 
 from reviewer.errors import MissingContent
 from reviewer.parse.dialect import Dialect
+from reviewer.parse.extract import MAX_BYTES
+from reviewer.parse.kconfig import Configuration
 from reviewer.parse.pieces import Layouts, Pieces
 
 
@@ -27,16 +29,19 @@ class Files:
 
     def __init__(
         self, content: Content, dialect: Dialect, near: Files | None = None, changed: frozenset[str] = frozenset(),
-        layouts: Layouts | None = None,
+        layouts: Layouts | None = None, configuration: Configuration | None = None,
     ) -> None:  # fmt: skip
-        """:param near: files of another tree that is the same but for the paths ``changed``; the layouts are shared, too."""
+        """:param near: files of another tree that is the same but for the paths ``changed``; the layouts and the configuration
+        are shared, too. :param configuration: picks ``#if`` arms; without one all arms are there."""
         self.layouts: Layouts | None = near.layouts if near is not None else layouts
+        self.configuration: Configuration | None = near.configuration if near is not None else configuration
         self._near = near
         self._changed = changed
         self.content = content
         self.dialect = dialect
         self.skipped: dict[str, str] = {}
         self._pieces: dict[str, Pieces] = {}
+        self._originals: dict[str, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -67,6 +72,11 @@ class Files:
             got = self._pieces[path] = self._made(path, text)
         return got
 
+    def original(self, path: str) -> bytes:
+        """The text of a file with all its arms, as a reader sees it."""
+        pieces = self.get(path)
+        return self._originals.get(path, pieces.text)
+
     def _shared(self, path: str) -> Pieces | None:
         """The file, if the tree near this one has it in memory."""
         if self._near is None or path in self._changed or path in self._near.skipped:
@@ -74,13 +84,18 @@ class Files:
         got = self._near._pieces.get(path) or self._near._shared(path)
         if got is not None:
             self._pieces[path] = got
+            if self.configuration is not None:
+                self._originals[path] = self._near.original(path)
         return got
 
     def _made(self, path: str, got: bytes | MissingContent) -> Pieces:
         if isinstance(got, MissingContent):
             self.skipped[path] = got.what
             got = b""
-        pieces = Pieces(got, self.dialect, self.layouts)
+        text = self.configuration.pick(got) if self.configuration is not None and len(got) <= MAX_BYTES else got
+        if text != got:
+            self._originals[path] = got
+        pieces = Pieces(text, self.dialect, self.layouts)
         if pieces.problem:
             self.skipped[path] = f"{path}: {pieces.problem}"
         return pieces
@@ -93,3 +108,4 @@ class Files:
     def forget(self) -> None:
         """Let go of all files; they are read again when they are asked for."""
         self._pieces.clear()
+        self._originals.clear()

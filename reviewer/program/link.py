@@ -277,8 +277,13 @@ class Program:
         return {key.partition("#")[0] for key in self.record().bodies}
 
     def text(self, path: str) -> bytes:
-        """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read."""
+        """Bytes of a file; empty, and listed in ``skipped``, if it cannot be read. Arms that are not compiled are blank."""
         return self.file(path).text
+
+    def original(self, path: str) -> bytes:
+        """The bytes of a file with all its arms, to quote and to change."""
+        self.file(path)
+        return self.files.original(path)
 
     def line_text(self, path: str, line: int) -> str:
         """The source line, without surrounding blanks; empty where there is none."""
@@ -288,7 +293,7 @@ class Program:
     def _lines(self, path: str) -> list[bytes]:
         got = self._line_cache.get(path)
         if got is None:
-            got = self._line_cache[path] = self.text(path).split(b"\n")
+            got = self._line_cache[path] = self.original(path).split(b"\n")
         return got
 
     @cached_property

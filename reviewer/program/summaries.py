@@ -5,6 +5,7 @@ A summary is made per function and per binding (the constant arguments), on dema
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -436,6 +437,12 @@ class Summaries:
                         nonzero=o.nonzero,
                     )
                 )
+        under = made_under(target.func)
+        if under is not None and any(o.takes or o.drops for o in result):
+            # What is compiled under the same condition goes with it; without it another definition, a stub, is called.
+            if state.truths.get(under[0], under[1]) != under[1]:
+                return NOTHING
+            result = [replace(o, when=(*o.when, under)) for o in result]
         return self.unasked(frame, call, tuple(result))
 
     @staticmethod
@@ -451,6 +458,9 @@ class Summaries:
 
 NOTHING: tuple[Outcome, ...] = (Outcome(),)
 
+
+ONE_SWITCH = re.compile(r"(!?)(defined\(\w+\))")
+"""The condition of a definition that depends on one switch alone."""
 
 CONTAINERS = frozenset({"container_of", "container_of_const", "list_entry", "hlist_entry", "rb_entry"})
 """Macros whose result is the very object that has the argument inside (include/linux/container_of.h): the same for the same
@@ -479,6 +489,12 @@ def to_caller(lock: Expr, call: facts.Call, args: tuple[Expr, ...], prefix: str)
 def foreign(lock: Expr, prefix: str) -> bool:
     """Whether a lock belongs to an object that only the callee has a name for."""
     return any(isinstance(e, Name) and e.id.startswith(f"${prefix}.") for e in values.walk(lock))
+
+
+def made_under(func: Func) -> tuple[Expr, bool] | None:
+    """The one ``#ifdef`` or ``#ifndef`` under which a function is defined, as a body asks it, and which way it is met."""
+    m = ONE_SWITCH.fullmatch(func.condition)
+    return (facts.Config(m[2]), not m[1]) if m is not None else None
 
 
 def without_stubs(targets: tuple[Target, ...], found: list[tuple[Outcome, ...]]) -> list[tuple[Outcome, ...]]:
