@@ -38,7 +38,7 @@ memory is better given back."""
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
-MANY_MORE_FILES = 14_000
+MANY_MORE_FILES = 11_000
 """The same where tasks share a program: each looks into some thousands, most of which the next one wants, too."""
 
 SHARING = 40

@@ -39,7 +39,10 @@ def test_conditions(condition: str, holds: bool | None) -> None:
     [
         ("#ifdef CONFIG_ON\na;\n#else\nb;\n#endif\nc;\n", ["a;", "c;"]),
         ("#ifndef CONFIG_ON\na;\n#elif defined(CONFIG_PART_MODULE)\nb;\n#else\nc;\n#endif\n", ["b;"]),
-        ("#if defined(X)\na;\n#elif defined(CONFIG_ON)\nb;\n#else\nc;\n#endif\n", ["#if defined(X)", "a;", "#else", "b;", "#endif"]),
+        (
+            "#if defined(X)\na;\n#elif defined(CONFIG_ON)\nb;\n#else\nc;\n#endif\n",
+            ["#if defined(X)", "a;", "#else", "b;", "#endif"],
+        ),
         ("#ifdef CONFIG_OFF\na;\n#elif defined(X)\nb;\n#else\nc;\n#endif\n", ["#if   defined(X)", "b;", "#else", "c;", "#endif"]),
         ("#ifdef CONFIG_ON\n#ifdef CONFIG_OFF\na;\n#endif\n#ifdef X\nb;\n#endif\n#endif\n", ["#ifdef X", "b;", "#endif"]),
         ("#ifdef CONFIG_OFF\n#ifdef X\na;\n#endif\n#endif\nb;\n", ["b;"]),
