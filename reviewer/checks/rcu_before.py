@@ -1,4 +1,4 @@
-"""What a patch takes from RCU readers: a free that waited for them, a wait, a list function that they could stand."""
+"""What a patch takes from RCU readers: a section, a free that waited for them, a wait, a list function that they could stand."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Expr, Name
+from reviewer.parse.facts import Call, Deref, Expr, Index, Member, Name
 from reviewer.program import values
 from reviewer.program.grace import Deed, Grace, owner
+from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
+
+FOLLOWED = Member | Deref | Index
 
 
 @dataclass(slots=True)
@@ -69,6 +73,58 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
         model = model_of(focus, seen)
         if model is not None and seen.args[0] and (model.name, values.show(seen.args[0][0])) in before.variants - now.variants:
             yield seen, seen.args[0][0], f"with {model.name}'s RCU variant", None
+
+
+def section_gone(focus: Focus, flow: Flow) -> Seen | None:
+    """The first event that stood in a read section before the patch and now stands in none, though nothing took its place.
+
+    None where the function still has a section, has a lock that it had not, gives a reference back, reads by another accessor
+    than before, or where all that is left of the section has one of its own.
+    """
+    func = flow.frame.func
+    if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
+        return None
+    inside: set[str] = set()
+    had: set[str] = set()
+    called: set[str] = set()
+    for mine in focus.before.program.functions(func.path, func.name):
+        was = focus.before.flow(mine)
+        called |= set(mine.calls)
+        for seen in was.seen if was is not None else ():
+            had |= {h.name for h in seen.may()}
+            if any(h.kind == "rcu" for h in seen.must()):
+                inside.add(line_of(focus.before, mine, seen))
+    if not inside or any(h.name not in had for h in holds(flow)):
+        return None
+    new = set(func.calls) - called
+    if any(PUT.search(c) or ((m := focus.program.model(c)) is not None and m.rcu_read is not None) for c in new):
+        return None
+    left = (s for s in flow.seen if line_of(focus, func, s) in inside and not has_section(focus, flow, s))
+    return next(left, None)
+
+
+def holds(flow: Flow) -> Iterator[Hold]:
+    return (h for seen in flow.seen for world in seen.held for h in world)
+
+
+def line_of(focus: Focus, func: Func, seen: Seen) -> str:
+    return focus.program.line_text(func.path, func.line_of(seen.event.at))
+
+
+def has_section(focus: Focus, flow: Flow, seen: Seen) -> bool:
+    """Whether an event needs no section around it: a call of a function that has its own, or that takes nothing along, or a value
+    in which no pointer is followed. What the patch changes, too, is looked at by itself."""
+    if not isinstance(seen.event, Call):
+        return not any(isinstance(e, FOLLOWED) for arg in seen.args[0] for e in values.walk(arg))
+    targets = focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee)
+    if not targets or not seen.event.args:
+        return True
+    models = focus.program.models.functions
+    return all(
+        t.model is not None or (t.func is not None and (focus.edited(t.func) or any(
+            h.kind == "rcu" for c in t.func.calls if (m := models.get(c)) is not None for h in m.takes
+        ))) for t in targets
+    )  # fmt: skip
 
 
 def model_of(focus: Focus, seen: Seen) -> Model | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.checks.rcu_before import lost
+from reviewer.checks.rcu_before import lost, section_gone
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
 from reviewer.program import values
@@ -23,6 +23,7 @@ from reviewer.program.nearby import Verdict
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
+from reviewer.program.upward import ATOMIC
 
 RULE = "rcu-misuse"
 
@@ -35,8 +36,8 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     reads = Reads(focus)
     grace = Grace(focus.summaries)
     for func in focus.functions:
-        yield from reads.of(func)
-        yield from reads.walks(func)
+        read = [*reads.of(func), *reads.walks(func)]
+        yield from read or reads.uncovered(func)
         early = list(freed_early(focus, grace, func))
         yield from early
         if not early:
@@ -156,6 +157,24 @@ class Reads:
                         if own or self.above(mine, need, others=False) == "all":
                             found.setdefault(need.object, (need, not own))
         return found
+
+    def uncovered(self, func: Func) -> Iterator[Finding]:
+        """What is done as before a patch, but for the section around it, where no caller has anything that may do as well."""
+        flow = self.focus.flow(func) if self.focus.edited(func) and not teardown(func) else None
+        seen = section_gone(self.focus, flow) if flow is not None else None
+        if seen is None or all(m.masks or m.context != "task" for m in self.focus.modes.of(func)):
+            return  # with interrupts or softirqs off no grace period ends
+        if self.nearby.held_above(func, lambda h: h.kind == "rcu" or h.kind in ATOMIC or h.mode == "exclusive") == "all":
+            return
+        file, line, column, function = place(func, seen.event.at)
+        callee = seen.event.callee if isinstance(seen.event, Call) else None
+        word = f"{callee.id}()" if isinstance(callee, Name) else "what this line reads"
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{word} stood in an RCU read section before the patch, and stands in none any more",
+            involves=(word,), proof=(step(self.focus.analysis, "access", func, seen.event.at, seen.must()),),
+            event=self.focus.program.line_text(file, line),
+        )  # fmt: skip
 
     def above(self, func: Func, need: Need, others: bool) -> Verdict:
         """Whether the callers have a section, or, with ``others``, a lock that may do as well."""
