@@ -142,6 +142,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 2
     confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
+    inner = one.effect.hold
+    waited = f"readers of {second} are waited for" if inner is not None and inner.kind == "srcu" else f"{second} is taken"
     there = other.effect.func.name if other.effect.way else other.func.name
     steps: tuple[Step, ...] = tuple(
         s for order in (one, other) for s in (
@@ -151,7 +153,7 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     )  # fmt: skip
     return Finding(
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
-        message=f"{second} is taken while {first} is held; {there}() takes them the other way round",
+        message=f"{waited} while {first} is held; {there}() takes them the other way round",
         involves=tuple(sorted(one.pair)), proof=steps, event=focus.program.line_text(file, line),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, COMMON, Hold
+from reviewer.program.locks import ALONE, COMMON, SLEEPING, Hold
 from reviewer.program.summaries import Summaries
 
 SMALL = 7
@@ -52,6 +52,12 @@ class Order:
     def pair(self) -> tuple[str, str]:
         assert self.effect.hold is not None
         return self.hold.name, self.effect.hold.name
+
+
+def keeps_out(hold: Hold) -> bool:
+    """Whether somebody may wait for whoever holds it: for readers of SRCU ``synchronize_srcu()`` does (as for lockdep, see
+    srcu_lock_sync() in include/linux/srcu.h)."""
+    return hold.kind not in ALONE or hold.kind == "srcu"
 
 
 def abroad(func: Func, effect: Effect) -> bool:
@@ -90,19 +96,21 @@ class Orders:
         for seen in flow.seen:
             if not isinstance(seen.event, Call):
                 continue
-            held = [h for h in (*entered, *seen.may()) if h.name and h.kind not in ALONE]
+            held = [h for h in (*entered, *seen.may()) if h.name and keeps_out(h)]
             if not held:
                 continue
             must = (*entered, *seen.must())
             for effect in self.effects.at(func, seen):
                 inner = effect.hold
-                if effect.kind != "acquire" or inner is None or inner.kind in ALONE or inner.taken == "trylock":
+                if effect.kind != "acquire" or inner is None or inner.taken == "trylock" or not keeps_out(inner):
                     continue
                 if any(h.lock == inner.lock and not effect.lets_go(h) for h in must):
                     continue  # held already: taken once more it is no order, but a deadlock of its own
                 for hold in held:
                     if not inner.name or inner.name == hold.name or effect.lets_go(hold):
                         continue
+                    if (hold.kind == "srcu" and inner.kind not in SLEEPING) or (inner.kind == "srcu" and inner.mode == "shared"):
+                        continue  # a reader waits for nobody, and who waits for readers holds no lock that spins
                     there = effect if hold in entered else self.effects.under(func, seen, hold, effect)
                     if there is None:
                         continue
