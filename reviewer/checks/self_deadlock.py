@@ -14,6 +14,7 @@ from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
+from reviewer.checks.same_class import nested
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
@@ -42,7 +43,20 @@ def self_deadlock(focus: Focus) -> Iterator[Finding]:
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
-            yield from in_flow(focus, flow)
+            found = list(in_flow(focus, flow))
+            yield from found or (of_one_class(focus, func, *one) for one in nested(focus, func))
+
+
+def of_one_class(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> Finding:
+    """Another lock, for all that is known, but of the same class."""
+    file, line, column, function = place(func, seen.event.at)
+    taken = f"is taken in {effect.func.name}()" if effect.way else "is taken"
+    return Finding(
+        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+        message=f"{hold.name} {taken} while one of its class is held, and no subclass tells the two apart",
+        involves=(hold.name,), proof=tuple(effect_steps(focus.analysis, func, hold, effect)),
+        event=focus.program.line_text(file, line),
+    )  # fmt: skip
 
 
 def entered_with(focus: Focus, func: Func) -> tuple[tuple[Entry, Hold], ...]:
