@@ -20,6 +20,7 @@ from reviewer.checks.lock_questions import (
     asked_again,
     by_flag,
     contract,
+    had_before,
     same_last_question,
     same_questions,
     says_locked,
@@ -200,7 +201,7 @@ class Imbalance:
                 return None
             sure, doubt = alike or sure, 1
         else:
-            doubt = self.told(sure, held, even)
+            doubt = self.told(sure, held, [w for w in even if w.taken > 0 or not had_before(state.frame, w, sure)])
         maybe = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
         gave = released or maybe
         if returns_pointer(func) and all(w.result == "negative" or w.ending.state.locks for w in gave) and not failing(sure):
@@ -304,7 +305,8 @@ class Imbalance:
         even_results = {w.result for w in even}
         if contract(blamed, even):
             return 2
-        common = overlap(held_results - {"?"}, even_results - {"?"})
+        given_back = {w.result for w in even if w.taken > 0}
+        common = overlap(held_results - {"?"}, given_back - {"?"}) or bool((held_results & even_results) - {"?"})
         if "void" in held_results or common:
             return 0
         if held_results <= {"negative", "nonzero"} and even_results & {"zero", "positive", "nonnegative"}:

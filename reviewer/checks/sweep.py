@@ -7,8 +7,11 @@ and need more memory.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+
+import msgspec
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.chosen import of_files
@@ -21,6 +24,10 @@ FILES = 64
 
 NEAR = 2
 """Folders of a path that the files of one task have in common."""
+
+
+SELF_TEST = re.compile(r"(?:^|/)tests/|(?:^|/)(?:tests?[-_][^/]*|[^/]*[-_](?:self)?tests?|[^/]*(?:selftest|kunit)[^/]*)\.[ch]$")
+"""How the kernel names the files of its own tests (lib/locking-selftest.c, lib/test_kmod.c, net/core/dev_addr_lists_test.c)."""
 
 
 def batches(files: Iterable[str]) -> list[tuple[str, ...]]:
@@ -45,5 +52,8 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:
-    """What the general rules say of a focus."""
-    return [finding for check in checks if check.general is not None for finding in check.general(focus)]
+    """What the general rules say of a focus; in a scan little of code that tests the kernel, by itself or by doing it wrong."""
+    found = [finding for check in checks if check.general is not None for finding in check.general(focus)]
+    if focus.other is not None:
+        return found
+    return [msgspec.structs.replace(f, confidence="low") if SELF_TEST.search(f.file) else f for f in found]

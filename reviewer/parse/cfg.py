@@ -33,6 +33,17 @@ MAX_LOOK = 2_000
 TRANSPARENT = frozenset({"likely", "unlikely", "__builtin_expect"})
 """Calls that are their first argument and say nothing else: conditions are lowered through them."""
 
+NULL_AT_END = tuple(
+    (re.compile(pattern), argument) for pattern, argument in (
+        (r"hlist_for_each_entry(?:_safe|_rcu\w*|_srcu|_continue\w*|_from\w*)?", 0), (r"hash_for_each_possible(?:_rcu\w*)?", 1),
+        (r"hash_for_each(?:_rcu)?", 2), (r"idr_for_each_entry(?:_ul)?", 1), (r"xa_for_each(?:_start|_marked)?", 2),
+        (r"for_each_pci_dev|for_each_(?:compatible|matching)_node|for_each_node_by_\w+", 0),
+        (r"(?:device_|fwnode_)?for_each_(?:available_)?child_(?:of_)?node", 1),
+    )
+)  # fmt: skip
+"""Iterators that end with their cursor, the argument of this number, NULL (include/linux/list.h, hashtable.h, idr.h, xarray.h,
+pci.h, of.h): a list that closes on its head does not."""
+
 SCALAR = re.compile(r"\(\s*(?:(?:__)?[us](?:8|16|32|64)|__[bl]e(?:16|32|64)|\w+_t|typeof(?:_unqual)?\s*\([^()]*\))\s*\)")
 """A type of the kernel's in parentheses, by its name; a call of a function in parentheses has none of these."""
 
@@ -404,7 +415,15 @@ class Lowering:
         head, start, after = self.new_block(), self.new_block(), self.new_block()
         self.go_on(head)
         more = self.call(facts.Name(name), args, at, loop=True)
-        self.leave(facts.Branch(more, start, after, at))
+        cursor = next((args[i] for pattern, i in NULL_AT_END if i < len(args) and pattern.fullmatch(name)), None)
+        if cursor is None:
+            self.leave(facts.Branch(more, start, after, at))
+        else:
+            over = self.new_block()
+            self.leave(facts.Branch(more, start, over, at))
+            self.now = over
+            self.emit(facts.Write(cursor, "=", facts.Const(0), at))
+            self.leave(facts.Jump(after))
         self.loop_body(inside, start, after, head)
 
     def iterator_args(self, condition: tree_sitter.Node | None) -> tuple[Expr, ...]:
@@ -538,8 +557,9 @@ class Lowering:
             if to is not None:
                 self.clean_down_to(target.depth, self.at(node))
                 self.leave(facts.Jump(to))
-                break
-        self.now = self.new_block()
+                self.now = self.new_block()
+                return
+        # Its loop is in a macro around it (``poll_until(2000, if (ready(dev)) break;)``): what follows is reached both ways.
 
     def return_statement(self, node: tree_sitter.Node) -> None:
         value: Expr | None = None
