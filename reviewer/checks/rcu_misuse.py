@@ -19,6 +19,7 @@ from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold
 from reviewer.program.nearby import Verdict
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
@@ -164,7 +165,7 @@ class Reads:
         seen = section_gone(self.focus, flow) if flow is not None else None
         if seen is None or all(m.masks or m.context != "task" for m in self.focus.modes.of(func)):
             return  # with interrupts or softirqs off no grace period ends
-        if self.nearby.held_above(func, lambda h: h.kind == "rcu" or h.kind in ATOMIC or h.mode == "exclusive") == "all":
+        if self.nearby.held_above(func, does) == "all" or any(does(h) for _, h in self.focus.entries.held(func)):
             return
         file, line, column, function = place(func, seen.event.at)
         callee = seen.event.callee if isinstance(seen.event, Call) else None
@@ -258,6 +259,11 @@ class Reads:
             got = self._users[helper.key] = (frozenset(have), frozenset(lack))
         have_it, lack_it = got
         return len(have_it), len(lack_it - have_it - {besides.key})
+
+
+def does(hold: Hold) -> bool:
+    """Whether a lock may do instead of a section, by its kind."""
+    return hold.kind == "rcu" or hold.kind in ATOMIC or hold.mode == "exclusive"
 
 
 def names(focus: Focus, func: Func) -> dict[str, str]:
