@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.checks.finding import Finding
+from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.guarding import Side, finding, witness
-from reviewer.parse.facts import AddressOf, Expr, Index, Member
+from reviewer.parse.facts import AddressOf, Expr, Index, Member, Name
 from reviewer.program.guards import Touch
 from reviewer.program.link import Func
+from reviewer.program.lockflow import names_in
 
 OWNERS = 2
 """Other functions that take the lock of the object itself, from which it is inferred in a tree that nobody has changed."""
@@ -23,8 +24,22 @@ def another(side: Side, func: Func) -> Iterator[Finding]:
                 continue
             others = [o for o in side.guards.others(t.object, func.path) if o.func.name != func.name]
             if len({o.func.key for o in others if lock in own_locks(o)}) >= OWNERS and elsewhere_own(side, t, lock):
-                yield finding(side, func, t, lock, "medium", witness(side, t, lock, func), apart=True)
+                sure: Confidence = "medium" if side.focus.other is not None or both_passed(t, lock) else "low"
+                yield finding(side, func, t, lock, sure, witness(side, t, lock, func), apart=True)
                 return
+
+
+def both_passed(touch: Touch, lock: str) -> bool:
+    """Whether both objects are the caller's, who can tell them apart: a local may well have been the other one before."""
+    owners = [owner_of(touch.access.path), *(owner_of(h.lock) for h in touch.access.held if h.name == lock)]
+    return all(owner is not None and all(n.startswith("%") for n in names_in(owner)) and parameters(owner) for owner in owners)
+
+
+def parameters(owner: Expr) -> bool:
+    """Whether a pointer is a parameter, or a member of what one points to, and no result of a call."""
+    while isinstance(owner, Member):
+        owner = owner.base
+    return isinstance(owner, Name)
 
 
 def under_another(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:

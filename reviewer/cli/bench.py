@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -71,6 +72,7 @@ def judged(options: Options, cases: Sequence[Case], rules: Sequence[Rule]) -> It
     if processes < 2:
         for case in cases:
             yield one(options, case, rules)
+            gc.collect()  # two programs, which hold each other's parts in circles, are done with
         return
     single = replace(options, jobs=1, quiet=True)
     with pool(processes, partial(_start, single, cases, rules), EACH) as workers:
