@@ -141,6 +141,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
                     if around(focus, func, seen, hold, there):
                         doubt += 1
+                    if focus.orders.nests(there):
+                        doubt += 2  # with a subclass: the author knows it to be another object
                     if focus.other is None and there.way and focus.settled.guards(there.func, there.at):
                         doubt += 1  # in code that has run, what is asked there may well tell whether the caller holds it
                     entry = entered.get(hold)

@@ -127,6 +127,10 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
             yield Sleep(least, effect, because, effect.under)
 
 
+ATOMIC_NAME = "_inatomic"
+"""In the names of functions that are called with page faults disabled (``futex_atomic_cmpxchg_inatomic()``)."""
+
+
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
     """The effects of a call that put its task to sleep."""
     for effect in focus.effects.at(func, seen, FAR):
@@ -136,13 +140,15 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
 
 def spared(focus: Focus, func: Func, effect: Effect) -> bool:
     """Whether the driver has said that the call does not sleep on its objects (``pm_runtime_irq_safe``), or a lock on the way
-    or around the function makes it fail instead (``pagefault_disable``)."""
+    or around the function makes it fail instead (``pagefault_disable``), which some say in their names."""
     model = focus.program.models.functions.get(effect.name)
     word = model.spared_by.encode() if model is not None else b""
     if bool(word) and any(word in focus.program.text(path) for path in {func.path, effect.func.path}):
         return True
     if model is None or not model.spared_under:
         return False
+    if any(ATOMIC_NAME in f.name for f in (func, effect.func, *(f for f, _ in effect.way))):
+        return True
     return any(h.name == model.spared_under for h in (*effect.held, *focus.above(func).must))
 
 

@@ -25,6 +25,11 @@ from reviewer.program.summaries import Summaries
 SMALL = 7
 """Fields of a struct that is there for its lock; struct sk_buff_head has four, wait_queue_head two."""
 
+QUEUE = 3
+"""Fields of a driver's own queue: a list, its lock, perhaps its length."""
+
+HEADS = ("struct list_head", "struct hlist_head", "struct llist_head")
+
 MAX_FILES = 12
 """Files of a folder that are searched for the other order of two locks."""
 
@@ -145,10 +150,13 @@ class Orders:
         got = self._small.get(struct)
         if got is None:
             found = self.program.struct_at(struct, func.path)
-            got = self._small[struct] = (
-                found is None or (found[0].startswith("include/") and self.fields(found[1], found[0]) <= SMALL)
-            )
+            got = self._small[struct] = found is None or self._is_small(found[1], found[0])
         return got
+
+    def _is_small(self, struct: StructDef, path: str) -> bool:
+        if path.startswith("include/"):
+            return self.fields(struct, path) <= SMALL
+        return len(struct.fields) <= QUEUE and any(f.type.name in HEADS for f in struct.fields)
 
     def fields(self, struct: StructDef, path: str) -> int:
         """How many fields a struct has, those of anonymous structs inside it counted."""
