@@ -15,7 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import nested
-from reviewer.parse.facts import Call, Expr, Name
+from reviewer.parse.facts import Binary, Call, Const, Expr, Name, Result
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
@@ -143,8 +143,9 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 1
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
-                    if focus.other is None and there.way and focus.settled.guards(there.func, there.at):
-                        doubt += 1  # in code that has run, what is asked there may well tell whether the caller holds it
+                    guards = focus.settled.guards(there.func, there.at) if focus.other is None and there.way else ()
+                    if guards:  # in code that has run, what is asked there may well tell whether the caller holds it
+                        doubt += 2 if any(is_code(g.condition) for g in guards) else 1
                     entry = entered.get(hold)
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
@@ -153,6 +154,14 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         best[key] = again
     for again in best.values():
         yield finding(focus, func, again)
+
+
+def is_code(condition: Expr) -> bool:
+    """Whether one answer of several is asked for (``rv = window_of(offset); if (rv == 1) lock();``): the arguments decide."""
+    return (
+        isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.left, Result)
+        and isinstance(condition.right, Const) and condition.right.value > 0
+    )  # fmt: skip
 
 
 def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
