@@ -543,6 +543,9 @@ class Runner:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
                 gone = self.drop(state, lock)
                 if gone is None or gone.kind == "irq":
+                    # What was turned off once more since the flags were saved is as it was then, too.
+                    while gone is not None and gone.irq == "off" and self.restores(call) and has_irq_off(state):
+                        gone = self.drop(state, lock)
                     continue
                 if not gone.irq and self.turns_on(call):
                     without_irq(state)
@@ -597,11 +600,21 @@ class Runner:
         model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
         return model is not None and any(d.irq in ("on", "restore") for d in model.drops)
 
-    def leaves_off(self, call: facts.Call) -> bool:
-        """Whether it is the variant that says nothing of interrupts: those that were turned off with the lock stay off
-        (``spin_lock_irqsave(&a, flags); spin_lock(&b); spin_unlock(&a); spin_unlock_irqrestore(&b, flags);``)."""
+    def restores(self, call: facts.Call) -> bool:
+        """Whether a call makes interrupts what they were when some flags were saved."""
         model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
-        return model is not None and bool(model.drops) and not any(d.irq for d in model.drops)
+        return model is not None and any(d.irq == "restore" for d in model.drops)
+
+    def leaves_off(self, call: facts.Call) -> bool:
+        """Whether it is the variant, or a macro for it, that says nothing of interrupts: those that were turned off with the lock
+        stay off (``spin_lock_irqsave(&a, flags); spin_lock(&b); spin_unlock(&a); spin_unlock_irqrestore(&b, flags);``)."""
+        program = self.frame.program
+        model = program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        drops = model.drops if model is not None else ()
+        if model is None and isinstance(call.callee, Name):
+            macros = [f for f in program.resolve(call.callee.id, self.frame.func.path)[:1] if f.macro is not None]
+            drops = tuple(d for f in macros for c in f.calls if (m := program.model(c)) is not None for d in m.drops)
+        return bool(drops) and not any(d.irq for d in drops)
 
     def class_of(self, lock: Expr) -> str:
         from reviewer.program.locks import lock_class
@@ -733,6 +746,10 @@ def same_everywhere(frame: Frame, lock: Expr) -> bool:
 
 INTERRUPTS = Name("::irq")
 """What ``local_irq_disable()`` holds, by the models."""
+
+
+def has_irq_off(state: State) -> bool:
+    return any(h.kind == "irq" for h in state.locks)
 
 
 def without_irq(state: State) -> None:
