@@ -16,6 +16,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
 
 FOLLOWED = Member | Deref | Index
+"""Expressions that read through a pointer, or out of an object that one may lead to."""
 
 
 @dataclass(slots=True)

@@ -41,6 +41,9 @@ MAX_LOOKED_AT = 4
 MAX_ABOVE = 6
 """Levels of callers above a function of a patch, up to the interrupt."""
 
+ATOMIC_NAME = "_inatomic"
+"""In the names of functions that are called with page faults disabled (``futex_atomic_cmpxchg_inatomic()``)."""
+
 CPU = frozenset({"irq", "preempt"})
 """What the boot CPU has off before there is anybody else to run (init/main.c, system_state)."""
 
@@ -125,10 +128,6 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
             yield Sleep(least, effect, because, effect.under)
-
-
-ATOMIC_NAME = "_inatomic"
-"""In the names of functions that are called with page faults disabled (``futex_atomic_cmpxchg_inatomic()``)."""
 
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
