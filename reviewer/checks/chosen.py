@@ -40,7 +40,7 @@ def acts(model: Model) -> bool:
 
 
 def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
-    """The functions that changed files make others, by path; those that name what is declared otherwise; and their callers."""
+    """The functions that changed files make others, by path; those that call what is declared otherwise; and their callers."""
     chosen: list[Func] = []
     for path, change in changes.items():
         if not program.content.exists(path):
@@ -48,8 +48,8 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
         words = change.outside - KEYWORDS
         for func in program.functions_in(path):
             signature = func.definition
-            named = words and signature is not None and not words.isdisjoint((*signature.calls, *signature.mentions))
-            if func.name in change.functions or named:
+            called = words and signature is not None and not words.isdisjoint(signature.calls)
+            if func.name in change.functions or called:
                 chosen.append(func)
     return with_callers(program, chosen)
 
