@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Deref, Expr, Index, Member, Name
+from reviewer.parse.facts import Call, Deref, Expr, Index, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.grace import Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
@@ -80,7 +80,8 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     """The first event that stood in a read section before the patch and now stands in none, though nothing took its place.
 
     None where the function still has a section, has a lock that it had not, gives a reference back, reads by another accessor
-    than before, or where all that is left of the section has one of its own.
+    than before, or where all that is left of the section has one of its own. What it works on there must be borrowed: found by
+    some call, and never given back. Whoever takes a section from around his own objects mostly has no use for it.
     """
     func = flow.frame.func
     if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
@@ -100,8 +101,25 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     new = set(func.calls) - called
     if any(PUT.search(c) or ((m := focus.program.model(c)) is not None and m.rcu_read is not None) for c in new):
         return None
-    left = (s for s in flow.seen if line_of(focus, func, s) in inside and not has_section(focus, flow, s))
-    return next(left, None)
+    left = [s for s in flow.seen if line_of(focus, func, s) in inside and not has_section(focus, flow, s)]
+    given_back = {e for s in flow.seen if gives_back(s) for args in s.args for a in args for e in values.walk(a)}
+    return next((s for s in left if any(r not in given_back for r in borrowed(focus, flow, s))), None)
+
+
+def gives_back(seen: Seen) -> bool:
+    return isinstance(seen.event, Call) and isinstance(seen.event.callee, Name) and PUT.search(seen.event.callee.id) is not None
+
+
+def borrowed(focus: Focus, flow: Flow, seen: Seen) -> set[Expr]:
+    """Pointers that an event uses and that a call in this function has found; what it has allocated is its own."""
+    found: set[Expr] = set()
+    for e in (e for args in seen.args for a in args for e in values.walk(a)):
+        call = flow.frame.call(e.call) if isinstance(e, Result) else None
+        if call is not None and isinstance(call.callee, Name):
+            model = focus.program.model(call.callee.id)
+            if model is None or model.allocates is None:
+                found.add(e)
+    return found
 
 
 def holds(flow: Flow) -> Iterator[Hold]:

@@ -28,6 +28,9 @@ from reviewer.program.upward import ATOMIC
 
 RULE = "rcu-misuse"
 
+FLAVOURS = ("_bh", "_sched")
+"""How the names of accessors end that want softirqs or preemption off rather than a section."""
+
 CALLBACK = "rcu"
 """How the models call it (``Registers.how``) that a function is run once the readers are done."""
 
@@ -163,7 +166,7 @@ class Reads:
         """What is done as before a patch, but for the section around it, where no caller has anything that may do as well."""
         flow = self.focus.flow(func) if self.focus.edited(func) and not teardown(func) else None
         seen = section_gone(self.focus, flow) if flow is not None else None
-        if seen is None or all(m.masks or m.context != "task" for m in self.focus.modes.of(func)):
+        if seen is None or any(map(does, seen.must())) or all(m.masks or m.context != "task" for m in self.focus.modes.of(func)):
             return  # with interrupts or softirqs off no grace period ends
         if self.nearby.held_above(func, does) == "all" or any(does(h) for _, h in self.focus.entries.held(func)):
             return
@@ -184,6 +187,8 @@ class Reads:
     def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
         words = {need.object or "-", need.through}
         removed = self.older is not None and self.focus.edited(func) and bool(self.older.protected(func) & words)
+        if removed and not need.way and (self.says_otherwise(func, need) or any(h.mode == "exclusive" for h in seen.must())):
+            return None  # the author has thought of it: softirqs are off, or the lock that has been there does
         other = [h for h in (*seen.may(), *need.held) if excuses(h, need)]
         if (other or need.vouched) and not removed:
             return None
@@ -211,6 +216,12 @@ class Reads:
         if confidence == "medium" and not removed and self.focus.other is None:
             confidence = "low"  # of code that has run, callers have sections that cannot be seen: by macros, through tables
         return self.finding(func, seen, need, confidence, removed, with_section)
+
+    def says_otherwise(self, func: Func, need: Need) -> bool:
+        """Whether a patch has the function read by an accessor of another flavour than before (``rcu_dereference_bh()``)."""
+        if not need.name.endswith(FLAVOURS) or self.older is None:
+            return False
+        return all(need.name not in mine.calls for mine in self.older.focus.program.functions(func.path, func.name))
 
     def finding(
         self, func: Func, seen: Seen, need: Need, confidence: Confidence, removed: bool, others: int
