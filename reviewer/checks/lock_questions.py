@@ -10,6 +10,7 @@ from reviewer.parse.facts import Branch, Const, Expr, Member, Name, Read, Return
 from reviewer.program import values
 from reviewer.program.balance import Balance, Way
 from reviewer.program.lockflow import Flow, names_in, polarity, reached
+from reviewer.program.objects import of_parameter
 from reviewer.program.structs import Frame
 
 MAX_ASKED = 3
@@ -114,21 +115,12 @@ def contract(held: Sequence[Way], even: Sequence[Way], decides: Callable[[Expr],
 def had_before(frame: Frame, bare: Way, held: Sequence[Way]) -> bool:
     """Whether a way that takes no lock finds that the caller's object has it already: it asks for a member that the ways which
     leave with the lock set (``if (ctx->bdev) return 0; ... lock(); ctx->bdev = bdev; return 0;``)."""
-    asked = {c for c, truth in bare.ending.state.truths.items() if truth and of_argument(c)}
+    asked = {c for c, truth in bare.ending.state.truths.items() if truth and isinstance(c, Member) and of_parameter(c)}
     set_by = {
         frame.canonical(e.target, {}) for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events
         if isinstance(e, Write) and isinstance(e.target, Member)
     }  # fmt: skip
     return any(c in set_by and all(c not in w.ending.state.truths for w in held) for c in asked)
-
-
-def of_argument(condition: Expr) -> bool:
-    """A member of what a parameter points to."""
-    while isinstance(condition, Member):
-        condition = condition.base
-        if isinstance(condition, Name) and condition.id.startswith("%"):
-            return True
-    return False
 
 
 def plain_argument(condition: Expr) -> bool:

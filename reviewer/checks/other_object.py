@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.guarding import Side, finding, witness
-from reviewer.parse.facts import AddressOf, Expr, Index, Member, Name
+from reviewer.parse.facts import AddressOf, Expr, Index, Member
 from reviewer.program.guards import Touch
 from reviewer.program.link import Func
-from reviewer.program.lockflow import names_in
+from reviewer.program.objects import of_parameter
 
 OWNERS = 2
 """Other functions that take the lock of the object itself, from which it is inferred in a tree that nobody has changed."""
@@ -32,14 +32,7 @@ def another(side: Side, func: Func) -> Iterator[Finding]:
 def both_passed(touch: Touch, lock: str) -> bool:
     """Whether both objects are the caller's, who can tell them apart: a local may well have been the other one before."""
     owners = [owner_of(touch.access.path), *(owner_of(h.lock) for h in touch.access.held if h.name == lock)]
-    return all(owner is not None and all(n.startswith("%") for n in names_in(owner)) and parameters(owner) for owner in owners)
-
-
-def parameters(owner: Expr) -> bool:
-    """Whether a pointer is a parameter, or a member of what one points to, and no result of a call."""
-    while isinstance(owner, Member):
-        owner = owner.base
-    return isinstance(owner, Name)
+    return all(owner is not None and of_parameter(owner) for owner in owners)
 
 
 def under_another(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:

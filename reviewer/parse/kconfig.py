@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from reviewer.parse.groups import Group, nest
-from reviewer.parse.lexical import BLANKS, Directive, split
+from reviewer.parse.groups import Group, blank, nest
+from reviewer.parse.lexical import Directive, split
 
 SETTING = re.compile(rb"^(CONFIG_\w+)=(.*?)\r?$", re.MULTILINE)
 """A line of ``.config``; what is not set is a comment there, and not defined in C."""
@@ -72,18 +72,18 @@ class Configuration:
         for line, after in zip(lines, [*lines[1:], None], strict=True):
             if line.kind == b"endif":
                 if not open_:
-                    _blank(picked, line.start, line.end)
+                    blank(picked, line.start, line.end)
                 break
             known = None if chosen else self._holds(picked, line, own)
             if chosen or known is False:
-                _blank(picked, line.start, after.start if after is not None else len(picked))
+                blank(picked, line.start, after.start if after is not None else len(picked))
                 continue
             if known:
                 chosen = True
                 if open_:
                     _become_else(picked, line)
                 else:
-                    _blank(picked, line.start, line.end)
+                    blank(picked, line.start, line.end)
             else:
                 if not open_:
                     _become_if(picked, line)
@@ -196,10 +196,6 @@ def _number(text: bytes) -> int | None:
         return None
 
 
-def _blank(picked: bytearray, start: int, end: int) -> None:
-    picked[start:end] = picked[start:end].translate(BLANKS)
-
-
 def _become_if(picked: bytearray, line: Directive) -> None:
     """``#elif`` to ``#if``, ``#elifdef`` to ``#ifdef``, as long as before."""
     if line.kind.startswith(b"el"):
@@ -210,5 +206,5 @@ def _become_if(picked: bytearray, line: Directive) -> None:
 def _become_else(picked: bytearray, line: Directive) -> None:
     if line.kind != b"else":
         at = picked.index(line.kind, line.start, line.end)
-        _blank(picked, at, line.end)
+        blank(picked, at, line.end)
         picked[at : at + 4] = b"else"

@@ -160,6 +160,13 @@ def parameter_rooted(path: Expr) -> bool:
     return isinstance(base, Name) and base.id.startswith("%")
 
 
+def of_parameter(path: Expr) -> bool:
+    """A parameter, or a member of what one points to, however far in, with nothing called in between."""
+    while isinstance(path, Member):
+        path = path.base
+    return isinstance(path, Name) and path.id.startswith("%")
+
+
 def contains(expr: Expr, part: Expr) -> bool:
     return any(e == part for e in values.walk(expr))
 

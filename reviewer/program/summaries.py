@@ -437,8 +437,8 @@ class Summaries:
                         nonzero=o.nonzero,
                     )
                 )
-        under = made_under(target.func)
-        if under is not None and any(o.takes or o.drops for o in result):
+        under = made_under(target.func) if any(o.takes or o.drops for o in result) else None
+        if under is not None:
             # What is compiled under the same condition goes with it; without it another definition, a stub, is called.
             if state.truths.get(under[0], under[1]) != under[1]:
                 return NOTHING
