@@ -5,9 +5,12 @@ A hazard that a function brings is often seen in its caller, who holds the lock.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from reviewer.checks.analysis import Analysis
+from reviewer.parse.facts import Items
+from reviewer.program.calls import function_names
 from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
@@ -64,7 +67,7 @@ def with_callers(program: Program, functions: Iterable[Func]) -> list[Func]:
         named = program.names.files_mentioning(dict.fromkeys(outward)) if outward else {}
         for func in level:
             files = program.unit(func.path) if func.static else named.get(func.name, ())
-            for caller in callers(program, func, files):
+            for caller in (*callers(program, func, files), *runners(program, func)):
                 if caller.key not in chosen and added < MAX_CALLERS:
                     chosen[caller.key] = caller
                     following.append(caller)
@@ -81,3 +84,18 @@ def callers(program: Program, func: Func, files: Iterable[str]) -> Iterator[Func
     for file in by_distance(near, func.path):
         if any(f.path == func.path for f in program.resolve(func.name, file)):
             yield from (c for c in program.functions_with(file, func.name) if func.name in c.calls and c.key != func.key)
+
+
+def runners(program: Program, func: Func) -> Iterator[Func]:
+    """Functions of the same folder that call what runs ``func`` as an operation of a table (``pm_runtime_get_sync()``)."""
+    apis: dict[str, None] = {}
+    for v in program.initialised_with(func.path, func.name) if program.runners else ():
+        for designator, item in v.value.items if isinstance(v.value, Items) else ():
+            if func.name in function_names(item):
+                apis.update(dict.fromkeys(program.runners.get(f"{v.type.name}{designator}", ())))
+    folder = posixpath.dirname(func.path)
+    found = program.names.files_mentioning(apis, (folder,)) if apis and folder else {}
+    files = {f: None for api in apis for f in found.get(api, ()) if posixpath.dirname(f) == folder}
+    for file in files if len(files) <= MAX_FILES else program.unit(func.path):
+        users = {c.key: c for api in apis for c in program.functions_with(file, api)}
+        yield from (c for c in users.values() if not apis.keys().isdisjoint(c.calls))

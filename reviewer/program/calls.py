@@ -240,6 +240,7 @@ class Calls:
     def _entries(self, struct: str, field: str, path: str, home: str) -> Iterator[tuple[str, Func]]:
         initialising = self.program.files_initialising(struct, path)
         assigning = self.program.files_assigning(struct, field, path)
+        making = self._making(struct, path, home or (posixpath.dirname(path) if self._crowded(struct, path) else ""))
         if home:
             initialising, assigning = (tuple(f for f in s if f.startswith(home)) for s in (initialising, assigning))
         elif self._crowded(struct, path):
@@ -247,8 +248,8 @@ class Calls:
         elif len(assigning) > MAX_ASSIGNING:
             known = {*initialising, *self._near(assigning, path)}
             assigning = tuple(f for f in assigning if f in known)
-        files = tuple(dict.fromkeys((*initialising, *assigning)))
-        pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning))
+        files = tuple(dict.fromkeys((*initialising, *assigning, *making)))
+        pieces = partial(self._named_in, struct, field, frozenset((*initialising, *making)), frozenset(assigning))
         found = self.program.kept_by_file("tables", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
             for func in self._function(name, file):
@@ -259,7 +260,7 @@ class Calls:
     ) -> Iterator[tuple[str, str]]:
         """(file, name of a function) for the places in these files that put a function into ``struct T.field``."""
         self.program.load(files)
-        needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
+        needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]|" + BY_MACRO.pattern, re.M)
         # A table inside an object is filled without a word of its type: ``port->ops.send = send;``
         inside = re.compile(rb"(?:->|\.)\s*\w+\s*(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
@@ -270,6 +271,12 @@ class Calls:
                 yield from ((file, name) for name in self._assigned(file, struct, field))
             elif file in assigning and inside.search(text):
                 yield from ((file, name) for name in self._assigned(file, struct, field, True))
+
+    def _making(self, struct: str, path: str, folder: str) -> tuple[str, ...]:
+        """Files of a folder, or of the tree, that have an object of ``struct T`` made by a macro of a header."""
+        makers = self.program.makers(struct, path)
+        found = self.program.names.files_mentioning(makers, (folder.rstrip("/"),) if folder else ()) if makers else {}
+        return tuple(sorted({f for files in found.values() for f in files if f.endswith(".c")}))
 
     @staticmethod
     def _near(files: tuple[str, ...], path: str) -> tuple[str, ...]:
@@ -287,10 +294,12 @@ class Calls:
         return got
 
     def _initialised(self, file: str, struct: str, field: str) -> Iterator[str]:
-        for v in self.program.initialised_with(file, field):
+        tag = struct.partition("@")[0].split(" ", 1)[1]
+        tables = {v.name: v for v in (*self.program.initialised_with(file, field), *self.program.filled_with(file, tag))}
+        for v in tables.values():
             if v.value is not None:
                 yield from self._in_value(v.value, v.type, file, struct, field, 0)
-        for func in self.program.functions_with(file, struct.partition("@")[0].split(" ", 1)[1], field):
+        for func in self.program.functions_with(file, tag, field):
             body = self.program.body(func)
             for local in body.locals if body is not None else ():
                 if local.value is not None:
@@ -346,6 +355,9 @@ class Calls:
                         if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
                             yield from function_names(e.value)
 
+
+BY_MACRO = re.compile(rb"=\s*\{(?:[^{}]*[,)])?\s*[A-Z]\w*\s*[(,]|^(?:static\s+)?[A-Z_]\w*\s*\(", re.M)
+"""An initialiser, a part of which may be a macro's, or a macro use at file scope."""
 
 TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+\.[ch]$)|[/_-](?:tests?|selftests?|kunit)\.[ch]$")
 """Where the kernel keeps tests of itself."""

@@ -24,7 +24,7 @@ from reviewer.parse.skim import Piece
 from reviewer.program.change import KEYWORDS
 from reviewer.program.constants import Constants, FileMacros
 from reviewer.program.files import Content, Files
-from reviewer.program.generated import given, may_make, variables
+from reviewer.program.generated import filled, given, makers, may_make, variables
 from reviewer.program.gfp import GfpFlags
 from reviewer.program.linkage import MAX_CANDIDATES, by_distance, closest, distance, reachable, subsystem
 from reviewer.program.models import ApiModels
@@ -189,6 +189,9 @@ class Program:
         self._structs: dict[tuple[str, str], tuple[str, facts.StructDef] | None] = {}
         self._variables: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._made: dict[str, dict[str, facts.Variable]] = {}
+        self._filled: dict[tuple[str, str, int], facts.Variable] = {}
+        self._makers: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.making: dict[tuple[str, str, str], bool] = {}
         self._given: dict[str, frozenset[str]] = {}
         self._own: dict[tuple[str, str], tuple[str, facts.Variable] | None] = {}
         self._macros: dict[tuple[str, str], tuple[str, facts.Macro] | None] = {}
@@ -247,7 +250,7 @@ class Program:
         self.take(self.record())
         for kept in (
             self._files, self._functions, self._bodies, self._resolved, self._soles, self._structs, self._variables, self._made,
-            self._given, self._own, self._macros, self._frames, self._line_cache,
+            self._filled, self._given, self._own, self._macros, self._frames, self._line_cache,
         ):  # fmt: skip
             kept.clear()
         self.files.forget()
@@ -594,7 +597,8 @@ class Program:
         """The file-scope variable that ``name`` is in ``path``, with the file that defines it."""
         key = (name, path)
         if key not in self._variables:
-            self._variables[key] = self._variable(name, path)
+            found = self._variable(name, path)
+            self._variables[key] = (found[0], self.filled(*found)) if found is not None else None
         return self._variables[key]
 
     def _variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
@@ -637,6 +641,34 @@ class Program:
             got = self._made[path] = variables(self, path)
         return got
 
+    def filled(self, path: str, variable: facts.Variable) -> facts.Variable:
+        """A variable that ``path`` declares, with its initialiser as macros in there fill it."""
+        if not isinstance(variable.value, facts.Items):
+            return variable
+        key = (path, variable.name, variable.line)
+        got = self._filled.get(key)
+        if got is None:
+            got = self._filled[key] = filled(self, path, variable)
+        return got
+
+    def filled_with(self, path: str, tag: str) -> Iterator[facts.Variable]:
+        """Variables of ``path`` that have a word in their declaration and get a part of their initialiser from a macro."""
+        for v in self.file(path).variables(tag):
+            got = self.filled(path, v)
+            if got is not v:
+                yield got
+
+    def makers(self, struct: str, path: str) -> tuple[str, ...]:
+        """Macros beside the definition of ``struct T`` that make objects of it."""
+        found = self.struct_at(struct, path)
+        if found is None:
+            return ()
+        key = (found[0], struct)
+        got = self._makers.get(key)
+        if got is None:
+            got = self._makers[key] = makers(self, found[0], struct.partition("@")[0].rpartition(" ")[2])
+        return got
+
     def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The variable that ``name`` is in the unit of ``path``; nothing outside the unit is read."""
         key = (name, path)
@@ -676,6 +708,16 @@ class Program:
         return GfpFlags(FileMacros(self, home))
 
     @cached_property
+    def runners(self) -> dict[str, tuple[str, ...]]:
+        """The modelled functions that run what stands in a table of the caller's folder, by ``struct T.field``."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, model in self.models.functions.items():
+            for invokes in model.invokes:
+                if invokes.table and invokes.bound == "directory":
+                    found[invokes.table] = (*found.get(invokes.table, ()), name)
+        return found
+
+    @cached_property
     def scope_words(self) -> dict[facts.Expr, dict[str, list[str]]]:
         """The words, as canonical lvalues, of which a bit stands for a memalloc scope (``current->flags``)."""
         found: dict[facts.Expr, dict[str, list[str]]] = {}
@@ -711,7 +753,7 @@ class Program:
 
     def initialised_with(self, path: str, word: str) -> Iterator[facts.Variable]:
         """File-scope variables of ``path`` in whose declaration or initialiser the word stands."""
-        yield from (v for v in self.file(path).variables(word) if v.value is not None)
+        yield from (self.filled(path, v) for v in self.file(path).variables(word) if v.value is not None)
         yield from (v for v in self.generated(path).values() if v.value is not None)
 
     def table_entry(self, path: str, table: facts.Variable, struct: str, field: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from reviewer.data import installation_digest
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.bases import Base, Bases
 from reviewer.program.postings import Pages, Postings
@@ -133,7 +134,7 @@ class Definitions:
         a stored tree's are asked anew."""
         identity = self.tree.identity()
         digest = hashlib.sha256("\0".join((key, *files)).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-        kind = codec.kind(kind, self._digest)
+        kind = codec.kind(kind, hashlib.sha256((installation_digest() + self._digest).encode("ascii")).hexdigest())
         stored = self._store.memo_get(kind, f"{identity}/{digest}")
         if stored is not None:
             return _pairs(stored)

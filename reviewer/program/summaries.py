@@ -243,21 +243,25 @@ class Summaries:
     def invoked(
         self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]
     ) -> Iterator[tuple[Target, tuple[Expr, ...]]]:
-        """Callbacks that a modelled API runs before it returns, with the arguments they get."""
-        inner = (args[invokes.argument],) if invokes.argument is not None and invokes.argument < len(args) else ()
+        """Callbacks that a modelled API runs before it returns, with the arguments they get; one that runs another's of that very
+        table (``.runtime_resume = pm_generic_runtime_resume``) adds none."""
+        for target in self._invoked(frame, call, invokes, args):
+            if target.model is None or not any(i.table and i.table == invokes.table for i in target.model.invokes):
+                yield target, (args[invokes.argument],) if invokes.argument is not None and invokes.argument < len(args) else ()
+
+    def _invoked(self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]) -> Iterator[Target]:
         if invokes.callback is not None and invokes.callback < len(args):
-            for t in self.calls.targets(frame, args[invokes.callback]):
-                yield t, inner
+            yield from self.calls.targets(frame, args[invokes.callback])
         elif invokes.table:
             struct, _, name = invokes.table.rpartition(".")
             path = frame.func.path
             if invokes.bound == "bus":
-                yield from ((t, inner) for t in self.bus_targets(frame, invokes, args, struct, name))
+                yield from self.bus_targets(frame, invokes, args, struct, name)
             elif invokes.bound == "directory":
                 folder = path.rpartition("/")[0]
-                yield from ((t, inner) for t in self.calls.table(struct, name, path, folder))
+                yield from self.calls.table(struct, name, path, folder)
             else:
-                yield from ((t, inner) for t in self.calls.table(struct, name, path))
+                yield from self.calls.table(struct, name, path)
 
     def bus_targets(
         self, frame: Frame, invokes: Invokes, args: tuple[Expr, ...], struct: str, name: str

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from reviewer.parse.facts import Items
 from reviewer.program.gates import Gates
 from reviewer.program.generated import variables
 from reviewer.program.link import Program
@@ -153,3 +154,48 @@ def test_a_macro_makes_variables(make_program: MakeProgram) -> None:
     assert list(found) == ["mine_nb"]
     assert ".notifier_call" in str(found["mine_nb"].value)
     assert "my_fn" in str(found["mine_nb"].value)
+
+
+PM = """
+#define RUNS(halt, wake) .suspend = given(halt), .resume = given(wake),
+#ifdef CONFIG_PM
+#define IF_RUNS(halt, wake) RUNS(halt, wake)
+#else
+#define IF_RUNS(halt, wake)
+#endif
+#define USUAL_OPS .open = usual_open
+#define given(fn) PICK(IS_ENABLED(CONFIG_PM), (fn))
+#define PICK(cond, fn) ((cond) ? (fn) : NULL)
+struct ops { int (*suspend)(void); int (*resume)(void); int (*open)(void); int flags; };
+struct driver { const struct ops *ops; };
+#define DEFINE_ALL(name, halt, wake) const struct ops name = { RUNS(halt, wake) }
+#define DEFINE_OPS(name, halt, wake) DEFINE_ALL(name, halt, wake)
+#define DECLARE(name) const struct ops name; EXPORT(name); const struct ops name
+#define EXPORT_OPS(name, halt, wake) DECLARE(name) = { RUNS(halt, wake) }
+"""
+
+
+@pytest.mark.parametrize("table", [
+    "static const struct ops mine = { IF_RUNS(halt, wake) };",
+    "static const struct ops mine = { RUNS(halt, wake) USUAL_OPS, .flags = BIT(3) };",
+    "static const struct ops mine = { USUAL_OPS, .suspend = given(halt), .resume = wake };",
+    "static DEFINE_OPS(mine, halt, wake);",
+    "EXPORT_OPS(mine, halt, wake);",
+])  # fmt: skip
+def test_macros_fill_tables(make_program: MakeProgram, table: str) -> None:
+    functions = "static int halt(void) { return 0; }\nstatic int wake(void) { return 1; }\n"
+    driver = "struct driver d = { .ops = given(&mine) };\nint go(struct driver *d) { return d->ops->resume(); }\n"
+    program = make_program({
+        "include/linux/own.h": PM, "drivers/x.c": f"#include <linux/own.h>\n{functions}{table}\n{driver}",
+    })  # fmt: skip
+    found, driver_at = (program.variable(name, "drivers/x.c") for name in ("mine", "d"))
+    assert found is not None
+    assert driver_at is not None
+    value = found[1].value
+    assert isinstance(value, Items)
+    given = dict(value.items)
+    assert str(given[".suspend"]) == "Name(id='halt')"
+    assert str(given[".resume"]) == "Name(id='wake')"
+    assert ("open" in str(value)) == ("USUAL" in table)
+    assert [t.name for t in Summaries(program).calls.table("struct ops", "resume", "drivers/x.c")] == ["wake"]
+    assert list(program.table_entry(*driver_at, "struct ops", "suspend")) == ["halt"]
