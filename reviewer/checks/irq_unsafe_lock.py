@@ -209,7 +209,7 @@ def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
     for func, at in stations(take, mode):
         if runs_at_boot(func) or (func.path, func.name) == (context.entry.path, context.entry.function):
             return True
-        if any(ends(focus, name) for name in func.calls) and ended_before(focus, func, at):
+        if any(stops(focus, func, name) for name in func.calls) and ended_before(focus, func, at):
             return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
@@ -222,8 +222,13 @@ def stations(take: Take, mode: Mode) -> list[tuple[Func, int]]:
 
 def ended_before(focus: Focus, func: Func, at: int) -> bool:
     """Whether a function calls such an API before a position."""
-    calls = (seen.event for seen in unexecuted(focus.program.frame(func)))
-    return any(isinstance(c, Call) and c.at < at and isinstance(c.callee, Name) and ends(focus, c.callee.id) for c in calls)
+    calls = (s.event for s in unexecuted(focus.program.frame(func)) if isinstance(s.event, Call) and s.event.at < at)
+    return any(isinstance(c.callee, Name) and stops(focus, func, c.callee.id) for c in calls)
+
+
+def stops(focus: Focus, func: Func, name: str) -> bool:
+    """Whether a call in a function is of such an API, or of a function of the same file that calls one."""
+    return ends(focus, name) or any(ends(focus, n) for f in focus.program.functions(func.path, name) for n in f.calls)
 
 
 def ends(focus: Focus, name: str) -> bool:
@@ -269,6 +274,8 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
+    if focus.other is None and any(isinstance(g.condition, Name) for g in focus.settled.guards(take.func, take.at)):
+        doubt += 1  # an argument, or a local, says how the lock is to be taken
     if focus.other is None and needed == "bh" and (mine.way or doubt):
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
         doubt += 1

@@ -42,10 +42,11 @@ from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Me
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, result_of, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, State, parts_of
+from reviewer.program.lockflow import Flow, Seen, State, parts_of
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.settled import is_flag
+from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import exported
 
@@ -119,23 +120,44 @@ class Imbalance:
             if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
                 fault = replace(fault, doubt=2)
             if fault is not None and fault.doubt < 2 and self.focus.other is None:
-                fault = replace(fault, doubt=max(by_callees(flow, state, fault), self.in_use(func, state, fault)))
+                doubt = max(by_callees(flow, state, fault), self.in_use(flow, state, fault))
+                fault = replace(fault, doubt=doubt + (state.kind in SIGNALS))
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
 
-    def in_use(self, func: Func, state: Balance, fault: Fault) -> int:
+    def in_use(self, flow: Flow, state: Balance, fault: Fault) -> int:
         """How much doubt there is about code that has run, by the shape. Callers would miss a lock that is theirs; a release by
-        ways that have not even tried to take it follows from something that was asked before; and so does one under a condition,
-        on the way to where all ends that is no failure."""
-        way = fault.way
+        ways that have not even tried to take it follows from something that was asked before, or after a callee that may have
+        released it, or the words for the lock mean another one by then; and so does one under a condition, on the way to where
+        all ends that is no failure."""
+        way, func = fault.way, flow.frame.func
         if way.net == 0:
-            return 1
+            return 2
         if way.net < 0:
-            return 2 if fault.stray and way.taken <= 0 and extra(way.ending.state).tried <= 0 else 0
+            untried = way.taken <= 0 and extra(way.ending.state).tried <= 0
+            return 2 if fault.stray and (untried or self.changes_hands(flow, state, fault)) else 0
         beside = [w for w in state.with_net(0) if w.ending.at == way.ending.at and w.taken > 0 and w.released > 0]
         told = way.result != "negative" and all(self.focus.settled.guards(func, w.released) for w in beside)
         return 2 if beside and told else 0
+
+    def changes_hands(self, flow: Flow, state: Balance, fault: Fault) -> bool:
+        """Whether a callee may release the lock, by the names in it, or is given it; or the function reassigns a word for it."""
+        word = word_of(fault.lock)
+        return not Written(flow).stable(fault.lock) or any(
+            isinstance(s.event, Call) and self.is_ours(flow, s)
+            and (
+                self.releases.possible(flow.frame, s.callee or s.event.callee, state.kind, word)
+                or any(values.deref(arg) == fault.lock for args in s.args for arg in args)
+            )
+            for s in flow.seen
+        )
+
+    def is_ours(self, flow: Flow, seen: Seen) -> bool:
+        """Whether a call is of a function that is looked into, not of an API."""
+        assert isinstance(seen.event, Call)
+        targets = self.focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee)
+        return any(t.func is not None and t.func.macro is None for t in targets)
 
     def held_now(self, func: Func, flow: Flow) -> Iterator[Fault]:
         """A lock with which every way leaves since a patch, and that the function released before it."""

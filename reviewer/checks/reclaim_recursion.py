@@ -149,7 +149,8 @@ class Search:
             for seen in flow.seen if ops.forbids else ():
                 for effect in self.allocations(func, seen, ops.forbids)[:1]:
                     unsure = bool(effect.doubt) or effect.last  # the last user need not be this one
-                    confidence = confidence_of(2 if unsure else (effect.depth > 2) + ops.scoped)
+                    doubt = (effect.depth > 2) + ops.scoped * (1 if self.focus.other is not None else 2)
+                    confidence = confidence_of(2 if unsure else doubt)
                     message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
                     steps = effect_steps(self.focus.analysis, func, None, effect)
                     yield self.made(func, seen, confidence, message, (slot,), steps)

@@ -141,6 +141,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
                     if around(focus, func, seen, hold, there):
                         doubt += 1
+                    if hold.kind == "semaphore" and focus.other is None:
+                        doubt += 1  # in code that has run, somebody else may well be the one who ups it
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
                     guards = focus.settled.guards(there.func, there.at) if focus.other is None and there.way else ()
@@ -202,7 +204,8 @@ def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
 
 
 def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
-    """Locks that the function says its caller holds, at an assertion that is reached with none of them let go."""
+    """Locks that the function says its caller holds, at an assertion that is reached with none of them let go, and that the
+    function has not taken itself."""
     call = seen.event
     assert isinstance(call, Call)
     if not isinstance(call.callee, Name) or not seen.args or any(seen.dropped):
@@ -210,7 +213,7 @@ def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
     model = focus.program.model(focus.program.models.meant(call.callee.id))
     for spec in model.asserts if model is not None else ():
         lock = place_of(spec.lock, seen.args[0])
-        if lock is not None and spec.kind not in ALONE:
+        if lock is not None and spec.kind not in ALONE and all(h.lock != lock for h in seen.may()):
             from reviewer.program.locks import lock_class
 
             name = lock_class(focus.program.frame(func), lock)

@@ -17,7 +17,7 @@ from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Name
+from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Name, Result
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
@@ -302,6 +302,8 @@ def detached(side: Side, touch: Touch) -> bool:
     cursor = root_of(touch.access.path)
     for seen in flow.seen if flow is not None else ():
         event = seen.event
+        if isinstance(cursor, Result) and isinstance(event, Call) and event.number == cursor.call:
+            return any(map(of_this_call, seen.args[0]))
         if not isinstance(event, Call) or not event.loop or not isinstance(cursor, Name) or cursor not in seen.args[0]:
             continue
         for head in seen.args[0]:

@@ -428,9 +428,13 @@ class Entries:
                 )  # fmt: skip
 
     def _among(self, operation: Operation, path: str) -> list[Held]:
-        """What is held around the operations of those who register themselves by a name that the unit has."""
+        """What is held around the operations of those who register themselves by a name that the unit has; the file where the
+        lock is at home calls them."""
         texts = [self.program.text(f) for f in self.program.unit(path) if f.endswith(".c")] if operation.holds_among else []
-        return [held for word, held in operation.holds_among.items() if any(word.encode() in text for text in texts)]
+        return [
+            held for word, held in operation.holds_among.items()
+            if held.lock.partition(":")[0] != path and any(word.encode() in text for text in texts)
+        ]  # fmt: skip
 
     def _excused(self, by: Operation | Registers, path: str) -> bool:
         """Whether the unit of a file has a word that asks for another context."""

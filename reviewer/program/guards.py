@@ -159,7 +159,8 @@ class Guards:
             got = frozenset()
         else:
             callers = self.lives.callers(func)
-            for caller in [c for c in callers if not once(c)] or callers:
+            used = [c for c in callers if not self.unused(c)] or callers
+            for caller in [c for c in used if not once(c)] or used:
                 above = self._held_around(caller, level - 1)
                 for seen in self.calls(caller, func.name):
                     here = None if above is None else above | exclusive(seen)
@@ -168,6 +169,10 @@ class Guards:
         got = (got or frozenset()) | said
         self._around[func.key] = got
         return got
+
+    def unused(self, func: Func) -> bool:
+        """Whether nobody in the tree calls a function that is there for others: what these hold is not known."""
+        return not func.static and func.macro is None and not self.lives.callers(func) and not self.entered(func)
 
     def calls(self, caller: Func, name: str) -> Iterator[Seen]:
         """The calls of a name in a function."""

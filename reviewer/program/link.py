@@ -659,8 +659,8 @@ class Program:
                 yield got
 
     def makers(self, struct: str, path: str) -> tuple[str, ...]:
-        """Macros beside the definition of ``struct T`` that make objects of it."""
-        found = self.struct_at(struct, path)
+        """Macros beside the definition of ``struct T``, as ``path`` knows it, that make objects of it."""
+        found = self.struct_at(struct, path if self.content.exists(path) else "")
         if found is None:
             return ()
         key = (found[0], struct)

@@ -57,6 +57,10 @@ Key = tuple[tuple[tuple[Expr, str], ...], tuple[Expr, ...], tuple[tuple[str, ...
 """What keeps states apart: locks with their mode, locks dropped, memalloc scopes, a check's own state."""
 
 
+SWITCHES = frozenset({"IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE"})
+"""How code asks for an option of the configuration (include/linux/kconfig.h)."""
+
+
 class State(msgspec.Struct):
     """One world at one point.
 
@@ -85,6 +89,11 @@ class State(msgspec.Struct):
             self.locks, self.dropped, self.scopes, dict(self.known), dict(self.truths), self.extra, self.kinds,
             dict(self.promises),
         )  # fmt: skip
+
+    def constant(self, expr: Expr) -> Expr | None:
+        """The number that a word is known to be."""
+        known = self.known.get(expr.id) if isinstance(expr, Name) else None
+        return known if isinstance(known, Const) else None
 
     def learn(self, name: str, value: Expr | None) -> None:
         """``name`` now has this value (None: not known); what was built on the old one is forgotten."""
@@ -439,6 +448,8 @@ class Runner:
                 state.forget(f"r{event.number}")
             self.executed.add(event.number)
             self.record(b, i, event, state, callee, args)
+            if isinstance(event.callee, Name) and event.callee.id in SWITCHES:
+                return self.switched(event, args, state)
             outcomes = self.callees.outcomes(frame, event, callee, args, state)
             state.extra = self.observer.event(frame, event, state, args)
             model = frame.program.models.functions.get(event.callee.id) if isinstance(event.callee, Name) else None
@@ -500,6 +511,15 @@ class Runner:
         value = frame.canonical(event.value, state.known)
         self.record(b, i, event, state, None, (value,))
         state.extra = self.observer.event(frame, event, state, (value,))
+        return (state,)
+
+    def switched(self, call: facts.Call, args: tuple[Expr, ...], state: State) -> Iterable[State]:
+        """An option of the configuration is asked for."""
+        option = call.args[0] if call.args else None
+        if isinstance(option, Name):
+            on = self.frame.program.switches.decided(f"defined({option.id})", self.frame.func.path)
+            state.learn(f"r{call.number}", Const(int(on)) if on is not None else None)
+        state.extra = self.observer.event(self.frame, call, state, args)
         return (state,)
 
     def points(self, call: facts.Call) -> bool:
@@ -582,6 +602,11 @@ class Runner:
         if name:
             for i in range(len(locks) - 1, -1, -1):
                 if locks[i].name == name:
+                    state.locks = locks[:i] + locks[i + 1 :]
+                    return locks[i]
+        elif any(isinstance(v, Const) for v in state.known.values()):  # named by what has since been found to be a number
+            for i in range(len(locks) - 1, -1, -1):
+                if not locks[i].name and values.rebuild(locks[i].lock, state.constant) == lock:
                     state.locks = locks[:i] + locks[i + 1 :]
                     return locks[i]
         if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:

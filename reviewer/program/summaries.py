@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Const, Deref, Expr, Items, Member, Name, Text
+from reviewer.parse.facts import AddressOf, Cast, Const, Deref, Expr, Items, Member, Name, Text
 from reviewer.program import lockflow, values
 from reviewer.program.byname import LEVELS, ByName, Holding
 from reviewer.program.calls import Calls, Target
@@ -533,7 +533,8 @@ def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
             return None
         found = args[where.index]
         if where.address:
-            found = values.deref(found)
+            cast = isinstance(found, Cast) and isinstance(found.operand, AddressOf)
+            found = values.deref(found.operand if cast else found)  # type: ignore[union-attr]
     else:
         return None
     for name in where.path:

@@ -19,6 +19,9 @@ DEBUGS = re.compile(r"\w*(?:DEBUG|DBG|TRACE|TEST|VERBOSE|PARANOI)\w*")
 OWN = re.compile(r"(?!KBUILD_|MODULE\b|DEBUG\b)[A-Z][A-Z0-9_]*_[A-Z0-9_]+")
 """How a driver names a switch of its own (``USE_POLLING``): not a compiler's or an architecture's word."""
 
+REAL_TIME = re.compile(r"(!\s*)?defined\s*\(?\s*CONFIG_PREEMPT_RT\s*\)?")
+"""A kernel in which spinlocks sleep is another one than the rules are about; with a configuration, no such ``#if`` is left."""
+
 ALWAYS = ("", "defined(__KERNEL__)")
 """Under what a definition stands that every kernel has."""
 
@@ -73,6 +76,9 @@ class Switches:
         A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``) that nothing in the tree sets is off. A part that is at
         home elsewhere, too, has a header that fixes how it is built here (``#define USE_LOGICAL_ADDRESSES``): that one is on.
         """
+        real_time = REAL_TIME.fullmatch(condition)
+        if real_time is not None:
+            return real_time[1] is not None
         switch = SWITCH.fullmatch(condition)
         if switch is None:
             return None
@@ -84,8 +90,9 @@ class Switches:
     def left_out(self, condition: str, path: str) -> bool:
         """Whether code stands under a switch of its own driver that is neither defined in a file nor given by a Makefile."""
         return any(
-            (switch := SWITCH.fullmatch(part.strip())) is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
-            and self._nothing_sets(switch[2], path)
+            ((real_time := REAL_TIME.fullmatch(part.strip())) is not None and real_time[1] is None)
+            or ((switch := SWITCH.fullmatch(part.strip())) is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
+            and self._nothing_sets(switch[2], path))
             for part in condition.split("&&")
         )  # fmt: skip
 
