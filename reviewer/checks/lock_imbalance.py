@@ -40,7 +40,7 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, result_of, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, result_of, uneven, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, State, parts_of
 from reviewer.program.locks import Hold
@@ -533,11 +533,6 @@ def vouched(frame: Frame, lock: Expr) -> bool:
         and any(word_of(frame.canonical(a, {})) == word_of(lock) for a in e.args)
         for block in (frame.body.blocks if frame.body is not None else ()) for e in block.events
     )  # fmt: skip
-
-
-def is_unknown(lock: Expr) -> bool:
-    """Whether nothing is known of the lock's object, or what is known of it is that it is none."""
-    return any(e == values.UNKNOWN or (isinstance(e, Member) and isinstance(e.base, Const)) for e in values.walk(lock))
 
 
 def pick(ways: Sequence[Way]) -> Way:

@@ -33,6 +33,9 @@ MAX_ABOVE = 24
 """Callers that are looked at."""
 
 
+TIMER = "struct timer_list"
+"""What makes a work item a delayed one (include/linux/workqueue.h)."""
+
 SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
 """How the kernel names what puts a device to sleep."""
 
@@ -81,13 +84,21 @@ class Teardown:
         :param lost: the wait in whose place it would have to be.
         """
         waits = {a.func.key for a in uses.waits if lost is None or a.may_be(lost)}
+        queues = uses.queues if lost is None or not self.delayed(lost) else frozenset[str]()
         for func in (g for f in above for g in (f, *self.lives.passed(f))):
             below = self.lives.below(func)
             if not waits.isdisjoint(below):
                 return True
-            if uses.queues and any(self.drains(f, uses.queues) for f in below.values()):
+            if queues and any(self.drains(f, queues) for f in below.values()):
                 return True
         return False
+
+    def delayed(self, act: Act) -> bool:
+        """Whether a callback waits for a timer before it is queued: who waits for the queue does not wait for that."""
+        owner, _, field = act.name.rpartition(".")
+        found = self.program.struct_at(owner_of(act.name), act.func.path) if owner else None
+        types = [f.type.name for f in found[1].fields if f.name == field] if found is not None else []
+        return act.what == "work" and any(self.lives.contains(t, TIMER, act.func.path) for t in types)
 
     def drains(self, func: Func, queues: frozenset[str]) -> bool:
         return not self.lives.draining.isdisjoint(func.calls) and any(
@@ -163,6 +174,7 @@ def lost_waits(new: Teardown) -> Iterator[Finding]:
             if act.kind == "stop" and act.waits and (act.what, act.name or str(act.path)) not in now and not act.queue:
                 yield from lost(old, new, func, act)
         yield from lost_below(old, new, was, func)
+        yield from not_for_good(old, new, was, func)
         yield from lost_flags(old, new, was, func)
         yield from too_late(old, new, was, func)
 
@@ -188,6 +200,21 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
     confidence: Confidence = "high" if ended is not None or weak is not None else "medium"
     at = weak.at if weak is not None else end_of(new, func, ended)
     yield finding(new, func, at, act, weak, ended or some, unbound, confidence)
+
+
+def not_for_good(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
+    """A callback that could not be started any more once it was stopped, and now can, by what is stopped later."""
+    then = {(a.what, a.name) for a in old.lives.acts(was) if a.kind == "stop" and a.for_good and a.name}
+    for act in new.lives.acts(func) if then else ():
+        if act.kind != "stop" or not act.waits or act.for_good or (act.what, act.name) not in then:
+            continue
+        uses = new.lives.uses(act.name, func.path)
+        own = {f.key for f in new.callbacks(uses, func.path)}
+        again = next((a for a in uses.starts if a.func.key not in own), None)
+        above = new.tops(func)
+        ended, unbound = new.ends(act.name, above), new.unbinds(above)
+        if again is not None and uses.set_up and (ended is not None or unbound is not None):
+            yield finding(new, func, act.at, act, act, ended, unbound, "medium", again)
 
 
 def lost_below(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Finding]:
@@ -289,7 +316,7 @@ def too_late(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Fi
 def used_by(teardown: Teardown, stop: Act, end: Act) -> bool:
     """Whether the callback that is waited for works on what has ended: it lies inside, or is named below the callback."""
     owner = owner_of(stop.name)
-    if owner and teardown.lives.contains(end.struct, owner, stop.func.path):
+    if owner and (teardown.lives.contains(end.struct, owner, stop.func.path) or teardown.lives.is_private(end, owner)):
         return True
     if not isinstance(end.path, Member):
         return False

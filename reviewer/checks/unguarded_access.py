@@ -17,7 +17,7 @@ from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Name, Result
+from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
@@ -88,7 +88,7 @@ def without(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
         were = had.get((t.object, t.func.name, t.look), frozenset())
         held = t.held | outer_now
         for lock in were - held if held <= were and not detached(new, t) else ():
-            rank = evidence(old, func, t, lock)
+            rank = evidence(old, func, t, lock) if is_there(new, lock, func.path) else 0
             if rank > bool(held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
                 best[lock] = (rank, -len(t.way), t)
     for lock, (rank, _, touch) in best.items():
@@ -107,7 +107,26 @@ def evidence(old: Side, func: Func, touch: Touch, lock: str) -> int:
     bare = sum(not t.held and not a for t, a in zip(free, above, strict=False))
     if guarded and guarded >= 2 * bare:
         return 2
+    if not guarded and not bare and lent(old, touch.object, lock, func.path):
+        return 0
     return 1 if guarded >= bare and (guarded or not touch.look) else 0
+
+
+def is_there(side: Side, lock: str, path: str) -> bool:
+    """Whether the tree still has the lock; else the patch has put another one in its place, by whatever name."""
+    struct, dot, field = lock.lstrip("*").partition(".")
+    if struct.startswith("struct ") and dot:
+        found = side.program.struct_at(struct, path)
+        return found is None or any(f.name == field.partition(".")[0] for f in found[1].fields)
+    file, _, name = lock.partition(":")
+    return not name or not side.program.content.exists(file) or side.program.variable(name.partition(".")[0], file) is not None
+
+
+def lent(side: Side, object_: str, lock: str, path: str) -> bool:
+    """Whether an object is of a type that the whole kernel knows, and the lock one of a part that keeps its structs to itself."""
+    homes = [side.program.struct_at(name.lstrip("*").partition(".")[0], path) for name in (object_, lock)]
+    one, two = (f"/{home[0]}" if home is not None else "" for home in homes)
+    return "/include/" in one and bool(two) and "/include/" not in two
 
 
 def calls_without(
@@ -294,9 +313,10 @@ def sometimes(side: Side, touch: Touch, lock: str) -> bool:
 
 
 def detached(side: Side, touch: Touch) -> bool:
-    """Whether the object is an entry of a list whose head only this call knows: a local, or one that all callers hand in."""
+    """Whether the object is an entry of a list whose head only this call knows: a local, or one that all callers hand in; or a
+    part of one that belongs to whoever has it."""
     func = touch.func
-    if any(map(of_this_call, values.walk(touch.access.path))):
+    if any(map(of_this_call, values.walk(touch.access.path))) or owned(side, touch):
         return True  # list_first_entry(&local, ...)
     flow = side.focus.flow(func)
     cursor = root_of(touch.access.path)
@@ -315,6 +335,17 @@ def detached(side: Side, touch: Touch) -> bool:
                 if sites and all(i < len(args) and of_this_call(args[i]) for s in sites for args in s.args):
                     return True
     return False
+
+
+def owned(side: Side, touch: Touch) -> bool:
+    """Whether the access goes through a member that the owner of an object has for himself."""
+    frame = side.program.frame(touch.func)
+    private = side.program.models.private
+    return any(
+        isinstance(e, Member) and (type_ := frame.type_of(e.base)) is not None
+        and e.name in private.get(frame.resolve(type_).name, ())
+        for e in values.walk(touch.access.path)
+    )  # fmt: skip
 
 
 def emptied(side: Side, touch: Touch) -> bool:

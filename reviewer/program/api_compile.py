@@ -31,6 +31,7 @@ class Compiler:
             name: {}
             for name in (
                 "handles", "word_scopes", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees",
+                "private",
             )
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}

@@ -2,7 +2,7 @@
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
 model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``,
-``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``.
+``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -578,6 +578,11 @@ class TreesEntry(Part):
     source: Source
 
 
+class PrivateEntry(Part):
+    private: dict[str, list[str]]
+    source: Source
+
+
 ENTRIES: dict[str, type[Part]] = {
     "call": CallEntry,
     "pattern": PatternEntry,
@@ -593,6 +598,7 @@ ENTRIES: dict[str, type[Part]] = {
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,
     "trees": TreesEntry,
+    "private": PrivateEntry,
 }
 """The key that makes an entry what it is, and its shape."""
 

@@ -120,13 +120,19 @@ def net_of(frame: Frame, ending: Ending, key: Key) -> int:
     return held - dropped
 
 
+def is_unknown(lock: Expr) -> bool:
+    """Whether nothing is known of the lock's object, or what is known of it is that it is none."""
+    return any(e == values.UNKNOWN or (isinstance(e, Member) and isinstance(e.base, Const)) for e in values.walk(lock))
+
+
 def uneven(flow: Flow) -> Iterator[tuple[Key, Expr, Hold | None]]:
     """Locks that some endings leave otherwise than others, each with its object and, if the function ever holds it, a hold."""
     frame = flow.frame
     found: dict[Key, tuple[Expr, Hold | None]] = {}
     for e in flow.endings:
         for h in e.state.locks:
-            if found.get(hold_key(h), (None, None))[1] is None:
+            known = found.get(hold_key(h))
+            if known is None or known[1] is None or (is_unknown(known[0]) and not is_unknown(h.lock)):
                 found[hold_key(h)] = (h.lock, h)
         for d in e.state.dropped:
             found.setdefault(key_of(frame, d), (d, None))
