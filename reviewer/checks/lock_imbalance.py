@@ -42,7 +42,7 @@ from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Me
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, result_of, uneven, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, State, parts_of
+from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.settled import is_flag
@@ -125,6 +125,7 @@ class Imbalance:
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
+        yield from self.held_by_failure(func, flow)
 
     def in_use(self, flow: Flow, state: Balance, fault: Fault) -> int:
         """How much doubt there is about code that has run, by the shape. Callers would miss a lock that is theirs; a release by
@@ -168,6 +169,19 @@ class Imbalance:
                 fault = self.kept_now(func, hold.lock, state, [w for w in state.ways if w.net == 1 and w.maybe < 0])
                 if fault is not None:
                     yield fault
+
+    def held_by_failure(self, func: Func, flow: Flow) -> Iterator[Fault]:
+        """A lock that goes with success alone before a patch, and with failure, too, after it; its callers are as they were."""
+        old = [e for was in self.old_flows(func) for e in was.endings] if self.focus.edited(func) else []
+        good, bad = by_success(flow.endings)
+        good_before, bad_before = by_success(old)
+        held = {hold_key(h): h for e in bad for h in e.state.locks} if good and good_before and bad_before else {}
+        for key, hold in held.items():
+            if all(has(e, key) for e in (*good, *good_before)) and not any(has(e, key) for e in bad_before):
+                state = balance(self.focus.summaries, self.releases, func, key, hold.lock, hold, self.accused)
+                ways = [w for w in state.ways if w.net == 1 and w.maybe < 0 and w.result not in SUCCESS]
+                if ways and not any(map(self.focus.differs, self.focus.lives.callers(func))):
+                    yield Fault(key, hold.lock, pick(ways), ways[0], False, 1)
 
     def kept_now(self, func: Func, lock: Expr, state: Balance, sure: list[Way]) -> Fault | None:
         """Nothing in the function releases a lock any more that it takes, and no caller does it instead."""
@@ -533,6 +547,19 @@ def vouched(frame: Frame, lock: Expr) -> bool:
         and any(word_of(frame.canonical(a, {})) == word_of(lock) for a in e.args)
         for block in (frame.body.blocks if frame.body is not None else ()) for e in block.events
     )  # fmt: skip
+
+
+def by_success(endings: Sequence[Ending]) -> tuple[list[Ending], list[Ending]]:
+    """The ways out that say that all went well, and those that do not; none if there is nothing to tell them by."""
+    told = [(e, result_of(e)) for e in endings]
+    if any(r == "void" for _, r in told):
+        return [], []
+    return [e for e, r in told if r in SUCCESS], [e for e, r in told if r not in SUCCESS]
+
+
+def has(ending: Ending, key: Key) -> bool:
+    """Whether a lock is held at the end of a way."""
+    return any(hold_key(h) == key for h in ending.state.locks)
 
 
 def pick(ways: Sequence[Way]) -> Way:

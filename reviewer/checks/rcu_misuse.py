@@ -14,14 +14,15 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.rcu_before import lost, section_gone
 from reviewer.checks.registry import general
+from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name
 from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, reached
 from reviewer.program.locks import Hold
 from reviewer.program.nearby import Verdict
-from reviewer.program.objects import object_name, rooted
+from reviewer.program.objects import object_name, root_of, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
 from reviewer.program.upward import ATOMIC
@@ -47,6 +48,49 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
         if not early:
             yield from care_lost(focus, func)
         yield from used_after(focus, func)
+        yield from freed_in_walk(focus, grace, func)
+
+
+def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
+    """A list that is walked by an iterator which reads the next link of an entry after the body has left that entry to be freed:
+    outside of a section the grace period may be over by then, whatever lock keeps other writers out."""
+    if not focus.horizon.has(reads_rcu, func, 0) or not grace.may("defer", func, 1):
+        return
+    flow = focus.flow(func)
+    body = flow.frame.body if flow is not None else None
+    for walk in flow.seen if flow is not None and body is not None else ():
+        event = walk.event
+        model = focus.program.model(event.callee.id) if isinstance(event, Call) and isinstance(event.callee, Name) else None
+        if not isinstance(event, Call) or not event.loop or model is None or not reads_rcu(model) or any(map(pins, walk.may())):
+            continue
+        cursor = next((a for a in walk.args[0] if isinstance(a, Name)), None) if walk.args else None
+        assert flow is not None
+        assert body is not None
+        for seen in flow.seen:
+            freed = seen.event
+            if (
+                isinstance(freed, Call) and not freed.loop and seen.args and cursor is not None
+                and any(root_of(a) == cursor for a in seen.args[0]) and grace.defers(flow.frame, freed, seen.callee)
+                and walk.block in reached(body, successors(body.blocks[seen.block].exit))
+                and seen.block in reached(body, successors(body.blocks[walk.block].exit))
+                and (above := focus.nearby.held_above(func, pins)) in ("none", "unknown")
+            ):
+                file, line, column, function = place(func, freed.at)
+                word = values.show(cursor, names(focus, func))
+                walked = step(focus.analysis, "access", func, event.at, walk.must())
+                yield Finding(
+                    rule=RULE, severity="error", confidence="high" if above == "none" else "medium", file=file, line=line,
+                    column=column, function=function,
+                    message=f"{word} is left to be freed by RCU, and {model.name}() goes on from it outside of a read section",
+                    involves=(word,), proof=(walked, step(focus.analysis, "call", func, freed.at)),
+                    event=focus.program.line_text(file, line),
+                )  # fmt: skip
+                return
+
+
+def pins(hold: Hold) -> bool:
+    """Whether no grace period ends while it is held."""
+    return hold.kind in ATOMIC
 
 
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
