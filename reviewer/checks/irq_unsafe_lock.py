@@ -151,7 +151,8 @@ def taken_with_interrupts_on(focus: Focus, func: Func) -> Iterator[Finding]:
 
 def by_evidence(focus: Focus, take: Take) -> Finding | None:
     for other in nearest(focus.lock_users.of(take.hold.name, take.func.path), take):
-        if not other.hold.mode == take.hold.mode == "shared":
+        same = focus.program.same_class(take.hold.name, take.func.path, other.func.path)
+        if same and not other.hold.mode == take.hold.mode == "shared":
             best: Finding | None = None
             for found in conflicts(focus, take, other):
                 if best is None or CONFIDENCES.index(found.confidence) > CONFIDENCES.index(best.confidence):

@@ -252,6 +252,8 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
             if name == hold.name and between is not None:
                 if other_member(focus, func, hold, awaited.func, taken.hold):
                     continue
+                if not focus.program.same_class(name, func.path, awaited.func.path):
+                    continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
                 doubt = taken.doubt + between + (name in focus.program.models.trees)  # it may well be that of another device
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
@@ -278,12 +280,14 @@ def downgraded(hold: Hold, effect: Effect) -> bool:
 
 
 def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
-    """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``)."""
+    """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``), or of any two where
+    the class is a queue that everybody has for himself."""
     frames = focus.program.frame(func), focus.program.frame(awaited)
     one, two = (within(frame, rooted(frame, lock)) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
     if len(one) < 2 or len(two) < 2:
         return False
-    return one != two and one[0].rpartition(".")[0] == two[0].rpartition(".")[0]
+    alike = one[0].rpartition(".")[0] == two[0].rpartition(".")[0]
+    return one != two and (alike or focus.orders.small(hold.name, func))
 
 
 def by_last(focus: Focus, taken: Effect) -> bool:

@@ -183,7 +183,7 @@ class Orders:
                     return
                 asked += func.key not in self._of
                 back = self.of(func).get((second, first))
-                if back is not None:
+                if back is not None and all(self.program.same_class(n, order.func.path, func.path) for n in (first, second)):
                     yield back
 
     def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
