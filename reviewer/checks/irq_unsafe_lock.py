@@ -228,8 +228,17 @@ def ended_before(focus: Focus, func: Func, at: int) -> bool:
 
 
 def stops(focus: Focus, func: Func, name: str) -> bool:
-    """Whether a call in a function is of such an API, or of a function of the same file that calls one."""
-    return ends(focus, name) or any(ends(focus, n) for f in focus.program.functions(func.path, name) for n in f.calls)
+    """Whether a call in a function is of such an API, or of a function of the same file that turns an interrupt off for good."""
+    return ends(focus, name) or any(
+        turns_off(focus, n) and n.replace("disable", "enable", 1) not in (n, *f.calls)
+        for f in focus.program.functions(func.path, name) for n in f.calls
+    )  # fmt: skip
+
+
+def turns_off(focus: Focus, name: str) -> bool:
+    """Whether an API turns an interrupt off, or waits for it."""
+    model = focus.program.models.functions.get(name)
+    return model is not None and "irq" in (*(c.what for c in model.cancels), *(w.what for w in model.waits))
 
 
 def ends(focus: Focus, name: str) -> bool:

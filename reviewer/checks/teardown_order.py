@@ -210,6 +210,7 @@ def not_for_good(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterato
             continue
         uses = new.lives.uses(act.name, func.path)
         own = {f.key for f in new.callbacks(uses, func.path)}
+        own |= {f.key for a in uses.setups for f in new.tops(a.func)}  # whoever begins is done before the end
         again = next((a for a in uses.starts if a.func.key not in own), None)
         above = new.tops(func)
         ended, unbound = new.ends(act.name, above), new.unbinds(above)

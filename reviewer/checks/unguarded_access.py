@@ -107,7 +107,7 @@ def evidence(old: Side, func: Func, touch: Touch, lock: str) -> int:
     bare = sum(not t.held and not a for t, a in zip(free, above, strict=False))
     if guarded and guarded >= 2 * bare:
         return 2
-    if not guarded and not bare and lent(old, touch.object, lock, func.path):
+    if not guarded and not bare and lent(old, touch, lock, func.path):
         return 0
     return 1 if guarded >= bare and (guarded or not touch.look) else 0
 
@@ -122,9 +122,13 @@ def is_there(side: Side, lock: str, path: str) -> bool:
     return not name or not side.program.content.exists(file) or side.program.variable(name.partition(".")[0], file) is not None
 
 
-def lent(side: Side, object_: str, lock: str, path: str) -> bool:
-    """Whether an object is of a type that the whole kernel knows, and the lock one of a part that keeps its structs to itself."""
-    homes = [side.program.struct_at(name.lstrip("*").partition(".")[0], path) for name in (object_, lock)]
+def lent(side: Side, touch: Touch, lock: str, path: str) -> bool:
+    """Whether an object is passed in, of a type that the whole kernel knows, and the lock one of a part that keeps its structs to
+    itself."""
+    given = touch.access.path
+    if not (isinstance(given, Member) and isinstance(given.base, Name) and given.base.id.startswith("%")):
+        return False
+    homes = [side.program.struct_at(name.lstrip("*").partition(".")[0], path) for name in (touch.object, lock)]
     one, two = (f"/{home[0]}" if home is not None else "" for home in homes)
     return "/include/" in one and bool(two) and "/include/" not in two
 

@@ -258,7 +258,7 @@ DOES: dict[str, Test] = {
     "free": lambda m: m.frees is not None,
     "wait": lambda m: any(w.what in WAITS for w in m.waits),
     "count": lambda m: any(a.tests for a in m.accesses),
-    "defer": lambda m: any(r.how == "rcu" for r in m.registers),
+    "defer": lambda m: m.frees_later is not None or any(r.how == "rcu" for r in m.registers),
 }
 
 

@@ -159,7 +159,7 @@ class Guards:
             got = frozenset()
         else:
             callers = self.lives.callers(func)
-            used = [c for c in callers if not self.unused(c)] or callers
+            used = [c for c in callers if any(map(exclusive, self.calls(c, func.name))) or not self.unused(c)] or callers
             for caller in [c for c in used if not once(c)] or used:
                 above = self._held_around(caller, level - 1)
                 for seen in self.calls(caller, func.name):
