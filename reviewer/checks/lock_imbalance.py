@@ -180,7 +180,9 @@ class Imbalance:
             if all(has(e, key) for e in (*good, *good_before)) and not any(has(e, key) for e in bad_before):
                 state = balance(self.focus.summaries, self.releases, func, key, hold.lock, hold, self.accused)
                 ways = [w for w in state.ways if w.net == 1 and w.maybe < 0 and w.result not in SUCCESS]
-                if ways and not any(map(self.focus.differs, self.focus.lives.callers(func))):
+                callers = self.focus.lives.callers(func) if ways else []
+                told = any(f.key == key for c in callers if c.key in self.named for f in self.faults(c))
+                if ways and not told and not any(map(self.focus.differs, callers)):
                     yield Fault(key, hold.lock, pick(ways), ways[0], False, 1)
 
     def kept_now(self, func: Func, lock: Expr, state: Balance, sure: list[Way]) -> Fault | None:

@@ -286,8 +286,11 @@ def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hol
     one, two = (within(frame, rooted(frame, lock)) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
     if len(one) < 2 or len(two) < 2:
         return False
-    alike = one[0].rpartition(".")[0] == two[0].rpartition(".")[0]
-    return one != two and (alike or focus.orders.small(hold.name, func))
+    if one == two or one[0].rpartition(".")[0] == two[0].rpartition(".")[0]:
+        return one != two
+    members = [(names[0].rpartition(".")[2], *names[1:]) for names in (one, two)]
+    both = min(map(len, members))
+    return members[0][-both:] != members[1][-both:] and focus.orders.small(hold.name, func)
 
 
 def by_last(focus: Focus, taken: Effect) -> bool:
