@@ -22,7 +22,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, reached
 from reviewer.program.locks import Hold
 from reviewer.program.nearby import Verdict
-from reviewer.program.objects import object_name, root_of, rooted
+from reviewer.program.objects import object_name, rooted
 from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
 from reviewer.program.rcu_uses import after_section
 from reviewer.program.upward import ATOMIC
@@ -69,8 +69,7 @@ def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         for seen in flow.seen:
             freed = seen.event
             if (
-                isinstance(freed, Call) and not freed.loop and seen.args and cursor is not None
-                and any(root_of(a) == cursor for a in seen.args[0]) and grace.defers(flow.frame, freed, seen.callee)
+                isinstance(freed, Call) and not freed.loop and cursor is not None and cursor in grace.left(flow, seen)
                 and walk.block in reached(body, successors(body.blocks[seen.block].exit))
                 and seen.block in reached(body, successors(body.blocks[walk.block].exit))
                 and (above := focus.nearby.held_above(func, pins)) in ("none", "unknown")
@@ -90,7 +89,7 @@ def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
 
 def pins(hold: Hold) -> bool:
     """Whether no grace period ends while it is held."""
-    return hold.kind in ATOMIC
+    return hold.kind in ATOMIC or hold.kind == "srcu"
 
 
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:

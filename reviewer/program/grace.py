@@ -6,12 +6,27 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import AddressOf, Branch, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Result, Write
+from reviewer.parse.facts import (
+    AddressOf,
+    Branch,
+    Call,
+    Cast,
+    Const,
+    Deref,
+    Event,
+    Expr,
+    Index,
+    Member,
+    Name,
+    Result,
+    Return,
+    Write,
+)
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import Test, cost
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Observer, State
+from reviewer.program.lockflow import Flow, Observer, Seen, State
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import root_of, rooted
 from reviewer.program.structs import Frame
@@ -183,6 +198,29 @@ class Grace:
                 return True
         return False
 
+    def left(self, flow: Flow, seen: Seen, depth: int = 1) -> frozenset[Expr]:
+        """The objects, as pointers, that a call leaves to be freed after a grace period."""
+        call = seen.event
+        if not isinstance(call, Call) or not seen.args:
+            return frozenset()
+        found: set[Expr] = set()
+        for target in self.summaries.calls.targets(flow.frame, seen.callee or call.callee):
+            if target.model is not None:
+                blocks = [r.block for r in target.model.registers if r.how == "rcu" and r.block is not None]
+                places = [at for b in blocks if (at := place(b, seen.args[0])) is not None]
+                later = target.model.frees_later
+                found |= {owner(flow.frame, values.address_of(at)) for at in places}
+                found |= {owner(flow.frame, seen.args[0][later])} if later is not None and later < len(seen.args[0]) else set()
+            elif target.func is not None and depth and self.may("defer", target.func, 0):
+                below = self.summaries.flow(target.func)
+                if below is None:
+                    continue
+                counts = self.may("count", target.func, 0)  # whoever counts may find that somebody else has it, too
+                inner = [self.left(below, s, depth - 1) for s in below.seen if not counts or always(below, s.block)]
+                given = {f"%{i}": a for i, a in enumerate(seen.args[0])}
+                found |= {given[e.id] for e in frozenset().union(*inner) if isinstance(e, Name) and e.id in given}
+        return frozenset(found)
+
     def emptied(self, func: Func, unlinked: Deed) -> bool:
         """Whether a loop takes away whatever is left once the readers have been waited for: no new ones come to what ends."""
         at = unlinked.way[0][1].at if unlinked.way else unlinked.at
@@ -199,6 +237,13 @@ class Grace:
         root = root_of(head)
         flow = self.summaries.flow(func) if isinstance(root, Result) else None
         return flow is not None and any(e.value == root for e in flow.endings)
+
+
+def always(flow: Flow, block: int) -> bool:
+    """Whether every way through a function passes one of its blocks."""
+    body = flow.frame.body
+    rest = lockflow.reached(body, [0], block) if body is not None else set[int]()
+    return body is not None and not any(isinstance(body.blocks[b].exit, Return) for b in rest)
 
 
 Gone = frozenset[tuple[Expr, int]]
