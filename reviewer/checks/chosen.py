@@ -54,11 +54,11 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
             called = words and signature is not None and not words.isdisjoint(signature.calls)
             if func.name in change.functions or called:
                 chosen.append(func)
-    return with_callers(program, chosen)
+    return with_callers(program, chosen, True)
 
 
-def with_callers(program: Program, functions: Iterable[Func]) -> list[Func]:
-    """The functions, and who calls them, several levels up."""
+def with_callers(program: Program, functions: Iterable[Func], tables: bool = False) -> list[Func]:
+    """The functions, and who calls them, several levels up; with ``tables`` also by what runs the operations of one."""
     chosen = {func.key: func for func in functions}
     level, added = list(chosen.values()), 0
     for _ in range(LEVELS):
@@ -67,7 +67,7 @@ def with_callers(program: Program, functions: Iterable[Func]) -> list[Func]:
         named = program.names.files_mentioning(dict.fromkeys(outward)) if outward else {}
         for func in level:
             files = program.unit(func.path) if func.static else named.get(func.name, ())
-            for caller in (*callers(program, func, files), *runners(program, func)):
+            for caller in (*callers(program, func, files), *(runners(program, func) if tables else ())):
                 if caller.key not in chosen and added < MAX_CALLERS:
                     chosen[caller.key] = caller
                     following.append(caller)
