@@ -120,8 +120,8 @@ class Imbalance:
             if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
                 fault = replace(fault, doubt=2)
             if fault is not None and fault.doubt < 2 and self.focus.other is None:
-                doubt = max(by_callees(flow, state, fault), self.in_use(flow, state, fault))
-                fault = replace(fault, doubt=doubt + (state.kind in SIGNALS))
+                doubt = max(by_callees(flow, state, fault), self.in_use(flow, state, fault), int(state.kind in SIGNALS))
+                fault = replace(fault, doubt=doubt)
             if fault is not None:
                 yield fault
         yield from self.held_now(func, flow)
