@@ -204,6 +204,7 @@ class Held(Part):
 class Invokes(Part):
     callback: ArgIndex | None = None
     table: str = ""
+    instead: str = ""
     argument: ArgIndex | None = None
     context: Irq = "task"
     bound: Literal["", "directory", "bus"] = ""

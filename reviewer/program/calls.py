@@ -156,20 +156,15 @@ class Calls:
 
     # --- tables ---------------------------------------------------------------------------------
 
-    def table(
-        self, struct: str, field: str, path: str, folder: str | None = None, home: str = ""
-    ) -> tuple[Target, ...]:
+    def table(self, struct: str, field: str, path: str, home: str = "") -> tuple[Target, ...]:
         """Functions that ``struct T.field`` may hold, for a call in ``path``.
 
-        :param folder: only tables of this folder (and below) count. :param home: folder of the driver that is at work. Where
-            it has tables of that type, a helper library comes back through those, not through its siblings'; a field
-            that they leave empty holds nothing.
+        :param home: folder of the driver that is at work. Where it has tables of that type, a helper library comes back
+            through those, not through its siblings'; a field that they leave empty holds nothing.
         """
         found = self.entries(struct, field, path, home)
         if not is_test(path):
             found = tuple((w, f) for w, f in found if not is_test(w)) or found
-        if folder is not None:
-            found = tuple((w, f) for w, f in found if w.startswith(folder + "/"))
         found = tuple((w, f) for w, f in found if reachable(w, path) and self.same_struct(struct, w, path))
         sure = len({f.key for _, f in found}) <= MAX_TARGETS
         if not sure:
@@ -186,6 +181,29 @@ class Calls:
             model = self.program.models.functions.get(func.name)
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
+
+    def beside(self, struct: str, field: str, path: str, instead: str) -> tuple[Target, ...]:
+        """Functions that ``struct T.field`` may hold for the driver that a file belongs to: those in tables of its own unit, else
+        in those of its folder, unless several drivers live there.
+
+        :param instead: a member; tables that have it, too, do not count.
+        """
+        folder, unit = posixpath.dirname(path), set(self.program.unit(path))
+        found = [(w, f) for w, f in self.entries(struct, field, path) if posixpath.dirname(w) == folder]
+        own = [(w, f) for w, f in found if w in unit]
+        if not own and (len({w for w, _ in found}) > MAX_BESIDE or self._has_table(struct, path, unit)):
+            return ()
+        other = {w for w, _ in self.entries(struct, instead, path)} if instead else set()
+        via = f"{struct.partition('@')[0]}.{field}"
+        result: dict[str, Target] = {}
+        for func in (f for w, f in own or found if w not in other):
+            model = self.program.models.functions.get(func.name)
+            result.setdefault(func.key, Target(func.name, func if model is None else None, model, True, via))
+        return tuple(result.values())
+
+    def _has_table(self, struct: str, path: str, unit: set[str]) -> bool:
+        """Whether one of some files has an object of ``struct T``, whatever it puts into it."""
+        return not unit.isdisjoint((*self.program.files_initialising(struct, path), *self._making(struct, path, posixpath.dirname(path))))
 
     def same_struct(self, struct: str, table: str, path: str) -> bool:
         """Whether a file with a table means the same ``struct T`` as ``path``: drivers of one family have headers of their own, with
@@ -355,6 +373,9 @@ class Calls:
                         if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
                             yield from function_names(e.value)
 
+
+MAX_BESIDE = 2
+"""Files with tables of one kind that a folder has where it is one driver's."""
 
 BY_MACRO = re.compile(rb"=\s*\{(?:[^{}]*[,)])?\s*[A-Z]\w*\s*[(,]|^(?:static\s+)?[A-Z_]\w*\s*\(", re.M)
 """An initialiser, a part of which may be a macro's, or a macro use at file scope."""

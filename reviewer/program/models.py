@@ -126,15 +126,17 @@ class Invokes(Model, frozen=True):
     ``callback``: the argument that is the function, or None with ``table``: ``struct T.field`` whose targets
     run.
     ``argument``: index of the argument that becomes the callback's first, if any. ``context``: where it runs.
-    ``bound``: how targets of a table are narrowed: ``directory`` (tables defined in the caller's folder),
+    ``bound``: how targets of a table are narrowed: ``directory`` (the tables of the caller's own unit, else of its folder),
     ``bus`` (the power-management table of the bus type that belongs to the struct ``object`` is a member of).
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
     ``last``: it runs only if the caller's reference was the last one. ``seldom``: as a rule it runs later, on its own.
-    ``holds``: what the call holds around the callback.
+    ``holds``: what the call holds around the callback. ``instead``: a member of the table that runs in its
+    place, where there is one.
     """
 
     callback: int | None = None
     table: str = ""
+    instead: str = ""
     argument: int | None = None
     context: Irq = "task"
     bound: Literal["", "directory", "bus"] = ""

@@ -258,8 +258,7 @@ class Summaries:
             if invokes.bound == "bus":
                 yield from self.bus_targets(frame, invokes, args, struct, name)
             elif invokes.bound == "directory":
-                folder = path.rpartition("/")[0]
-                yield from self.calls.table(struct, name, path, folder)
+                yield from self.calls.beside(struct, name, path, invokes.instead)
             else:
                 yield from self.calls.table(struct, name, path)
 
@@ -276,6 +275,8 @@ class Summaries:
             return
         found = self.program.variable(bus, frame.func.path)
         if found is None:
+            return
+        if invokes.instead and any(True for _ in self.program.table_entry(found[0], found[1], struct, invokes.instead)):
             return
         for function in self.program.table_entry(found[0], found[1], struct, name):
             yield from self.calls.named(function, found[0])
