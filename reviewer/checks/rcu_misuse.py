@@ -58,14 +58,14 @@ def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         return
     flow = focus.flow(func)
     body = flow.frame.body if flow is not None else None
-    for walk in flow.seen if flow is not None and body is not None else ():
+    if flow is None or body is None:
+        return
+    for walk in flow.seen:
         event = walk.event
         model = focus.program.model(event.callee.id) if isinstance(event, Call) and isinstance(event.callee, Name) else None
         if not isinstance(event, Call) or not event.loop or model is None or not reads_rcu(model) or any(map(pins, walk.may())):
             continue
         cursor = next((a for a in walk.args[0] if isinstance(a, Name)), None) if walk.args else None
-        assert flow is not None
-        assert body is not None
         for seen in flow.seen:
             freed = seen.event
             if (

@@ -16,12 +16,11 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Body, Call, Expr, Member, Name, Return
+from reviewer.parse.facts import Call, Expr, Member, Name
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, on_every_way
 from reviewer.program.objects import objects_read, root_of, rooted
 
 RULE = "teardown-order"
@@ -503,22 +502,7 @@ def always(teardown: Teardown, act: Act) -> bool:
     body = flow.frame.body if flow is not None else None
     if flow is None or body is None:
         return False
-    block = next((s.block for s in flow.seen if s.event.at == act.at), 0)
-    return not comes_to_an_end(body, block)
-
-
-def comes_to_an_end(body: Body, without: int) -> bool:
-    """Whether there is a way through a body that does not pass one of its blocks."""
-    todo, met = [0] if without else [], {0}
-    while todo:
-        exit_ = body.blocks[todo.pop()].exit
-        if isinstance(exit_, Return):
-            return True
-        for to in successors(exit_):
-            if to not in met and to != without:
-                met.add(to)
-                todo.append(to)
-    return False
+    return on_every_way(body, next((s.block for s in flow.seen if s.event.at == act.at), 0))
 
 
 def finding(

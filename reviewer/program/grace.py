@@ -6,27 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reviewer.parse.facts import (
-    AddressOf,
-    Branch,
-    Call,
-    Cast,
-    Const,
-    Deref,
-    Event,
-    Expr,
-    Index,
-    Member,
-    Name,
-    Result,
-    Return,
-    Write,
-)
+from reviewer.parse.facts import AddressOf, Branch, Call, Cast, Const, Deref, Event, Expr, Index, Member, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import Test, cost
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Observer, Seen, State
+from reviewer.program.lockflow import Flow, Observer, Seen, State, on_every_way
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import root_of, rooted
 from reviewer.program.structs import Frame
@@ -213,10 +198,11 @@ class Grace:
                 found |= {owner(flow.frame, seen.args[0][later])} if later is not None and later < len(seen.args[0]) else set()
             elif target.func is not None and depth and self.may("defer", target.func, 0):
                 below = self.summaries.flow(target.func)
-                if below is None:
+                body = below.frame.body if below is not None else None
+                if below is None or body is None:
                     continue
                 counts = self.may("count", target.func, 0)  # whoever counts may find that somebody else has it, too
-                inner = [self.left(below, s, depth - 1) for s in below.seen if not counts or always(below, s.block)]
+                inner = [self.left(below, s, depth - 1) for s in below.seen if not counts or on_every_way(body, s.block)]
                 given = {f"%{i}": a for i, a in enumerate(seen.args[0])}
                 found |= {given[e.id] for e in frozenset().union(*inner) if isinstance(e, Name) and e.id in given}
         return frozenset(found)
@@ -237,13 +223,6 @@ class Grace:
         root = root_of(head)
         flow = self.summaries.flow(func) if isinstance(root, Result) else None
         return flow is not None and any(e.value == root for e in flow.endings)
-
-
-def always(flow: Flow, block: int) -> bool:
-    """Whether every way through a function passes one of its blocks."""
-    body = flow.frame.body
-    rest = lockflow.reached(body, [0], block) if body is not None else set[int]()
-    return body is not None and not any(isinstance(body.blocks[b].exit, Return) for b in rest)
 
 
 Gone = frozenset[tuple[Expr, int]]

@@ -901,6 +901,11 @@ def reached(body: facts.Body, start: Iterable[int], without: int = -1) -> set[in
     return seen
 
 
+def on_every_way(body: facts.Body, block: int) -> bool:
+    """Whether every way through a body passes one of its blocks."""
+    return not any(isinstance(body.blocks[b].exit, facts.Return) for b in reached(body, [0], block))
+
+
 def reverse_postorder(body: facts.Body) -> list[int]:
     """The rank of each block: predecessors before successors, back edges aside."""
     rank = [0] * len(body.blocks)
