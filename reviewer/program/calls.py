@@ -267,24 +267,27 @@ class Calls:
             known = {*initialising, *self._near(assigning, path)}
             assigning = tuple(f for f in assigning if f in known)
         files = tuple(dict.fromkeys((*initialising, *assigning, *making)))
-        pieces = partial(self._named_in, struct, field, frozenset((*initialising, *making)), frozenset(assigning))
+        pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning), frozenset(making))
         found = self.program.kept_by_file("tables", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
             for func in self._function(name, file):
                 yield file, func
 
     def _named_in(
-        self, struct: str, field: str, initialising: frozenset[str], assigning: frozenset[str], files: Sequence[str]
+        self, struct: str, field: str, initialising: frozenset[str], assigning: frozenset[str], making: frozenset[str],
+        files: Sequence[str],
     ) -> Iterator[tuple[str, str]]:
         """(file, name of a function) for the places in these files that put a function into ``struct T.field``."""
         self.program.load(files)
-        needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]|" + BY_MACRO.pattern, re.M)
+        needle = re.compile(rb"[.>]\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         # A table inside an object is filled without a word of its type: ``port->ops.send = send;``
         inside = re.compile(rb"(?:->|\.)\s*\w+\s*(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
+        by_macro = re.compile(BY_MACRO % re.escape(tag))
         for file in files:
             text = self.program.text(file)
-            if (file in initialising and needle.search(text)) or (file in assigning and tag in text):
+            filled = file in making or (file in initialising and (needle.search(text) or by_macro.search(text)))
+            if filled or (file in assigning and tag in text):
                 yield from ((file, name) for name in self._initialised(file, struct, field))
                 yield from ((file, name) for name in self._assigned(file, struct, field))
             elif file in assigning and inside.search(text):
@@ -377,8 +380,8 @@ class Calls:
 MAX_BESIDE = 2
 """Files with tables of one kind that a folder has where it is one driver's."""
 
-BY_MACRO = re.compile(rb"=\s*\{(?:[^{}]*[,)])?\s*[A-Z]\w*\s*[(,]|^(?:static\s+)?[A-Z_]\w*\s*\(", re.M)
-"""An initialiser, a part of which may be a macro's, or a macro use at file scope."""
+BY_MACRO = rb"\b%b\b[^;{}()=]*=\s*\{(?:[^{}]*[,)])?\s*[A-Z]\w*\s*[(,]"
+"""An initialiser of a struct, a part of which may be a macro's."""
 
 TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+\.[ch]$)|[/_-](?:tests?|selftests?|kunit)\.[ch]$")
 """Where the kernel keeps tests of itself."""
