@@ -244,9 +244,7 @@ def turns_off(focus: Focus, name: str) -> bool:
 def ends(focus: Focus, name: str) -> bool:
     """Whether an API waits until an interrupt, a timer or a softirq is over, or turns an interrupt off."""
     model = focus.program.models.functions.get(name)
-    return model is not None and (
-        any(w.what in ("irq", "timer", "tasklet", "napi") for w in model.waits) or any(c.what == "irq" for c in model.cancels)
-    )
+    return turns_off(focus, name) or (model is not None and any(w.what in ("timer", "tasklet", "napi") for w in model.waits))
 
 
 def instead(focus: Focus, mode: Mode, context: Mode) -> bool:

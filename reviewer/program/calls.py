@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 
 import msgspec
@@ -175,9 +175,13 @@ class Calls:
                 key = f"{struct}.{field}"
                 self.many[key] = len(found)
                 found = found[:MAX_TARGETS]
+        return self._targets(struct, field, (func for _, func in found), sure)
+
+    def _targets(self, struct: str, field: str, funcs: Iterable[Func], sure: bool) -> tuple[Target, ...]:
+        """Functions that stand in ``struct T.field``, each once."""
         via = f"{struct.partition('@')[0]}.{field}"
         result: dict[str, Target] = {}
-        for _, func in found:
+        for func in funcs:
             model = self.program.models.functions.get(func.name)
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
@@ -194,12 +198,7 @@ class Calls:
         if not own and (len({w for w, _ in found}) > MAX_BESIDE or self._has_table(struct, path, unit)):
             return ()
         other = {w for w, _ in self.entries(struct, instead, path)} if instead else set()
-        via = f"{struct.partition('@')[0]}.{field}"
-        result: dict[str, Target] = {}
-        for func in (f for w, f in own or found if w not in other):
-            model = self.program.models.functions.get(func.name)
-            result.setdefault(func.key, Target(func.name, func if model is None else None, model, True, via))
-        return tuple(result.values())
+        return self._targets(struct, field, (f for w, f in own or found if w not in other), True)
 
     def _has_table(self, struct: str, path: str, unit: set[str]) -> bool:
         """Whether one of some files has an object of ``struct T``, whatever it puts into it."""

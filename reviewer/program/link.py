@@ -503,9 +503,9 @@ class Program:
         return here is None or there is None or here[0] == there[0]
 
     def same_class(self, name: str, one: str, other: str) -> bool:
-        """Whether a lock class, the member of a struct, is the same in both files."""
-        struct = name.lstrip("*").partition(".")[0]
-        return one == other or not struct.startswith(("struct ", "union ")) or self.same_struct(struct, one, other)
+        """Whether a class of objects, where it is the member of a struct, is the same one in both files."""
+        struct, dot, _ = name.lstrip("*").partition(".")
+        return one == other or not dot or not struct.startswith(("struct ", "union ")) or self.same_struct(struct, one, other)
 
     def files_naming(self, name: str, path: str) -> tuple[str, ...]:
         """Files in which the tag of ``struct T``, as ``path`` knows it, stands as a word."""

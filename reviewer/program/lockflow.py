@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -593,24 +593,27 @@ class Runner:
 
     def drop(self, state: State, lock: Expr) -> Hold | None:
         """Release a lock; what was held of it, None if the function held none."""
-        locks = state.locks
-        for i in range(len(locks) - 1, -1, -1):
-            if locks[i].lock == lock:
-                state.locks = locks[:i] + locks[i + 1 :]
-                return locks[i]
-        name = self.class_of(lock)
+        gone = self.take_out(state, lambda h: h.lock == lock)
+        name = self.class_of(lock) if gone is None else ""
         if name:
-            for i in range(len(locks) - 1, -1, -1):
-                if locks[i].name == name:
-                    state.locks = locks[:i] + locks[i + 1 :]
-                    return locks[i]
-        elif any(isinstance(v, Const) for v in state.known.values()):  # named by what has since been found to be a number
-            for i in range(len(locks) - 1, -1, -1):
-                if not locks[i].name and values.rebuild(locks[i].lock, state.constant) == lock:
-                    state.locks = locks[:i] + locks[i + 1 :]
-                    return locks[i]
+            gone = self.take_out(state, lambda h: h.name == name)
+        elif gone is None and any(isinstance(v, Const) for v in state.known.values()):
+            # Named by what has since been found to be a number.
+            gone = self.take_out(state, lambda h: not h.name and values.rebuild(h.lock, state.constant) == lock)
+        if gone is not None:
+            return gone
         if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:
             state.dropped = (*state.dropped, lock)
+        return None
+
+    @staticmethod
+    def take_out(state: State, meant: Callable[[Hold], bool]) -> Hold | None:
+        """The hold that was taken last of those that are meant, which is not held any more."""
+        locks = state.locks
+        for i in range(len(locks) - 1, -1, -1):
+            if meant(locks[i]):
+                state.locks = locks[:i] + locks[i + 1 :]
+                return locks[i]
         return None
 
     def taken_again(self, state: State, hold: Hold) -> bool:

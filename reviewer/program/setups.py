@@ -102,7 +102,7 @@ class Setups:
             files = tuple(dict.fromkeys([*files, *close]))
         self.program.load(files)
         for file in files:
-            if not self._same(name, path, file):
+            if posixpath.dirname(path) != posixpath.dirname(file) and not self.program.same_class(name, path, file):
                 continue
             yield from ((file, f) for f in self.declared(file, word))
             for func in self.program.functions_with(file, word):
@@ -110,13 +110,6 @@ class Setups:
                     yield from ((file, f) for f in self._in_body(func, name))
                 if not self.fields.isdisjoint(func.words):
                     yield from ((file, f) for f in self._assigned(func, name))
-
-    def _same(self, name: str, path: str, other: str) -> bool:
-        """Whether the struct whose member an object is means the same in both files."""
-        struct, dot, _ = name.lstrip("*").partition(".")
-        if not dot or not struct.startswith(("struct ", "union ")) or posixpath.dirname(path) == posixpath.dirname(other):
-            return True
-        return self.program.same_struct(struct, path, other)
 
     def declared(self, file: str, word: str) -> Iterator[Func]:
         """By ``DECLARE_WORK(word, function)``."""

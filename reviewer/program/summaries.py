@@ -245,9 +245,10 @@ class Summaries:
     ) -> Iterator[tuple[Target, tuple[Expr, ...]]]:
         """Callbacks that a modelled API runs before it returns, with the arguments they get; one that runs another's of that very
         table (``.runtime_resume = pm_generic_runtime_resume``) adds none."""
+        inner = (args[invokes.argument],) if invokes.argument is not None and invokes.argument < len(args) else ()
         for target in self._invoked(frame, call, invokes, args):
             if target.model is None or not any(i.table and i.table == invokes.table for i in target.model.invokes):
-                yield target, (args[invokes.argument],) if invokes.argument is not None and invokes.argument < len(args) else ()
+                yield target, inner
 
     def _invoked(self, frame: Frame, call: facts.Call, invokes: Invokes, args: tuple[Expr, ...]) -> Iterator[Target]:
         if invokes.callback is not None and invokes.callback < len(args):
@@ -534,8 +535,9 @@ def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
             return None
         found = args[where.index]
         if where.address:
-            cast = isinstance(found, Cast) and isinstance(found.operand, AddressOf)
-            found = values.deref(found.operand if cast else found)  # type: ignore[union-attr]
+            if isinstance(found, Cast) and isinstance(found.operand, AddressOf):
+                found = found.operand  # by whatever type, it is that object
+            found = values.deref(found)
     else:
         return None
     for name in where.path:
