@@ -5,14 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.pool import Pool
-from queue import SimpleQueue
-from typing import TypeVar
-
-T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds that the end of a pool is waited for; it takes milliseconds, or for ever."""
@@ -40,42 +35,6 @@ def pool(processes: int, start: Callable[[], None] | None = None, each: int | No
         ending = threading.Thread(target=made.terminate, daemon=True)
         ending.start()
         ending.join(PATIENCE)
-
-
-def in_stretches(
-    workers: Pool, processes: int, work: Callable[[int, int], Sequence[T]], count: int, longest: int
-) -> Iterator[T]:
-    """The results of ``count`` pieces of work, in their order, by workers that take neighbouring ones together.
-
-    :param work: the results from one number up to, and without, another; it may stop early, after one at least, and the rest is
-        taken on by a fresh worker. :param longest: pieces that are given to a worker at once.
-
-    :raises Exception: what ``work`` raised.
-    """
-    ended: SimpleQueue[tuple[int, int, Sequence[T]] | BaseException] = SimpleQueue()
-    todo = deque((i, min(i + longest, count)) for i in range(0, count, longest))
-    early: dict[int, T] = {}
-    running = following = 0
-    while running or todo:
-        while todo and running < processes:
-            start, end = todo.popleft()
-            workers.apply_async(_done, (work, start, end), callback=ended.put, error_callback=ended.put)
-            running += 1
-        one = ended.get()
-        running -= 1
-        if isinstance(one, BaseException):
-            raise one
-        start, end, got = one
-        early.update(enumerate(got, start))
-        if start + len(got) < end:
-            todo.appendleft((start + len(got), end))
-        while following in early:
-            yield early.pop(following)
-            following += 1
-
-
-def _done(work: Callable[[int, int], Sequence[T]], start: int, end: int) -> tuple[int, int, Sequence[T]]:
-    return start, end, work(start, end)
 
 
 def _begin(start: Callable[[], None] | None) -> None:

@@ -49,16 +49,14 @@ class Analysis:
     and of their callers are looked into, not only those of the callbacks."""
 
     def __init__(
-        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None,
-        like: Analysis | None = None,
-    ) -> None:  # fmt: skip
-        """:param near: summaries of another tree that need not be made again. :param like: another view of the same program, of
-        which this one takes over what functions do; it finds out by itself where they are called."""
+        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None
+    ) -> None:
+        """:param near: summaries of another tree that need not be made again."""
         self.program = program
         self.chains_too = chains_too
         self.everything = everything
-        self.summaries: Summaries = like.summaries if like is not None else Summaries(program, near)
-        self.effects: Effects = like.effects if like is not None else Effects(self.summaries)
+        self.summaries = Summaries(program, near)
+        self.effects = Effects(self.summaries)
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)

@@ -3,8 +3,9 @@
 A part is the callbacks of one chain or, where there is only one chain, those of one folder. Of a part there are up to three
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
 (``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
-of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Where
-there are many, those of one process share a program, and what its functions do: that depends on nobody's questions.
+of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Files in
+memory are all that those of one process share: a common program would save a twentieth of the time. Only where there are many
+parts do the tasks of one share a program, and each then rests on what any of them has asked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gc
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -29,7 +31,7 @@ from reviewer.program.link import Func, Program, Record
 from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
-from reviewer.workers import in_stretches, pool
+from reviewer.workers import pool
 
 TASKS_PER_PROCESS = 12
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
@@ -37,12 +39,6 @@ memory is better given back."""
 
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
-
-MANY_MORE_FILES = 11_000
-"""The same where tasks share a program: each looks into some thousands, most of which the next one wants, too."""
-
-SHARING = 40
-"""Tasks that a process takes on where they share a program."""
 
 Kind = Literal["below", "alone", "rest", "general"]
 
@@ -101,60 +97,30 @@ class Kept(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     entries: tuple[Entry, ...]
     dependencies: tuple[tuple[str, str, str, Dependency], ...]
+    files: tuple[str, ...]
     bodies: dict[str, bool]
     skipped: dict[str, str]
 
 
 def kept(done: Done) -> Kept:
     return Kept(
-        tuple(done.findings), tuple(done.entries), tuple(done.dependencies), done.record.bodies, done.record.skipped
-    )
+        tuple(done.findings), tuple(done.entries), tuple(done.dependencies), tuple(sorted(done.record.files)),
+        done.record.bodies, done.record.skipped,
+    )  # fmt: skip
 
 
 def taken_up(kept: Kept, trace: Trace) -> Done:
     """A task that needs not be done again."""
     return Done(
         list(kept.findings), list(kept.entries), list(kept.dependencies),
-        Record(set(trace.files), kept.bodies, set(), kept.skipped), trace,
+        Record(set(kept.files), kept.bodies, set(), kept.skipped), trace,
     )  # fmt: skip
-
-
-class Common:
-    """What many tasks share in one process."""
-
-    def __init__(self) -> None:
-        self._first: Analysis | None = None
-        self._told: set[str] = set()
-
-    def analysis(self, job: Job, task: Task) -> Analysis:
-        """A view of the common program; of a fresh one where too much is in memory."""
-        if self._first is None or len(job.files) > MANY_MORE_FILES:
-            self._first = None
-            job.files.forget()
-            gc.unfreeze()
-            gc.collect()
-            self._first, self._told = Analysis(job.fresh(job.files), job.everything, chains_too=False), set()
-        return Analysis(self._first.program, job.everything, chains_too=task.part.first, like=self._first)
-
-    def done(self) -> Record:
-        """What has been read since the last time; the next part needs little of what functions consist of."""
-        assert self._first is not None
-        program = self._first.program
-        record = program.record()
-        record.files -= self._told
-        self._told |= record.files
-        self._first.summaries.forget_flows()
-        program.forget_bodies()
-        gc.collect()  # a flow and its frame hold each other
-        gc.freeze()  # what is kept need not be looked through each time
-        return record
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """What worker processes inherit. ``fresh`` makes a program of the tree over files in memory. ``above``: the general rules
-    look at the callers of the files in question, too, for not all files are. ``traced``: what answers rest on is noted, so that
-    they can be kept."""
+    look at the callers of the files in question, too, for not all files are."""
 
     fresh: Callable[[Files], Program]
     files: Files
@@ -164,8 +130,6 @@ class Job:
     below: Mapping[str, Dependencies]
     everything: bool
     above: bool
-    traced: bool
-    common: Common = field(default_factory=Common)
 
 
 def parts_of(chains: Sequence[NotifierChain]) -> list[Part]:
@@ -207,34 +171,34 @@ def tasks_of(parts: Sequence[Part], in_reclaim: frozenset[str], checks: Sequence
     ]  # fmt: skip
 
 
-def run(job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None = None) -> Iterator[Done]:
+def run(
+    job: Job, tasks: Sequence[Task], jobs: int, elsewhere: Elsewhere | None = None, together: bool = False
+) -> Iterator[Done]:
     """What each task found, in their order, by that many processes.
 
-    :param elsewhere: takes the tasks, all of the general rules, off them.
+    :param elsewhere: takes the tasks, all of the general rules, off them. :param together: tasks of a part that follow each
+        other share a program, and so a process.
     """
     if elsewhere is not None:
         yield from elsewhere([task.files for task in tasks])
         return
-    if jobs < 2 or len(tasks) < 2:
-        try:
-            for task in tasks:
-                yield done(job, task)
-        finally:
-            gc.unfreeze()
+    units = [tuple(unit) for _, unit in groupby(tasks, key=lambda task: id(task.part if together else task))]
+    if jobs < 2 or len(units) < 2:
+        for i, unit in enumerate(units, 1):
+            yield from done(job, unit)
+            if i % TASKS_PER_PROCESS == 0:
+                gc.collect()  # a program, its flows and frames hold each other
         return
     global _inherited
-    _inherited = job, tasks
+    _inherited = job, units
     try:
-        processes = min(jobs, len(tasks))
+        processes = min(jobs, len(units))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        each = max(1, len(tasks) // (4 * processes))
-        if job.traced:
-            with pool(processes, _start, min(each, TASKS_PER_PROCESS)) as workers:
-                yield from workers.imap(_one, range(len(tasks)), chunksize=1)
-        else:
-            with pool(processes, _start, 1) as workers:
-                yield from in_stretches(workers, processes, _stretch, len(tasks), min(each, SHARING))
+        each = max(1, len(units) // (4 * processes))
+        with pool(processes, _start, min(each, TASKS_PER_PROCESS)) as workers:
+            for found in workers.imap(_unit, range(len(units)), chunksize=1):
+                yield from found
     finally:
         _inherited = None
         gc.unfreeze()
@@ -244,7 +208,7 @@ Elsewhere = Callable[[Sequence[tuple[str, ...]]], Iterator[Done]]
 """What the general rules say of batches of files, in their order, worked out on other machines."""
 
 
-_inherited: tuple[Job, Sequence[Task]] | None = None
+_inherited: tuple[Job, Sequence[Sequence[Task]]] | None = None
 
 
 def _start() -> None:
@@ -255,35 +219,28 @@ def _start() -> None:
     job.store.after_fork()
 
 
-def _one(i: int) -> Done:
+def _unit(i: int) -> list[Done]:
     assert _inherited is not None
-    job, tasks = _inherited
-    return done(job, tasks[i])
+    job, units = _inherited
+    found = done(job, units[i])
+    gc.collect()
+    return found
 
 
-def _stretch(start: int, end: int) -> list[Done]:
-    """Some tasks that share a program, until there is too much in memory: a process that ends gives it back for nothing."""
-    assert _inherited is not None
-    job, tasks = _inherited
-    ones: list[Done] = []
-    for task in tasks[start:end]:
-        ones.append(done(job, task))
-        if len(job.files) > MANY_MORE_FILES:
-            break
-    return ones
+def done(job: Job, tasks: Sequence[Task]) -> list[Done]:
+    """Tasks of one part, from a fresh program on, so that it is known what they ask of it."""
+    if len(job.files) > MANY_FILES:
+        job.files.forget()
+    job.files.ask_anew()
+    part = tasks[0].part
+    analysis = Analysis(job.fresh(job.files), everything=job.everything, chains_too=part.first)
+    analysis.selected = list(part.chains)
+    found = [_done(job, task, analysis) for task in tasks]
+    analysis.program.keep()
+    return found
 
 
-def done(job: Job, task: Task) -> Done:
-    """One task, from a fresh program on if it is to be known what it asks of it."""
-    if job.traced:
-        if len(job.files) > MANY_FILES:
-            job.files.forget()
-        job.files.ask_anew()
-        analysis = Analysis(job.fresh(job.files), everything=job.everything, chains_too=task.part.first)
-    else:
-        analysis = job.common.analysis(job, task)
-    analysis.selected = list(task.part.chains)
-    program = analysis.program
+def _done(job: Job, task: Task, analysis: Analysis) -> Done:
     result = Done()
     if task.kind == "general":
         result.findings = of_part(analysis, task.files, job.checks, job.above)
@@ -296,11 +253,7 @@ def done(job: Job, task: Task) -> Done:
         runs = [c.run for c in job.checks if c.run is not None and c.callers == (task.kind == "rest")]
         result.findings = [finding for run_ in runs for finding in run_(analysis)]
         result.entries = list(entries(analysis)) if job.below and task.kind == "rest" else []
-    program.keep()
-    if job.traced:
-        result.record, result.trace = program.record(), program.trace()
-    else:
-        result.record = job.common.done()
+    result.record, result.trace = analysis.program.record(), analysis.program.trace()
     result.unread, result.asked = list(job.tree.skipped), set(job.tree.asked)
     return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
@@ -23,19 +23,14 @@ from reviewer.errors import MissingContent
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
-from reviewer.program.change import Change, change_of
+from reviewer.program.change import change_of
 from reviewer.program.models import ApiModels
-from reviewer.program.trace import Trace
+from reviewer.program.trace import Touch, Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
-KIND, TRACES = "part", "trace"
-
 KEPT = 400
 """Answers that stay in the store: some 20 to 150 KB each with their traces."""
-
-MAX_CHANGED = 200
-"""Files that may differ from the tree of an answer; to compare more costs as much as the answer."""
 
 T = TypeVar("T")
 
@@ -43,123 +38,144 @@ T = TypeVar("T")
 class Memo:
     """What is known of one tree, or of a tree near it.
 
-    :param rests_on: digests of what answers rest on beside the tree: models, rules, our own code.
+    :cvar kind: of the answers in the store, :cvar traces: of what they rest on. :cvar max_changed: files that may differ from the
+        tree of an answer; to compare more costs as much as the answer.
     """
 
+    kind, traces, max_changed = "part", "trace", 200
+
     def __init__(self, tree: Tree, store: Store, dialect: Dialect, rests_on: Sequence[str]) -> None:
+        """:param rests_on: digests of what answers rest on beside the tree: models, rules, our own code."""
         self.tree = tree
         self._store = store
         self._dialect = dialect
         self._rests_on = rests_on
         self._new: list[tuple[str, bytes, bytes]] = []
+        self._made: dict[str, Other | None] = {}
+
+    @property
+    def lasting(self) -> bool:
+        """Whether answers about the tree are kept. Not of files on disk: what else was asked for, a file of another suffix, is no
+        part of their identity."""
+        return self.tree.rev is not None
 
     def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
         """The answer to a question, with what it rests on; None if it has to be worked out."""
-        if self.tree.rev is None:
-            return None  # files on disk: what else was asked for, a file of another suffix, is not in their identity
+        if not self.lasting:
+            return None
         digest = self._digest(question)
-        own = self._load(f"{self.tree.identity()}/{digest}", type_)
-        if own is not None:
-            return own
-        for other in self._others:
-            packed = self._store.memo_get(TRACES, f"{other.identity}/{digest}")
-            if packed is None or other.changes is None:
-                continue
-            try:
-                trace = Trace.unpack(packed)
-            except ValueError:
-                continue
-            known = None if trace.touched(other.changes) else self._load(f"{other.identity}/{digest}", type_, other, trace)
-            if known is not None:
-                return known
-        return None
+        states = (self.tree.identity(), *self._near)
+        return next((known for state in states if (known := self._at(state, digest, type_)) is not None), None)
 
     def put(self, question: str, answer: object, trace: Trace, skipped: Iterable[str]) -> None:
         """Keep an answer about this tree, once :meth:`flush` is called.
 
         :param skipped: files that were needed and could not be had, or only in part.
         """
-        if self.tree.rev is None:
+        if not self.lasting:
             return
         key = f"{self.tree.identity()}/{self._digest(question)}"
-        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped)}
+        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped), **self._besides()}
         # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
         self._new.append((key, json.dumps(value).encode("ascii"), trace.pack()))
 
     def flush(self) -> None:
         """Write what is to be kept, and let go of the oldest. Not while worker processes write, too."""
         if self._new:
-            self._store.put_many(KIND, [(key, answer) for key, answer, _ in self._new])
-            self._store.put_many(TRACES, [(key, trace) for key, _, trace in self._new])
-            self._new.clear()
-            for kind in (KIND, TRACES):
+            self._write()
+            for kind in (self.kind, self.traces):
                 self._store.forget(kind, KEPT)
+
+    def _write(self) -> None:
+        self._store.put_many(self.kind, [(key, answer) for key, answer, _ in self._new])
+        self._store.put_many(self.traces, [(key, trace) for key, _, trace in self._new])
+        self._new.clear()
+
+    def _contents(self, state: str) -> bytes:
+        """What was to be remembered of that state, to read its files later."""
+        return b""
+
+    def _besides(self) -> dict[str, Any]:
+        """What else is kept with an answer."""
+        return {}
+
+    def _holds(self, kept: Mapping[str, Any]) -> bool:
+        """Whether what could not be read at the time can not be read now."""
+        return not any(can_be_read(self.tree, path) for path in kept["closed"])
 
     def _digest(self, question: str) -> str:
         return hashlib.sha256(json.dumps([*self._rests_on, question]).encode("ascii")).hexdigest()
 
-    def _load(
-        self, key: str, type_: type[T], other: Other | None = None, trace: Trace | None = None
-    ) -> tuple[T, Trace] | None:
-        """:param other: the tree that the answer is about, whose lines may have moved. :param trace: of that answer."""
-        value = self._store.memo_get(KIND, key)
-        if value is None:
+    def _at(self, state: str, digest: str, type_: type[T]) -> tuple[T, Trace] | None:
+        """The answer that was found for the state of a tree, if it holds for this one."""
+        other = self._other(state) if state != self.tree.identity() else None
+        if other is None and state != self.tree.identity():
+            return None
+        key = f"{state}/{digest}"
+        packed = self._store.memo_get(self.traces, key)
+        if packed is None:
             return None
         try:
-            kept = json.loads(value)
-            if any(can_be_read(self.tree, path) for path in kept["closed"]):
+            trace = Trace.unpack(packed)
+            if other is not None and (other.touches is None or trace.touched(other.touches)):
                 return None
-            answer = kept["answer"]
-            if other is None or trace is None:
-                packed = self._store.memo_get(TRACES, key)
-                return (msgspec.convert(answer, type_), Trace.unpack(packed)) if packed is not None else None
-            return msgspec.convert(other.moved(answer), type_), trace
-        except (ValueError, KeyError, msgspec.ValidationError, Gone):
+            value = self._store.memo_get(self.kind, key)
+            kept = json.loads(value) if value is not None else None
+            if kept is None or not self._holds(kept):
+                return None
+            return msgspec.convert(kept["answer"] if other is None else other.moved(kept["answer"]), type_), trace
+        except (ValueError, KeyError, TypeError, msgspec.ValidationError, Gone):
             return None
 
-    @cached_property
-    def _others(self) -> list[Other]:
-        """Trees near this one of which the store may have answers: the one before it in a series, and the nearest stored one."""
-        found: dict[str, Other] = {}
-        for identity, changed in self._near():
-            if len(changed) <= MAX_CHANGED and identity not in found:
-                found[identity] = Other(self.tree, self._dialect, identity, changed)
-        return list(found.values())
+    def _other(self, state: str) -> Other | None:
+        """How this tree differs from that state; None if that cannot be told, or is too much."""
+        if state not in self._made:
+            changed = self.tree.changed_since(state, Bases(self.tree, self._store).listing(state))
+            near = changed is not None and len(changed) <= self.max_changed
+            self._made[state] = None
+            if changed is not None and near:
+                self._made[state] = Other(self.tree, self._dialect, state, changed, self._contents(state))
+        return self._made[state]
 
-    def _near(self) -> Iterator[tuple[str, frozenset[str]]]:
-        if self.tree.near is not None and self.tree.near.identity() != self.tree.identity():
-            identity = self.tree.near.identity()
-            changed = self.tree.changed_since(identity, b"")
-            if changed is not None:
-                yield identity, changed
+    @cached_property
+    def _near(self) -> list[str]:
+        """States of which the store may have answers that hold here: the tree before it in a series, the nearest stored one."""
         base = Bases(self.tree, self._store).nearest
-        if base is not None:
-            yield base.identity, base.changed
+        found = [self.tree.near.identity()] if self.tree.near is not None else []
+        found += [base.identity] if base is not None else []
+        return [state for state in dict.fromkeys(found) if state != self.tree.identity()]
 
 
 class Other:
-    """Another tree, and how this one differs from it. ``changed``: the files that do, or are on one side only."""
+    """Another tree, and how this one differs from it. ``changed``: the files that do, or are on one side only. ``contents``: what
+    that tree told to read it later."""
 
-    def __init__(self, tree: Tree, dialect: Dialect, identity: str, changed: frozenset[str]) -> None:
+    def __init__(self, tree: Tree, dialect: Dialect, identity: str, changed: frozenset[str], contents: bytes = b"") -> None:
         self.tree = tree
         self.identity = identity
+        self.contents = contents
         self._dialect = dialect
         self._changed = sorted(changed)
         self._sides: dict[str, tuple[bytes, bytes]] = {}
         self._moves: dict[str, Moves] = {}
 
+    @property
+    def distance(self) -> int:
+        """How many files differ."""
+        return len(self._changed)
+
     @cached_property
-    def changes(self) -> Mapping[str, Change] | None:
-        """How each file differs, by path; None if the other tree's files cannot be had any more."""
-        before = self.tree.read_at(self.identity, self._changed)
+    def touches(self) -> list[Touch] | None:
+        """What answers the change of each file touches; None if the other tree's files cannot be had any more."""
+        before = self.tree.read_at(self.identity, self._changed, self.contents)
         if before is None:
             return None
         now = {path: got for path, got in self.tree.read_many(self._changed) if isinstance(got, bytes)}
-        found = {}
+        found = []
         for path in self._changed:
             old, new = before.get(path), now.get(path)
             self._sides[path] = old or b"", new or b""
-            found[path] = change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))
+            found.append(Touch.of(path, change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))))
         return found
 
     def moved(self, value: Any) -> Any:
@@ -196,6 +212,14 @@ def can_be_read(tree: Tree, path: str) -> bool:
     except MissingContent:
         return False
     return True
+
+
+def content_id(tree: Tree, path: str) -> str:
+    """What tells one content of a file from another; "" for a file that cannot be read."""
+    try:
+        return tree.blob(path)
+    except MissingContent:
+        return ""
 
 
 def rests_on(models: ApiModels, request: ScanRequest) -> list[str]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reviewer.checks.analysis import Analysis
+from reviewer.checks.earlier import Earlier
 from reviewer.checks.entry import Dependency
 from reviewer.checks.finding import Finding, with_fingerprints
 from reviewer.checks.groups import (
-    Common,
     Done,
     Elsewhere,
     Job,
@@ -42,7 +42,7 @@ from reviewer.parse.kconfig import Configuration
 from reviewer.program.chains import ChainUser, NotifierChain
 from reviewer.program.files import Files
 from reviewer.program.fill import hot_names
-from reviewer.program.link import Program
+from reviewer.program.link import Program, Record
 from reviewer.program.linkage import ASIDE
 from reviewer.program.models import ApiModels
 from reviewer.program.trace import Trace
@@ -56,9 +56,9 @@ RECURSION = 20_000
 """Frames of Python for summaries of calls below calls; the default of 1,000 is too few for 60 levels."""
 
 
-MAX_KEPT = 40
-"""Tasks of one scan up to which it is traced what their answers rest on, and the store keeps each by itself: those of a whole
-tree would push everything else out of it."""
+MANY = 40
+"""Tasks of one scan from which on their answers are kept apart: those of a whole tree would push everything else out of the
+store."""
 
 
 def open_program(tree: Tree, store: Store, models: ApiModels, request: ScanRequest, progress: Progress) -> Program:
@@ -117,14 +117,14 @@ def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> 
     return fresh
 
 
-def elsewhere(place: Place, models: ApiModels, request: ScanRequest, traced: bool, files: tuple[str, ...]) -> Done:
+def elsewhere(place: Place, models: ApiModels, request: ScanRequest, files: tuple[str, ...]) -> Done:
     """What the general rules say of a batch of files, on another machine, which has no store."""
     from reviewer.store.factstore import NullStore
 
     tree, store = place.opened(), NullStore()
     wanted = [c for c in wanted_checks(request) if c.general is not None]
     fresh, read = maker(tree, store, models, request), in_memory(tree, store, request)
-    job = Job(fresh, read, tree, store, wanted, {}, True, bool(request.paths), traced)
+    job = Job(fresh, read, tree, store, wanted, {}, True, bool(request.paths))
     [one] = run(job, [general_task(files)], 1)
     return one
 
@@ -162,25 +162,31 @@ def scan(
     wanted = wanted_checks(request)
     chosen = files_of(program, tree, request) if request.everything else ()
     general = general_tasks(chosen, wanted)
-    job = Job(fresh, files, tree, store, wanted, {}, request.everything, bool(request.paths), len(general) <= MAX_KEPT)
+    job = Job(fresh, files, tree, store, wanted, {}, request.everything, bool(request.paths))
     others = cluster.map if cluster is not None else None
-    remote = partial(others, partial(elsewhere, place_of(tree), models, request, job.traced)) if others is not None else None
+    remote = partial(others, partial(elsewhere, place_of(tree), models, request)) if others is not None else None
     results: list[Done] = []
+    # What the answers of a whole tree rest on is not put together: they would have to be looked at one by one anyhow.
+    whole: Memo | None = None
 
-    def take(what: str, ones: Iterator[Done], count: int) -> Trace:
-        trace = Trace()
-        for number, one in enumerate(ones):
-            results.append(one)
-            progress(what, number + 1, count)
-            trace |= one.trace
+    def take(what: str, job: Job, tasks: Sequence[Task], remote: Elsewhere | None = None) -> Trace:
+        nonlocal whole
+        if len(tasks) > MANY and whole is None:
+            whole = Earlier(tree, store, load_dialect(), rests_on(models, request))
+        trace, found = Trace(), dict[int, Done]()
+        for number, one in done_or_known(job, tasks, whole or memo, request.jobs, remote):
             program.take(one.record)
+            trace |= one.trace if whole is None else Trace()
             for path, reason in one.unread:
                 tree.note_skipped(path, reason)
             tree.asked |= one.asked
+            found[number] = replace(one, record=Record(), trace=Trace())
+            progress(what, len(found), len(tasks))
+        results.extend(found[number] for number in sorted(found))
         return trace
 
     # Before the chains are looked for, which needs memory that worker processes would inherit.
-    trace = take("parts", done_or_known(job, general, memo, request.jobs, remote), len(general))
+    trace = take("parts", job, general, remote)
     messages: list[str] = []
     progress("chains", 0, 0)
     selected = select(Analysis(program, everything=request.everything), request, messages, chosen)
@@ -192,13 +198,10 @@ def scan(
     in_reclaim = frozenset(o.chain for o in models.obligations if o.in_reclaim)
     parts = parts_of(concerned(selected, chosen) if chosen and request.paths else selected)
     tasks = tasks_of(parts, in_reclaim, wanted)
-    traced = job.traced and len(tasks) <= MAX_KEPT
-    if not traced:  # the tasks of one chain share the most
+    if len(tasks) > MANY:
         order = {id(part): number for number, part in enumerate(parts)}
         tasks.sort(key=lambda task: order[id(task.part)])
-    # What the parts had in common is not needed any more.
-    job = replace(job, checks=wanted, below=below, traced=traced, common=Common())
-    trace |= take("callbacks", done_or_known(job, tasks, memo, request.jobs), len(tasks))
+    trace |= take("callbacks", replace(job, checks=wanted, below=below), tasks)
     functions, broken = program.counts()
     stats = Stats(
         files=len(program.seen()), functions=functions, functions_with_errors=broken,
@@ -209,7 +212,9 @@ def scan(
         findings=tuple(with_fingerprints(unique(put_together(wanted, results)))), skipped=skipped(program, tree.skipped),
         messages=tuple(messages),
     )  # fmt: skip
-    if job.traced:
+    if whole is not None:
+        whole.flush()
+    else:
         memo.put(question, result, trace, (path for path, _ in (*tree.skipped, *result.skipped)))
     memo.flush()
     return result
@@ -217,8 +222,8 @@ def scan(
 
 def done_or_known(
     job: Job, tasks: Sequence[Task], memo: Memo, jobs: int, remote: Elsewhere | None = None
-) -> Iterator[Done]:
-    """What each task comes to, in their order; those are done of which the store has no answer that still holds."""
+) -> Iterator[tuple[int, Done]]:
+    """What each task comes to, with its number; those are done of which the store has no answer that still holds."""
     asked = {
         "below": sorted(job.below),
         "rest": [c.id for c in job.checks if c.callers],
@@ -226,13 +231,17 @@ def done_or_known(
         "general": [c.id for c in job.checks if c.general is not None],
     }
     names = ["\n".join((task.name, *asked[task.kind])) for task in tasks]
-    known = [memo.get(name, Kept) if job.traced else None for name in names]
-    fresh = run(job, [task for task, got in zip(tasks, known, strict=True) if got is None], jobs, remote)
-    for name, got in zip(names, known, strict=True):
-        one = taken_up(*got) if got is not None else next(fresh)
-        if job.traced:
-            memo.put(name, kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
-        yield one
+    anew: list[int] = []
+    for number, name in enumerate(names):
+        got = memo.get(name, Kept)
+        if got is None:
+            anew.append(number)
+            continue
+        memo.put(name, *got, got[0].skipped)
+        yield number, taken_up(*got)
+    for number, one in zip(anew, run(job, [tasks[i] for i in anew], jobs, remote, len(tasks) > MANY), strict=True):
+        memo.put(names[number], kept(one), one.trace, (*(path for path, _ in one.unread), *one.record.skipped))
+        yield number, one
 
 
 def put_together(wanted: Sequence[Check], results: Sequence[Done]) -> list[Finding]:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reviewer.checks.memo import can_be_read, closed, rests_on
+from reviewer.checks.memo import can_be_read, closed, content_id, rests_on
 from reviewer.checks.result import ScanRequest, ScanResult
-from reviewer.errors import MissingContent
 
 if TYPE_CHECKING:
     from reviewer.program.models import ApiModels
@@ -56,7 +55,7 @@ def load(store: Store, key: str, tree: Tree) -> ScanResult | None:
         return None
     if any(can_be_read(tree, path) for path in answer.closed):
         return None
-    if any(_blob(tree, path) != blob for path, blob in answer.others.items()):
+    if any(content_id(tree, path) != blob for path, blob in answer.others.items()):
         return None
     return answer.result
 
@@ -66,15 +65,8 @@ def save(store: Store, key: str, tree: Tree, result: ScanResult) -> None:
     skipped = {path for path, _ in (*tree.skipped, *result.skipped)}
     unread = tuple(closed(tree, skipped))
     # A revision's identity says what every file is; a disk's speaks of C files only.
-    others = {path: _blob(tree, path) for path in sorted(tree.asked)} if tree.rev is None else {}
+    others = {path: content_id(tree, path) for path in sorted(tree.asked)} if tree.rev is None else {}
     answer = Answer(result, unread, others)
     # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
     store.memo_put(KIND, key, json.dumps(msgspec.to_builtins(answer)).encode("ascii"))
     store.forget(KIND, KEPT)
-
-
-def _blob(tree: Tree, path: str) -> str:
-    try:
-        return tree.blob(path)
-    except MissingContent:
-        return ""

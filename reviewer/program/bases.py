@@ -44,16 +44,19 @@ class Bases:
     def nearest(self) -> Base | None:
         """The stored tree that differs least, ours left out; None if all differ too much."""
         best: Base | None = None
-        for identity in self._identities():
+        for identity in self.identities():
             if identity == self.tree.identity():
                 continue
-            listing = self._store.memo_get(KIND, identity)
-            changed = self.tree.changed_since(identity, listing) if listing is not None else None
+            changed = self.tree.changed_since(identity, self.listing(identity))
             if changed is not None and len(changed) <= (len(best.changed) if best is not None else MAX_CHANGED):
                 best = Base(identity, changed, tuple(sorted(p for p in changed if self.tree.exists(p))))
                 if len(changed) <= NEAR:
                     break
         return best
+
+    def listing(self, identity: str) -> bytes:
+        """What was to be remembered of a stored tree, to tell later how another differs; empty if nothing is known of it."""
+        return self._store.memo_get(KIND, identity) or b""
 
     def remember(self) -> None:
         """Our tree's index is stored as a whole."""
@@ -61,11 +64,12 @@ class Bases:
         listing = self.tree.listing()
         if listing is None:
             return
-        others = [i for i in self._identities() if i != identity]
+        others = [i for i in self.identities() if i != identity]
         self._store.put_many(KIND, [(identity, listing), (_LIST, "\n".join([identity, *others][:KEPT]).encode())])
         self._store.forget(KIND, KEPT + 1)
 
-    def _identities(self) -> list[str]:
+    def identities(self) -> list[str]:
+        """The stored trees, the latest first."""
         known = self._store.memo_get(KIND, _LIST)
         return known.decode().split("\n") if known else []
 

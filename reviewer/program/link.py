@@ -227,15 +227,12 @@ class Program:
         made = ((path, rest.rpartition("@")[0]) for path, _, rest in (key.partition("#") for key in self._bodies))
         heard = self.names
         included = ((path, INCLUDES) for path in self.units.looked_into())
-        own = Trace(
-            files=frozenset((*self._files, *(path for path, _ in self._rested))),
-            functions=frozenset((*self._functions, *made, *included)),
-            defined=frozenset(heard.defined),
-            filled=frozenset(heard.filled), mentioned=frozenset(heard.mentioned),
-            outside=frozenset((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS)
-            | self._rested,
-            inside=frozenset((path, word) for path, file in self._files.items() for word in file.inside) | self._rested,
-        )  # fmt: skip
+        own = Trace.of(
+            files={*self._files, *(path for path, _ in self._rested)},
+            functions={*self._functions, *made, *included}, defined=heard.defined, filled=heard.filled, mentioned=heard.mentioned,
+            outside={*((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS), *self._rested},
+            inside={*((path, word) for path, file in self._files.items() for word in file.inside), *self._rested},
+        )
         return own | self.near.trace() if self.near is not None else own
 
     def take(self, record: Record) -> None:
@@ -255,11 +252,6 @@ class Program:
             kept.clear()
         self.files.forget()
         self.units.forget()
-
-    def forget_bodies(self) -> None:
-        """Let go of bodies only."""
-        self._bodies.clear()
-        self._frames.clear()
 
     def keep(self) -> None:
         """Have what was made of texts written to the store."""

@@ -91,7 +91,6 @@ class Summaries:
         self.calls = Calls(program)
         self.names = ByName(program, self.calls)
         self._made: dict[tuple[str, Binding, int], Summary] = {}
-        self._ended: dict[tuple[str, Binding, int], Summary] = {}  # without their events
         self._open: set[tuple[str, Binding, int]] = set()
         self._bindings: dict[str, set[Binding]] = {}
         self._used: dict[str, frozenset[int]] = {}
@@ -101,17 +100,12 @@ class Summaries:
         self._cut = False
         self.statistics = Statistics()
 
-    def of(self, func: Func, binding: Binding = (), level: int = LEVELS, flow: bool = False) -> Summary:
-        """The summary of ``func`` for callers who pass what ``binding`` says.
-
-        :param flow: with its events, which may have been let go of.
-        """
+    def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
+        """The summary of ``func`` for callers who pass what ``binding`` says."""
         binding = self._admitted(func, binding)
         level = self.names.needed(func, level)
         key = (func.key, binding, level)
         got = self._made.get(key)
-        if got is None and not flow:
-            got = self._ended.get(key)
         if got is not None:
             return got
         if key in self._open:
@@ -183,7 +177,7 @@ class Summaries:
 
     def flow(self, func: Func, binding: Binding = ()) -> Flow | None:
         """The events of ``func`` with what is held at each."""
-        return self.of(func, binding, flow=True).flow
+        return self.of(func, binding).flow
 
     def calls_in(self, func: Func, what: Holding = "takes") -> Iterator[Seen]:
         """The calls of a function. One that holds nothing (``masks``: that turns off nothing), as most do, is not executed for
@@ -195,11 +189,6 @@ class Summaries:
                     yield seen
             return
         yield from lockflow.unexecuted(self.program.frame(func))
-
-    def forget_flows(self) -> None:
-        """Let go of the events of all functions; how they end stays known."""
-        self._ended |= {key: replace(made, flow=None) for key, made in self._made.items()}
-        self._made.clear()
 
     def holds(self, func: Func) -> bool:
         """Whether the function holds anything somewhere: a lock, a read section, interrupts off. Told from what it calls, without

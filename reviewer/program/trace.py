@@ -6,9 +6,13 @@ none of these leaves the answer as it is, so that it need not be computed again 
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reviewer.program.change import Change
@@ -73,83 +77,101 @@ class Heard:
         return self._names.kept_by_file(kind, key, files, find)
 
 
-Pairs = frozenset[tuple[str, str]]
+BITS = 40
+"""Of a mark: an answer has some ten thousand, a change as many, so that one in ten thousand answers is made anew for nothing."""
 
 
 @dataclass(frozen=True)
 class Trace:
     """What one answer rests on.
 
-    :ivar files: that were read. :ivar functions: (path, name) of those that were looked at, there or not.
-    :ivar defined: names, :ivar filled: structs and members, :ivar mentioned: (folder, word) as in :class:`Heard`.
-    :ivar outside: (path, word) of words that were looked for in a file, outside functions; :ivar inside: in functions.
+    :ivar marks: of everything that was looked at or for, numbers of :data:`BITS` bits; :meth:`of` says what that is.
     """
 
-    files: frozenset[str] = frozenset()
-    functions: Pairs = frozenset()
-    defined: frozenset[str] = frozenset()
-    filled: frozenset[str] = frozenset()
-    mentioned: Pairs = frozenset()
-    outside: Pairs = frozenset()
-    inside: Pairs = frozenset()
+    marks: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(
+        cls, files: Iterable[str] = (), functions: Iterable[tuple[str, str]] = (), defined: Iterable[str] = (),
+        filled: Iterable[str] = (), mentioned: Iterable[tuple[str, str]] = (), outside: Iterable[tuple[str, str]] = (),
+        inside: Iterable[tuple[str, str]] = (),
+    ) -> Trace:  # fmt: skip
+        """:param files: that were read. :param functions: (path, name) of those that were looked at, there or not.
+        :param defined: names, :param filled: structs and members, :param mentioned: (folder, word) as in :class:`Heard`.
+        :param outside: (path, word) of words that were looked for in a file, outside functions; :param inside: in functions.
+        """
+        single = ((FILE, files), (DEFINED, defined), (FILLED, filled))
+        double = ((FUNCTION, functions), (MENTIONED, mentioned), (OUTSIDE, outside), (INSIDE, inside))
+        return cls(frozenset((
+            *(mark(kind, name) for kind, names in single for name in names),
+            *(mark(kind, path, word) for kind, pairs in double for path, word in pairs),
+        )))  # fmt: skip
 
     def __or__(self, other: Trace) -> Trace:
-        return Trace(*(getattr(self, name) | getattr(other, name) for name in _SETS))
+        return Trace(self.marks | other.marks)
 
     def pack(self) -> bytes:
-        """The trace as bytes."""
-        parts = [_packed(getattr(self, name)) for name in _PAIRS] + ["\n".join(getattr(self, name)) for name in _WORDS]
-        return zlib.compress("\n\n".join(parts).encode("utf-8", "surrogateescape"), 1)
+        """The trace as bytes, four to a mark: how many begin with each byte, and the rest of each."""
+        ordered = sorted(self.marks)
+        first = Counter(number >> 32 for number in ordered)
+        numbers = array("I", (first[i] for i in range(256)))
+        numbers.extend(number & 0xFFFFFFFF for number in ordered)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers.tobytes()
 
     @classmethod
     def unpack(cls, data: bytes) -> Trace:
         """:raises ValueError: no trace that :meth:`pack` made."""
-        try:
-            parts = zlib.decompress(data).decode("utf-8", "surrogateescape").split("\n\n")
-        except zlib.error as error:
-            raise ValueError(str(error)) from None
-        functions, mentioned, outside, inside = map(_pairs, parts[: len(_PAIRS)])
-        files, defined, filled = (frozenset(filter(None, text.split("\n"))) for text in parts[len(_PAIRS) :])
-        return cls(files, functions, defined, filled, mentioned, outside, inside)
+        numbers = array("I")
+        numbers.frombytes(data)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        if len(numbers) < 256 or len(numbers) - 256 != sum(numbers[:256]):
+            raise ValueError("no trace")
+        rest = iter(numbers[256:])
+        return cls(frozenset(i << 32 | number for i, count in enumerate(numbers[:256]) for number in islice(rest, count)))
 
-    def touched(self, changes: Mapping[str, Change]) -> bool:
-        """Whether one of these changed files, by path, can make the answer another one."""
-        return any(self._touched(path, change) for path, change in changes.items())
-
-    def _touched(self, path: str, change: Change) -> bool:
-        if not self.defined.isdisjoint(change.defining) or not self.filled.isdisjoint(change.filling):
-            return True
-        folders = ["", *(path[:i] for i, letter in enumerate(path) if letter == "/"), path]
-        if any((folder, word) in self.mentioned for folder in folders for word in change.differing):
-            return True
-        if path not in self.files:
-            return False
-        names = (*change.functions, ALL) if change.functions else ()
-        if change.includes:
-            names = (*names, INCLUDES)
-        if change.gone or any((path, name) in self.functions for name in names):
-            return True
-        return any((path, word) in self.outside for word in change.outside) or any(
-            (path, word) in self.inside for word in change.inside
+    def touched(self, changes: Iterable[Touch]) -> bool:
+        """Whether one of these changes can make the answer another one."""
+        return any(
+            not self.marks.isdisjoint(change.anywhere)
+            or (change.file in self.marks and not self.marks.isdisjoint(change.inside))
+            for change in changes
         )
 
 
-_PAIRS = ("functions", "mentioned", "outside", "inside")
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Marks of the answers that the change of one file touches: of those that have one in ``anywhere``, and of those that read
+    the ``file`` and have one in ``inside``."""
 
-_WORDS = ("files", "defined", "filled")
+    anywhere: frozenset[int]
+    file: int
+    inside: frozenset[int]
 
-_SETS = ("files", "functions", "defined", "filled", "mentioned", "outside", "inside")
-"""The fields of a trace in their order."""
+    @classmethod
+    def of(cls, path: str, change: Change) -> Touch:
+        folders = ("", *(path[:i] for i, letter in enumerate(path) if letter == "/"), path)
+        names = [*change.functions, ALL] if change.functions else []
+        if change.includes:
+            names.append(INCLUDES)
+        anywhere = Trace.of(
+            defined=change.defining, filled=change.filling,
+            mentioned=((folder, word) for folder in folders for word in change.differing),
+        )  # fmt: skip
+        inside = Trace.of(
+            files=(path,) if change.gone else (), functions=((path, name) for name in names),
+            outside=((path, word) for word in change.outside), inside=((path, word) for word in change.inside),
+        )  # fmt: skip
+        return cls(anywhere.marks, mark(FILE, path), inside.marks)
 
 
-def _packed(pairs: Pairs) -> str:
-    """Lines ``path NUL word NUL word``."""
-    by_path: dict[str, list[str]] = {}
-    for path, word in pairs:
-        by_path.setdefault(path, []).append(word)
-    return "\n".join("\0".join((path, *words)) for path, words in by_path.items())
+FILE, DEFINED, FILLED, FUNCTION, MENTIONED, OUTSIDE, INSIDE = "rdtfmoi"
+"""What a mark is of."""
 
 
-def _pairs(text: str) -> Pairs:
-    lines = (line.split("\0") for line in text.split("\n") if line)
-    return frozenset((path, word) for path, *words in lines for word in words)
+def mark(kind: str, name: str, word: str = "") -> int:
+    """A number for one thing that an answer can rest on; the same on every machine."""
+    text = f"{kind}{name}\0{word}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(text, digest_size=BITS // 8).digest(), "big")

@@ -106,8 +106,15 @@ class Tree(ABC):
         """
         return None
 
-    def read_at(self, identity: str, paths: Sequence[str]) -> dict[str, bytes] | None:
-        """Files as they were in the state of that :meth:`identity`, by path; None if that state cannot be read any more."""
+    def contents(self) -> bytes:
+        """What :meth:`read_at` needs to know later of this state."""
+        return b""
+
+    def read_at(self, identity: str, paths: Sequence[str], contents: bytes) -> dict[str, bytes] | None:
+        """Files as they were in the state of that :meth:`identity`, by path; None if that state cannot be read any more.
+
+        :param contents: what :meth:`contents` gave of that state.
+        """
         return None
 
     def after_fork(self) -> None:  # noqa: B027  most kinds share nothing with their parent process

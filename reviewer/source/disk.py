@@ -174,6 +174,26 @@ class WorkTree(_DiskTree):
             if found is not None:
                 yield path, found
 
+    def contents(self) -> bytes:
+        """The id that the index has of each file, nothing where the file is another one."""
+        self.identity()
+        entries = self._runner().run("ls-files", "-z", "--stage").split(b"\0")[:-1]
+        ids = {path: head.split(b" ")[1] for head, _, path in (entry.partition(b"\t") for entry in entries)}
+        for path in self._runner().run("diff-files", "-z", "--name-only", "--no-ext-diff").split(b"\0")[:-1]:
+            ids.pop(path, None)
+        return b"".join(b"%s\0%s\0" % (os.fsencode(path), ids.get(os.fsencode(path), b"")) for path in self.paths())
+
+    def read_at(self, identity: str, paths: Sequence[str], contents: bytes) -> dict[str, bytes] | None:
+        fields = contents.split(b"\0")
+        ids = dict(zip(fields[::2], fields[1::2], strict=False))
+        there = [path for path in paths if os.fsencode(path) in ids]
+        wanted = [ids[os.fsencode(path)].decode() for path in there]
+        if not contents or not all(wanted):
+            return None
+        with self._runner().cat_file() as reader:
+            found = [got for _, got in reader.read_many(wanted)]
+        return None if None in found else {path: got for path, got in zip(there, found, strict=True) if got is not None}
+
     def _grep_scope(self) -> list[str]:
         # --untracked alone would leave out tracked files that a pattern ignores; so everything is searched,
         # and what `paths` does not list is dropped from the answer.

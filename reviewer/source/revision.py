@@ -170,7 +170,7 @@ class RevisionTree(Tree):
             return None  # another repository's
         return frozenset(path for name in names.split(b"\0")[:-1] if (path := os.fsdecode(name)).endswith(SUFFIXES))
 
-    def read_at(self, identity: str, paths: Sequence[str]) -> dict[str, bytes] | None:
+    def read_at(self, identity: str, paths: Sequence[str], contents: bytes) -> dict[str, bytes] | None:
         kind, _, other = identity.partition(":")
         if kind != "tree":
             return None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from reviewer.checks import run
 from reviewer.checks.examples import trees
 from reviewer.checks.finding import Finding
 from reviewer.checks.groups import Done, Job, done, general_task
@@ -28,12 +27,12 @@ TREES = [t for t in trees(fixtures_dir()) if t.name in {c.id for c in GENERAL}]
 by_name = pytest.mark.parametrize("tree", TREES, ids=lambda t: t.name)
 
 
-def parts(tree: Path, files: Sequence[str], *, traced: bool) -> dict[str, Done]:
+def parts(tree: Path, files: Sequence[str]) -> dict[str, Done]:
     """What the general rules say of each file by itself, asked one after the other by one process."""
     opened, store, request = open_tree(str(tree)), NullStore(), ScanRequest(everything=True)
     fresh, in_memory = maker(opened, store, load_models(), request), Files(opened, load_dialect())
-    job = Job(fresh, in_memory, opened, store, GENERAL, {}, True, False, traced)
-    return {file: done(job, general_task((file,))) for file in files}
+    job = Job(fresh, in_memory, opened, store, GENERAL, {}, True, False)
+    return {file: done(job, [general_task((file,))])[0] for file in files}
 
 
 def findings(results: dict[str, Done]) -> dict[str, list[Finding]]:
@@ -41,23 +40,14 @@ def findings(results: dict[str, Done]) -> dict[str, list[Finding]]:
 
 
 @by_name
-def test_parts_that_share_a_program_say_what_they_say_alone(tree: Path) -> None:
+def test_files_in_memory_show_in_nothing_that_a_part_says(tree: Path) -> None:
     files = [p for p in open_tree(str(tree)).paths() if p.endswith(".c")]
-    alone = findings(parts(tree, files, traced=True))
-    assert any(alone.values())
-    assert findings(parts(tree, files, traced=False)) == alone
-    assert findings(parts(tree, files[::-1], traced=False)) == alone
-
-
-def test_callbacks_that_share_a_program_give_what_they_give_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = open_tree(str(fixtures_dir() / "oom"))
-    request = ScanRequest(chain="all", jobs=1)
-    alone = scan(tree, NullStore(), load_models(), request, lambda *_: None)
-    monkeypatch.setattr(run, "MAX_KEPT", 0)
-    shared = scan(tree, NullStore(), load_models(), request, lambda *_: None)
-    assert alone.findings and len(alone.chains[0].users) > 3, "of several folders, and so several tasks"
-    assert shared.findings == alone.findings
-    assert shared.stats.functions == alone.stats.functions
+    there, back = parts(tree, files), parts(tree, files[::-1])
+    assert any(one.findings for one in there.values())
+    for file in files:
+        assert there[file].findings == back[file].findings
+        assert there[file].trace == back[file].trace, "what it rests on does not depend on who was asked before"
+        assert there[file].record.bodies == back[file].record.bodies
 
 
 def test_a_question_about_one_file_asks_no_callback_of_other_files() -> None:
@@ -76,11 +66,3 @@ def test_a_question_about_one_file_asks_no_callback_of_other_files() -> None:
         assert {f for f in one.findings if f.file == path and f.rule in chains} == {
             f for f in whole.findings if f.file == path and f.rule in chains
         }
-
-
-@by_name
-def test_what_parts_have_read_adds_up(tree: Path) -> None:
-    files = [p for p in open_tree(str(tree)).paths() if p.endswith(".c")]
-    alone, shared = parts(tree, files, traced=True), parts(tree, files, traced=False)
-    assert set().union(*(d.record.files for d in shared.values())) == set().union(*(d.record.files for d in alone.values()))
-    assert {k for d in shared.values() for k in d.record.bodies} == {k for d in alone.values() for k in d.record.bodies}

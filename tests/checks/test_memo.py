@@ -100,7 +100,7 @@ def keep(memo: Memo, question: str, answer: object, trace: Trace, skipped: tuple
     Bases(memo.tree, memo._store).remember()
 
 
-G = Trace(files=frozenset({"a.c"}), functions=frozenset({("a.c", "g")}))
+G = Trace.of(files={"a.c"}, functions={("a.c", "g")})
 
 
 def test_the_same_tree_and_question(opened: Opened) -> None:
@@ -160,7 +160,7 @@ def test_files_on_disk_are_not_remembered(opened: Opened) -> None:
 
 def test_too_many_files_differ(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(opened({"a.c": TEXT}), "which", Place("a.c", 8), G)
-    monkeypatch.setattr(memo_, "MAX_CHANGED", 1)
+    monkeypatch.setattr(Memo, "max_changed", 1)
     assert opened({"b.c": "int b;\n"}).get("which", Place) is not None
     assert opened({"c.c": "int c;\n"}).get("which", Place) is None
 
