@@ -51,9 +51,17 @@ def found_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Findi
             continue
         for lock in sorted(had - have):
             taken_out = removed_under(old, func, what, lock)
-            if taken_out is not None:
-                yield finding(new, func, touches[0], lock, "medium", Touch(taken_out, frozenset({lock})))
+            if taken_out is not None or is_part(new, touches[0], lock):
+                other = Touch(taken_out, frozenset({lock})) if taken_out is not None else None
+                yield finding(new, func, touches[0], lock, "medium", other)
                 break
+
+
+def is_part(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether the lock is the container's own: made to be held by whoever takes something out of it."""
+    frame = side.program.frame(touch.func)
+    type_ = frame.type_of(touch.access.path)
+    return type_ is not None and frame.resolve(type_).name == lock.rpartition(".")[0]
 
 
 def removed_under(old: Side, func: Func, what: Object, lock: str) -> Access | None:

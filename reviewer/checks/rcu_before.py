@@ -55,12 +55,14 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
     func = flow.frame.func
     if focus.before is None:
         return
+    for seen, object_, name in hastened(focus, flow):
+        yield seen, object_, "later, after a grace period", Deed(object_, name, func, seen.event.at)
     before = care_of(focus.before, func)
     if not (before.later or before.waits or before.variants):
         return
     now = care_of(focus, func)
     grace = Grace(focus.summaries)
-    unwaited = before.waits and not now.waits and not now.later
+    unwaited = before.waits and not now.waits and now.later <= before.later
     for seen in flow.seen:
         if not isinstance(seen.event, Call) or not seen.args:
             continue
@@ -74,6 +76,43 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
         model = model_of(focus, seen)
         if model is not None and seen.args[0] and (model.name, values.show(seen.args[0][0])) in before.variants - now.variants:
             yield seen, seen.args[0][0], f"with {model.name}'s RCU variant", None
+
+
+def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
+    """What the function gives back by itself, and what before the patch was given back by the callback that it leaves to RCU."""
+    func = flow.frame.func
+    assert focus.before is not None
+    left = {name for seen in flow.seen for name in left_to_rcu(focus, seen)}
+    own = [f for name in left for f in focus.program.resolve(name, func.path) if focus.edited(f)]
+    for callback in own:
+        twins = focus.before.program.functions(callback.path, callback.name)
+        gone = {key for f in twins for key in given_up(focus.before, f)} - given_up(focus, callback).keys()
+        mine = {key for f in focus.before.program.functions(func.path, func.name) for key in given_up(focus.before, f)}
+        now = given_up(focus, func)
+        for key in sorted((gone & now.keys()) - mine):
+            yield now[key], now[key].args[0][0], key[0]
+
+
+def left_to_rcu(focus: Focus, seen: Seen) -> Iterator[str]:
+    """Functions that a call has run after a grace period."""
+    model = model_of(focus, seen)
+    for spec in model.registers if model is not None and seen.args else ():
+        if spec.how == "rcu" and spec.callback is not None and spec.callback < len(seen.args[0]):
+            callback = seen.args[0][spec.callback]
+            if isinstance(callback, Name):
+                yield callback.id
+
+
+def given_up(focus: Focus, func: Func) -> dict[tuple[str, str], Seen]:
+    """Calls that free something or give a reference back, by their names and the member that is passed."""
+    found: dict[tuple[str, str], Seen] = {}
+    flow = focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        if isinstance(seen.event, Call) and isinstance(seen.event.callee, Name) and seen.args and seen.args[0]:
+            model, member = model_of(focus, seen), seen.args[0][0]
+            if isinstance(member, Member) and (gives_back(seen) or (model is not None and model.frees is not None)):
+                found.setdefault((seen.event.callee.id, member.name), seen)
+    return found
 
 
 def section_gone(focus: Focus, flow: Flow) -> Seen | None:

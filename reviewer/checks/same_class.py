@@ -22,10 +22,15 @@ APART: frozenset[Kind] = frozenset({"ww_mutex", "other", "semaphore", "socket"})
 
 
 def nested(focus: Focus, func: Func) -> Iterator[tuple[Seen, Hold, Effect]]:
-    """Where a patch has a lock taken under another of its class, as the function did nowhere before."""
-    if focus.before is None or not focus.edited(func):
+    """Where a patch has a lock taken under another of its class, as the function did nowhere before: a patch of the function, or
+    of one on the way from it to the inner lock."""
+    if focus.before is None:
         return
-    found = {hold.name: (seen, hold, effect) for seen, hold, effect in reversed(list(pairs(focus, func)))}
+    there = focus.edited(func)
+    found = {
+        hold.name: (seen, hold, effect) for seen, hold, effect in reversed(list(pairs(focus, func)))
+        if there or any(focus.edited(f) for f in (*(f for f, _ in effect.way[1:]), effect.func))
+    }
     if not found:
         return
     before = focus.before

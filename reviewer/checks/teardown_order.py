@@ -314,17 +314,17 @@ def too_late(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[Fi
 
 
 def used_by(teardown: Teardown, stop: Act, end: Act) -> bool:
-    """Whether the callback that is waited for works on what has ended: it lies inside, or is named below the callback."""
+    """Whether the callback that is waited for works on what has ended: it lies inside, or is named below the callback, or below
+    one that the callback starts."""
     owner = owner_of(stop.name)
     if owner and (teardown.lives.contains(end.struct, owner, stop.func.path) or teardown.lives.is_private(end, owner)):
         return True
     if not isinstance(end.path, Member):
         return False
-    uses = teardown.lives.uses(stop.name, stop.func.path)
-    return any(
-        end.path.name in f.words
-        for callback in teardown.callbacks(uses, stop.func.path) for f in teardown.lives.below(callback).values()
-    )  # fmt: skip
+    first = teardown.callbacks(teardown.lives.uses(stop.name, stop.func.path), stop.func.path)
+    started = {a.name for f in first for a in teardown.lives.acts(f) if a.kind == "start" and a.name and a.name != stop.name}
+    then = [f for name in started for f in teardown.callbacks(teardown.lives.uses(name, stop.func.path), stop.func.path)]
+    return any(end.path.name in f.words for callback in (*first, *then) for f in teardown.lives.below(callback).values())
 
 
 def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
@@ -375,12 +375,17 @@ def gone_after(teardown: Teardown, func: Func, act: Act) -> Func | None:
 
 
 def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | None:
-    """Where the object ends after the cancel: in the same function (sure), or in a caller after the call."""
+    """Where the object ends after the cancel: in the same function (sure), or in a caller after the call. In what a patch changes
+    also something that the object points to and the callback uses."""
     pointer = holder(act.path)
     owner = owner_of(act.name)
-    for other in teardown.lives.acts(func):
-        if other.kind == "free" and other.at > act.at and other.path == pointer and pointer is not None:
+    freed = [a for a in teardown.lives.acts(func) if a.kind == "free" and a.at > act.at and pointer is not None]
+    for other in freed:
+        if other.path == pointer:
             return other, True
+    for other in freed if teardown.focus.edited(func) else ():
+        if isinstance(other.path, Member) and other.path.base == pointer and used_by(teardown, act, other):
+            return other, False
     if not owner:
         return None
     for caller in teardown.lives.callers(func):

@@ -89,7 +89,7 @@ def without(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
         held = t.held | outer_now
         for lock in were - held if held <= were and not detached(new, t) else ():
             rank = evidence(old, func, t, lock) if is_there(new, lock, func.path) else 0
-            if rank > bool(held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
+            if rank > guarded_by(old, func, t, held) and (lock not in best or (rank, -len(t.way)) > best[lock][:2]):
                 best[lock] = (rank, -len(t.way), t)
     for lock, (rank, _, touch) in best.items():
         yield finding(new, func, touch, lock, "high" if rank > 1 else "medium", witness(old, touch, lock, func))
@@ -110,6 +110,12 @@ def evidence(old: Side, func: Func, touch: Touch, lock: str) -> int:
     if not guarded and not bare and lent(old, touch, lock, func.path):
         return 0
     return 1 if guarded >= bare and (guarded or not touch.look) else 0
+
+
+def guarded_by(old: Side, func: Func, touch: Touch, held: frozenset[str]) -> bool:
+    """Whether the locks that are still held may guard the object: others have one of them, or nobody has any."""
+    theirs = [t.held for t in old.guards.others(touch.object, func.path) if t.func.name != func.name and t.held]
+    return bool(held) and (not theirs or any(held & locks for locks in theirs))
 
 
 def is_there(side: Side, lock: str, path: str) -> bool:

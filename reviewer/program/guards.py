@@ -237,19 +237,18 @@ class Guards:
         return found
 
     def others(self, object_: str, home: str) -> tuple[Touch, ...]:
-        """Accesses to an object in the unit and folder, with their own locks; start-up and constructors left out."""
+        """Accesses to an object in the unit and folder, with their own locks; those of start-up and constructors only where they
+        have one, too."""
         got = self._others.get(object_)
         if got is None:
             word = object_.rpartition(":")[2].rpartition(".")[2].lstrip("*")
             found: list[Touch] = []
             asked: set[str] = set()
             for func in self.lives.naming(word, home):
-                if once(func):
-                    continue
                 if len(asked) >= MAX_OTHERS:
                     break
                 asked.add(func.key)
-                found += (t for t in self.touches(func) if t.object == object_)
+                found += (t for t in self.touches(func) if t.object == object_ and (t.held or not once(func)))
             got = self._others[object_] = tuple(found)
         return got
 
