@@ -8,7 +8,7 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
@@ -61,9 +61,19 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             for o in sorted(sure, key=certainty) if o.doubt < 2
         ]  # fmt: skip
         inverted = [(o, surest(o, against)) for o, against in found_ if against]
-        fresh = before is not None and blamed not in before  # what a patch brings is shown wherever it is
-        for order, other in inverted if fresh else inverted[:1]:
-            yield finding(focus, order, other)
+        fresh = before is not None and blamed not in before
+        yield from (finding(focus, *one) for one in (brought(focus, inverted) if fresh else inverted[:1]))
+
+
+def brought(focus: Focus, inverted: Sequence[tuple[Order, Order]]) -> Iterator[tuple[Order, Order]]:
+    """What a patch brings is shown wherever it is: in each function that it changes, and once for all callers of one that now
+    takes the second lock."""
+    shown: set[object] = set()
+    for order, other in inverted:
+        key = order.func.key if focus.edited(order.func) else (order.effect.func.key, order.effect.at)
+        if key not in shown:
+            shown.add(key)
+            yield order, other
 
 
 def pairs(focus: Focus) -> Pairs:

@@ -163,12 +163,23 @@ class Frame:
         """A value as a pointer variable of declared type holds it: ``void *`` takes the variable's type, and so does a private
         area, an array of numbers (``&ch->privdata``)."""
         local = self.locals.get(target.id[1:]) if target.id.startswith("$") else None
-        if local is None or not local.type.pointer or isinstance(value, Const) or local.type.name in BASIC:
+        if local is None or not self._tells(local.type, value):
             return value
-        type_ = self.type_of(value)
-        if type_ is None or BASIC.issuperset(type_.name.split()):
-            return values.cast(self._declared(local), value)
-        return value
+        return values.cast(self._declared(local), value)
+
+    def returned(self, value: Expr) -> Expr:
+        """A value as callers get it, who are told its type: a getter gives ``i->i_private``, which has none, out as one."""
+        definition = self.func.definition
+        if definition is None or not self._tells(definition.type, value):
+            return value
+        return values.cast(definition.type, value)
+
+    def _tells(self, type_: CType, value: Expr) -> bool:
+        """Whether a pointer's declared type says more than the value's own."""
+        if not type_.pointer or isinstance(value, Const) or type_.name in BASIC:
+            return False
+        own = self.type_of(value)
+        return own is None or BASIC.issuperset(own.name.split())
 
     # --- types ----------------------------------------------------------------------------------
 

@@ -761,7 +761,7 @@ def returned(frame: Frame, ending: lockflow.Ending, tracked: bool) -> Expr | Non
         return Const(ERROR)
     if tracked and isinstance(value, POINTERS) and truths.get(facts.Binary("<", value, Const(0))):
         return Const(ERROR)  # return PTR_ERR(*out);
-    return value if value is None or (exported(value) and as_passed(frame, value)) else None
+    return frame.returned(value) if value is not None and exported(value) and as_passed(frame, value) else None
 
 
 def as_passed(frame: Frame, value: Expr) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -101,10 +101,11 @@ class Trace:
         :param outside: (path, word) of words that were looked for in a file, outside functions; :param inside: in functions.
         """
         single = ((FILE, files), (DEFINED, defined), (FILLED, filled))
-        double = ((FUNCTION, functions), (MENTIONED, mentioned), (OUTSIDE, outside), (INSIDE, inside))
+        in_files = ((FUNCTION, functions), (OUTSIDE, outside), (INSIDE, inside))
         return cls(frozenset((
             *(mark(kind, name) for kind, names in single for name in names),
-            *(mark(kind, path, word) for kind, pairs in double for path, word in pairs),
+            *(mark(MENTIONED, folder, word) for folder, word in mentioned),
+            *(mark(kind, place, word) for kind, pairs in in_files for place, word in by_folder(pairs)),
         )))  # fmt: skip
 
     def __or__(self, other: Trace) -> Trace:
@@ -160,11 +161,28 @@ class Touch:
             defined=change.defining, filled=change.filling,
             mentioned=((folder, word) for folder in folders for word in change.differing),
         )  # fmt: skip
-        inside = Trace.of(
-            files=(path,) if change.gone else (), functions=((path, name) for name in names),
-            outside=((path, word) for word in change.outside), inside=((path, word) for word in change.inside),
-        )  # fmt: skip
-        return cls(anywhere.marks, mark(FILE, path), inside.marks)
+        in_file = ((FUNCTION, names), (OUTSIDE, change.outside), (INSIDE, change.inside))
+        inside = {mark(kind, place, word) for kind, words in in_file for word in words for place in (path, folder_of(path))}
+        if change.gone:
+            inside.add(mark(FILE, path))
+        return cls(anywhere.marks, mark(FILE, path), frozenset(inside))
+
+
+SEVERAL = 3
+"""Files of one folder, beyond which a word that is looked for in each of them makes one mark: of the folder."""
+
+
+def by_folder(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """(path, word), or (folder with a stroke, word) for a word that stands with several files of the folder."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for path, word in pairs:
+        found.setdefault((folder_of(path), word), []).append(path)
+    for (folder, word), paths in found.items():
+        yield from ((path, word) for path in paths) if len(paths) <= SEVERAL or word in (ALL, INCLUDES) else ((folder, word),)
+
+
+def folder_of(path: str) -> str:
+    return path[: path.rfind("/") + 1] or "/"
 
 
 FILE, DEFINED, FILLED, FUNCTION, MENTIONED, OUTSIDE, INSIDE = "rdtfmoi"

@@ -93,3 +93,18 @@ def test_a_file_whose_functions_were_all_looked_at() -> None:
     trace = Trace.of(files=frozenset({"mm/all.c"}), functions=frozenset({("mm/all.c", ALL)}))
     assert trace.touched([Touch.of("mm/all.c", change("new"))])
     assert not trace.touched([Touch.of("mm/all.c", change(outside={"a"}))])
+
+
+def test_a_word_in_many_files_of_a_folder() -> None:
+    """It takes one mark, which any of those files touches, and no file of another folder."""
+    folder = [f"drivers/pump/{name}.c" for name in "abcdefgh"]
+    one = Trace.of(files=folder, outside={(folder[0], "RATE")})
+    trace = Trace.of(files=(*folder, "net/a.c"), outside={(path, "RATE") for path in folder})
+    assert len(trace.marks) == len(one.marks) + 1
+    for path in folder:
+        assert trace.touched([Touch.of(path, change(outside={"RATE"}))])
+        assert not trace.touched([Touch.of(path, change(outside={"DEPTH"}))])
+    assert not trace.touched([Touch.of("net/a.c", change(outside={"RATE"}))])
+    assert not trace.touched([Touch.of("drivers/pump/new.c", change(outside={"RATE"}))]), "nobody has read it"
+    assert one.touched([Touch.of(folder[0], change(outside={"RATE"}))])
+    assert not one.touched([Touch.of(folder[1], change(outside={"RATE"}))])
