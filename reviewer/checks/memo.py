@@ -25,7 +25,7 @@ from reviewer.parse.pieces import Pieces
 from reviewer.program.bases import Bases
 from reviewer.program.change import change_of
 from reviewer.program.models import ApiModels
-from reviewer.program.trace import Touch, Trace
+from reviewer.program.trace import Touches, Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
@@ -165,18 +165,18 @@ class Other:
         return len(self._changed)
 
     @cached_property
-    def touches(self) -> list[Touch] | None:
+    def touches(self) -> Touches | None:
         """What answers the change of each file touches; None if the other tree's files cannot be had any more."""
         before = self.tree.read_at(self.identity, self._changed, self.contents)
         if before is None:
             return None
         now = {path: got for path, got in self.tree.read_many(self._changed) if isinstance(got, bytes)}
-        found = []
+        found = {}
         for path in self._changed:
             old, new = before.get(path), now.get(path)
             self._sides[path] = old or b"", new or b""
-            found.append(Touch.of(path, change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))))
-        return found
+            found[path] = change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))
+        return Touches(found)
 
     def moved(self, value: Any) -> Any:
         """An answer with its lines where they stand now.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -80,15 +80,25 @@ class Heard:
 BITS = 40
 """Of a mark: an answer has some ten thousand, a change as many, so that one in ten thousand answers is made anew for nothing."""
 
+REST = 32
+"""Of these the lower ones; there are as many groups of marks as the others tell apart."""
 
-@dataclass(frozen=True)
+GROUPS = 1 << (BITS - REST)
+
+
 class Trace:
-    """What one answer rests on.
+    """What one answer rests on: marks of everything that was looked at or for (:meth:`of` says what that is).
 
-    :ivar marks: of everything that was looked at or for, numbers of :data:`BITS` bits; :meth:`of` says what that is.
+    Kept as four bytes to a mark: how many there are of each group, and the lower bits of each in their order.
     """
 
-    marks: frozenset[int] = frozenset()
+    __slots__ = ("_numbers",)
+
+    def __init__(self, marks: Iterable[int] = ()) -> None:
+        ordered = sorted(set(marks))
+        counts = Counter(number >> REST for number in ordered)
+        self._numbers = array("I", (counts[i] for i in range(GROUPS)))
+        self._numbers.extend(number & ((1 << REST) - 1) for number in ordered)
 
     @classmethod
     def of(
@@ -102,70 +112,105 @@ class Trace:
         """
         single = ((FILE, files), (DEFINED, defined), (FILLED, filled))
         in_files = ((FUNCTION, functions), (OUTSIDE, outside), (INSIDE, inside))
-        return cls(frozenset((
+        return cls((
             *(mark(kind, name) for kind, names in single for name in names),
             *(mark(MENTIONED, folder, word) for folder, word in mentioned),
             *(mark(kind, place, word) for kind, pairs in in_files for place, word in by_folder(pairs)),
-        )))  # fmt: skip
+        ))  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._numbers) - GROUPS
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and self._numbers == other._numbers
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __or__(self, other: Trace) -> Trace:
-        return Trace(self.marks | other.marks)
+        return Trace((*self.marks(), *other.marks())) if len(self) and len(other) else self if len(self) else other
+
+    def marks(self) -> Iterator[int]:
+        """All of them, in their order."""
+        rest = iter(self._numbers[GROUPS:])
+        return (i << REST | number for i, count in enumerate(self._numbers[:GROUPS]) for number in islice(rest, count))
 
     def pack(self) -> bytes:
-        """The trace as bytes, four to a mark: how many begin with each byte, and the rest of each."""
-        ordered = sorted(self.marks)
-        first = Counter(number >> 32 for number in ordered)
-        numbers = array("I", (first[i] for i in range(256)))
-        numbers.extend(number & 0xFFFFFFFF for number in ordered)
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        return numbers.tobytes()
+        return _little_endian(self._numbers).tobytes()
 
     @classmethod
     def unpack(cls, data: bytes) -> Trace:
         """:raises ValueError: no trace that :meth:`pack` made."""
         numbers = array("I")
         numbers.frombytes(data)
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        if len(numbers) < 256 or len(numbers) - 256 != sum(numbers[:256]):
+        numbers = _little_endian(numbers)
+        if len(numbers) < GROUPS or len(numbers) - GROUPS != sum(numbers[:GROUPS]):
             raise ValueError("no trace")
-        rest = iter(numbers[256:])
-        return cls(frozenset(i << 32 | number for i, count in enumerate(numbers[:256]) for number in islice(rest, count)))
+        made = cls.__new__(cls)
+        made._numbers = numbers
+        return made
 
-    def touched(self, changes: Iterable[Touch]) -> bool:
-        """Whether one of these changes can make the answer another one."""
-        return any(
-            not self.marks.isdisjoint(change.anywhere)
-            or (change.file in self.marks and not self.marks.isdisjoint(change.inside))
-            for change in changes
-        )
+    def has_any(self, marks: Grouped) -> bool:
+        """Whether one of some marks is among its own."""
+        at = GROUPS
+        for group, count in enumerate(self._numbers[:GROUPS]):
+            wanted = marks.get(group)
+            if wanted is not None and not wanted.isdisjoint(self._numbers[at : at + count]):
+                return True
+            at += count
+        return False
 
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """Marks of the answers that the change of one file touches: of those that have one in ``anywhere``, and of those that read
-    the ``file`` and have one in ``inside``."""
-
-    anywhere: frozenset[int]
-    file: int
-    inside: frozenset[int]
-
-    @classmethod
-    def of(cls, path: str, change: Change) -> Touch:
-        folders = ("", *(path[:i] for i, letter in enumerate(path) if letter == "/"), path)
-        names = [*change.functions, ALL] if change.functions else []
-        if change.includes:
-            names.append(INCLUDES)
-        anywhere = Trace.of(
-            defined=change.defining, filled=change.filling,
-            mentioned=((folder, word) for folder in folders for word in change.differing),
+    def touched(self, changes: Touches) -> bool:
+        """Whether these changes can make the answer another one."""
+        return self.has_any(changes.anywhere) or any(
+            self.has_any(file) and self.has_any(inside) for file, inside in changes.files
         )  # fmt: skip
-        in_file = ((FUNCTION, names), (OUTSIDE, change.outside), (INSIDE, change.inside))
-        inside = {mark(kind, place, word) for kind, words in in_file for word in words for place in (path, folder_of(path))}
-        if change.gone:
-            inside.add(mark(FILE, path))
-        return cls(anywhere.marks, mark(FILE, path), frozenset(inside))
+
+
+def _little_endian(numbers: array[int]) -> array[int]:
+    if sys.byteorder == "little":
+        return numbers
+    other = numbers[:]
+    other.byteswap()
+    return other
+
+
+Grouped = Mapping[int, AbstractSet[int]]
+"""Marks by their group, as :class:`Trace` has them."""
+
+
+class Touches:
+    """Marks of the answers that the change of some files touches.
+
+    :ivar anywhere: of those that have one of these. :ivar files: of each file, answers that have the first, for they have read
+        it, and one of the second.
+    """
+
+    def __init__(self, changes: Mapping[str, Change]) -> None:
+        """:param changes: by path."""
+        self.anywhere = grouped(m for path, change in changes.items() for m in _anywhere(path, change))
+        self.files = [(grouped([mark(FILE, path)]), grouped(_inside(path, change))) for path, change in changes.items()]
+
+
+def grouped(marks: Iterable[int]) -> Grouped:
+    found: dict[int, set[int]] = {}
+    for number in marks:
+        found.setdefault(number >> REST, set()).add(number & ((1 << REST) - 1))
+    return found
+
+
+def _anywhere(path: str, change: Change) -> Iterator[int]:
+    folders = ("", *(path[:i] for i, letter in enumerate(path) if letter == "/"), path)
+    yield from (mark(DEFINED, name) for name in change.defining)
+    yield from (mark(FILLED, name) for name in change.filling)
+    yield from (mark(MENTIONED, folder, word) for folder in folders for word in change.differing)
+
+
+def _inside(path: str, change: Change) -> Iterator[int]:
+    names = [*change.functions, *([ALL] if change.functions else []), *([INCLUDES] if change.includes else [])]
+    for kind, words in ((FUNCTION, names), (OUTSIDE, change.outside), (INSIDE, change.inside)):
+        yield from (mark(kind, place, word) for word in words for place in (path, folder_of(path)))
+    if change.gone:
+        yield mark(FILE, path)
 
 
 SEVERAL = 3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewer.program.change import Change
-from reviewer.program.trace import ALL, INCLUDES, Touch, Trace
+from reviewer.program.trace import ALL, INCLUDES, Touches, Trace
 
 FILE = "drivers/pump/pump.c"
 
@@ -28,7 +28,7 @@ def test_bytes_and_back(trace: Trace) -> None:
 @given(traces, traces)
 def test_two_together_rest_on_what_either_does(one: Trace, other: Trace) -> None:
     both = one | other
-    assert one.marks <= both.marks and other.marks <= both.marks
+    assert {*one.marks(), *other.marks()} == set(both.marks())
     assert both == other | one
 
 
@@ -81,18 +81,18 @@ LEFT = {
 
 @pytest.mark.parametrize(("path", "made"), TOUCHED.values(), ids=TOUCHED)
 def test_touched(path: str, made: Change) -> None:
-    assert TRACE.touched([Touch.of("fs/other.c", Change()), Touch.of(path, made)])
+    assert TRACE.touched(Touches({"fs/other.c": Change(), path: made}))
 
 
 @pytest.mark.parametrize(("path", "made"), LEFT.values(), ids=LEFT)
 def test_left_as_it_is(path: str, made: Change) -> None:
-    assert not TRACE.touched([Touch.of(path, made)])
+    assert not TRACE.touched(Touches({path: made}))
 
 
 def test_a_file_whose_functions_were_all_looked_at() -> None:
     trace = Trace.of(files=frozenset({"mm/all.c"}), functions=frozenset({("mm/all.c", ALL)}))
-    assert trace.touched([Touch.of("mm/all.c", change("new"))])
-    assert not trace.touched([Touch.of("mm/all.c", change(outside={"a"}))])
+    assert trace.touched(Touches({"mm/all.c": change("new")}))
+    assert not trace.touched(Touches({"mm/all.c": change(outside={"a"})}))
 
 
 def test_a_word_in_many_files_of_a_folder() -> None:
@@ -100,11 +100,11 @@ def test_a_word_in_many_files_of_a_folder() -> None:
     folder = [f"drivers/pump/{name}.c" for name in "abcdefgh"]
     one = Trace.of(files=folder, outside={(folder[0], "RATE")})
     trace = Trace.of(files=(*folder, "net/a.c"), outside={(path, "RATE") for path in folder})
-    assert len(trace.marks) == len(one.marks) + 1
+    assert len(trace) == len(one) + 1
     for path in folder:
-        assert trace.touched([Touch.of(path, change(outside={"RATE"}))])
-        assert not trace.touched([Touch.of(path, change(outside={"DEPTH"}))])
-    assert not trace.touched([Touch.of("net/a.c", change(outside={"RATE"}))])
-    assert not trace.touched([Touch.of("drivers/pump/new.c", change(outside={"RATE"}))]), "nobody has read it"
-    assert one.touched([Touch.of(folder[0], change(outside={"RATE"}))])
-    assert not one.touched([Touch.of(folder[1], change(outside={"RATE"}))])
+        assert trace.touched(Touches({path: change(outside={"RATE"})}))
+        assert not trace.touched(Touches({path: change(outside={"DEPTH"})}))
+    assert not trace.touched(Touches({"net/a.c": change(outside={"RATE"})}))
+    assert not trace.touched(Touches({"drivers/pump/new.c": change(outside={"RATE"})})), "nobody has read it"
+    assert one.touched(Touches({folder[0]: change(outside={"RATE"})}))
+    assert not one.touched(Touches({folder[1]: change(outside={"RATE"})}))
