@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from abc import abstractmethod
@@ -151,6 +152,16 @@ class _DiskTree(Tree):
         return self._identity
 
 
+_ENTRY = re.compile(
+    rb"\d+ (?P<id>[0-9a-f]+) 0\t(?P<path>[^\0]+)\0  ctime: [^\n]*\n  mtime: (?P<seconds>\d+):(?P<nanoseconds>\d+)\n"
+    rb"  dev: \d+\tino: (?P<inode>\d+)\n[^\n]*\n  size: (?P<size>\d+)\t"
+)
+"""What ``git ls-files --stage --debug -z`` says of a file."""
+
+_WORD = 0xFFFFFFFF
+"""Bits that the index has of a size and of an inode."""
+
+
 class WorkTree(_DiskTree):
     """A git work tree: tracked files, and untracked ones that are not ignored."""
 
@@ -175,13 +186,29 @@ class WorkTree(_DiskTree):
                 yield path, found
 
     def contents(self) -> bytes:
-        """The id that the index has of each file, nothing where the file is another one."""
+        """The id that the index has of each file; nothing where it may be another file than the one that was added.
+
+        Told as git tells it, by size, time and inode (Documentation/technical/racy-git.txt), though never by content: to compare
+        that, git runs whatever filters are configured.
+        """
         self.identity()
-        entries = self._runner().run("ls-files", "-z", "--stage").split(b"\0")[:-1]
-        ids = {path: head.split(b" ")[1] for head, _, path in (entry.partition(b"\t") for entry in entries)}
-        for path in self._runner().run("diff-files", "-z", "--name-only", "--no-ext-diff").split(b"\0")[:-1]:
-            ids.pop(path, None)
-        return b"".join(b"%s\0%s\0" % (os.fsencode(path), ids.get(os.fsencode(path), b"")) for path in self.paths())
+        git = self._runner()
+        try:
+            index = self.folder / os.fsdecode(git.run("rev-parse", "--git-path", "index").rstrip(b"\n"))
+            written = index.stat().st_mtime_ns
+            entries = git.run("ls-files", "-z", "--stage", "--debug")
+        except (GitFailed, OSError):
+            return b""
+        fields = iter(self._listing.split(b"\0")[1:-1])
+        here = {path: tuple(int(number) for number in state.split(b" ")) for path, state in zip(fields, fields, strict=True)}
+        found = dict.fromkeys(here, b"")
+        for m in _ENTRY.finditer(entries):
+            size, modified, _, inode = here.get(m["path"], (0, 0, 0, 0))
+            then = int(m["seconds"]) * 1_000_000_000 + int(m["nanoseconds"])
+            same = (size & _WORD, modified, inode & _WORD) == (int(m["size"]), then, int(m["inode"]))
+            if m["path"] in found and same and modified < written:
+                found[m["path"]] = m["id"]
+        return b"".join(b"%s\0%s\0" % one for one in found.items())
 
     def read_at(self, identity: str, paths: Sequence[str], contents: bytes) -> dict[str, bytes] | None:
         fields = contents.split(b"\0")
