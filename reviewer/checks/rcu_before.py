@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Deref, Expr, Index, Member, Name, Result
+from reviewer.parse.facts import Call, Const, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.grace import Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
@@ -14,6 +14,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
+from reviewer.program.summaries import place
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
@@ -21,12 +22,14 @@ FOLLOWED = Member | Deref | Index
 
 @dataclass(slots=True)
 class Care:
-    """What a function does for readers: objects freed later, whether it waits, entries that it adds or removes with care."""
+    """What a function does for readers: objects freed later, whether it waits, entries that it adds or removes with care, where
+    they find what was initialised before."""
 
     later: set[str] = field(default_factory=set)
     waits: bool = False
     variants: set[tuple[str, str]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    published: set[str] = field(default_factory=set)
 
 
 def care_of(focus: Focus, func: Func) -> Care:
@@ -45,6 +48,10 @@ def care_of(focus: Focus, func: Func) -> Care:
             found.names.add(model.name)
             if model.frees_later is not None and model.frees_later < len(seen.args[0]):
                 found.later.add(values.show(owner(flow.frame, seen.args[0][model.frees_later])))
+            spec = model.publishes
+            where = place(spec.object, seen.args[0]) if spec is not None and spec.ordered else None
+            if spec is not None and where is not None and not isinstance(seen.args[0][spec.value], Const):
+                found.published.add(values.show(where))
             if model.variant_of and seen.args[0]:
                 found.variants.add((model.variant_of, values.show(seen.args[0][0])))
     return found
@@ -58,12 +65,15 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
     for seen, object_, name in hastened(focus, flow):
         yield seen, object_, "later, after a grace period", Deed(object_, name, func, seen.event.at)
     before = care_of(focus.before, func)
-    if not (before.later or before.waits or before.variants):
+    if not (before.later or before.waits or before.variants or before.published):
         return
     now = care_of(focus, func)
     grace = Grace(focus.summaries)
     unwaited = before.waits and not now.waits and now.later <= before.later
     for seen in flow.seen:
+        if isinstance(seen.event, Write) and values.show(seen.args[0][0]) in before.published - now.published:
+            if not isinstance(seen.args[0][1], Const):
+                yield seen, seen.args[0][0], "by rcu_assign_pointer(), which keeps the order", None
         if not isinstance(seen.event, Call) or not seen.args:
             continue
         deeds = grace.at(flow.frame, seen.event, seen.callee, seen.args[0])

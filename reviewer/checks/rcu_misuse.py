@@ -15,7 +15,7 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.rcu_before import lost, section_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import Call, Name, Write
 from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.link import Func
@@ -116,6 +116,7 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
         file, line, column, function = place(func, seen.event.at)
         word = values.show(object_, names(focus, func))
         what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
+        what = f"{word} is stored" if isinstance(seen.event, Write) else what
         steps = [step(focus.analysis, "call", f, call.at) for f, call in freed.way] if freed is not None else []
         steps.append(
             step(focus.analysis, "access", freed.func, freed.at) if freed is not None

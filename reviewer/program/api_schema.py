@@ -304,6 +304,7 @@ class Halts(Part):
 class Publishes(Part):
     object: PlaceText
     value: ArgIndex
+    ordered: bool = False
 
 
 _NO_EFFECT = (

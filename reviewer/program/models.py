@@ -279,10 +279,11 @@ class OpsContext(Model, frozen=True):
 
 class Publishes(Model, frozen=True):
     """The call makes ``value`` (an argument's index) what RCU readers find in ``object``; what they found before, old ones may
-    still hold."""
+    still hold. ``ordered``: whoever finds it finds it as it was initialised before."""
 
     object: Place
     value: int
+    ordered: bool = False
 
 
 class Function(Model, frozen=True):
