@@ -419,7 +419,8 @@ class Program:
 
     def _renamed(self, name: str, path: str) -> tuple[Func, ...]:
         """What a macro without parameters gives another name (``#define hold take``)."""
-        macro = self.macro(name, path)
+        found = self._worded(name, path)
+        macro = found[1] if found is not None else None
         if macro is None or macro.parameters is not None or not WORD.fullmatch(macro.body.strip()):
             return ()
         return self.resolve(macro.body.strip(), path)
@@ -451,18 +452,25 @@ class Program:
         return self._macros[key]
 
     def _macro(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
-        for file in (path, *self.units.with_name(path, name)):
-            for macro in self.file(file).macros(name):
-                return file, macro
-        for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
-            for macro in self.file(file).macros(name):
-                return file, macro
+        found = self._worded(name, path)
+        if found is not None:
+            return found
         # The index leaves out macros that are mere numbers; what the file includes has them.
         seen = self.units.visible(path)
         for file in sorted(self.units.headers_with_number(name), key=lambda f: seen.get(f, 0)):
             if file in seen:
                 for macro in self.file(file).macros(name):
                     return file, macro
+        return None
+
+    def _worded(self, name: str, path: str) -> tuple[str, facts.Macro] | None:
+        """A macro that is no mere number, or one of the unit's own."""
+        for file in (path, *self.units.with_name(path, name)):
+            for macro in self.file(file).macros(name):
+                return file, macro
+        for file in closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path):
+            for macro in self.file(file).macros(name):
+                return file, macro
         return None
 
     def struct(self, name: str, path: str) -> facts.StructDef | None:
