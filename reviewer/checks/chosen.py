@@ -13,7 +13,7 @@ from reviewer.parse.facts import Items
 from reviewer.program.calls import function_names
 from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE, by_distance, reachable
+from reviewer.program.linkage import ASIDE, by_distance, reachable, subsystem
 from reviewer.program.models import Function as Model
 
 LEVELS = 4
@@ -55,6 +55,24 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
             if func.name in change.functions or called:
                 chosen.append(func)
     return with_callers(program, chosen, True)
+
+
+def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:
+    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer) and wait for something:
+    what a callback takes its waiter must not hold."""
+    program, found = analysis.program, dict[str, Func]()
+    models = program.models.functions
+    for func in functions:
+        words = analysis.shared.setups.words(func)
+        folder = subsystem(func.path)
+        named = program.names.files_mentioning(words, (folder,) if folder else ()) if words else {}
+        for word, files in named.items():
+            near = by_distance([f for f in files if f.endswith(".c") and f != func.path and reachable(func.path, f)], func.path)
+            for file in near[:MAX_FILES]:
+                for user in program.functions_with(file, word):
+                    if any(name in models and models[name].waits for name in user.calls):
+                        found[user.key] = user
+    return list(found.values())
 
 
 def with_callers(program: Program, functions: Iterable[Func], tables: bool = False) -> list[Func]:

@@ -103,10 +103,10 @@ def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | No
     guarded: list[Access] = []
     bare = 0
     for a in old.focus.analysis.shared.elsewhere(what[0], func.path):
-        if a.func.name == func.name or a.bit != what[1] or once(a.func):
+        if a.func.name == func.name or a.bit != what[1]:
             continue
         if any(h.name == lock and serialises(h) for h in a.held) or lock in old.guards.around(a.func):
             guarded.append(a)
-        else:
+        elif not once(a.func):
             bare += 1
     return guarded[0] if len(guarded) > bare else None

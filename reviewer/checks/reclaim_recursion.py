@@ -244,7 +244,7 @@ class Search:
         before = self.focus.before
         if before is None or not self.focus.edited(func):
             return
-        older = self.scoped(before, func)
+        older = self.scoped(before, func, any(cleared(s) for s in flow.seen))
         done: set[str] = set()
         for seen in flow.seen if older else ():
             gone = older.get(calls(seen), frozenset()) - cleared(seen)
@@ -317,14 +317,16 @@ class Search:
         return None if scoped else ("medium" if best[0] < 2 else "low", best[1])
 
     @staticmethod
-    def scoped(before: Focus, func: Func) -> dict[str, frozenset[str]]:
-        """The calls that the function of this name makes in a scope: what the scope takes away."""
+    def scoped(before: Focus, func: Func, still: bool) -> dict[str, frozenset[str]]:
+        """The calls that the function of this name makes in a scope: what the scope takes away. Where there are scopes after the
+        patch, too (``still``), all calls of the name have to be in one."""
         found: dict[str, frozenset[str]] = {}
         for mine in before.program.functions(func.path, func.name):
             flow = before.flow(mine)
             for seen in flow.seen if flow is not None else ():
                 if isinstance(seen.event, Call) and cleared(seen):
-                    found[calls(seen)] = found.get(calls(seen), cleared(seen)) & cleared(seen)
+                    old = found.get(calls(seen), cleared(seen))
+                    found[calls(seen)] = old & cleared(seen) if still else old | cleared(seen)
         return found
 
     def may_allocate(self, func: Func, seen: Seen, gone: frozenset[str]) -> tuple[Step, ...] | None:
@@ -343,7 +345,13 @@ class Search:
             # Who allocates with care says that reclaim must not come back; a table is called, too, of which that cannot be told.
             if self.reclaim.asks(effect, ()) and effect.doubt == 0 and effect.way and self.beyond(effect.way[0][1], func):
                 return effect_steps(self.focus.analysis, func, None, effect)[1:]
-        return None
+        return () if self.beyond(event, func) and not self.careful(func) else None
+
+    def careful(self, func: Func) -> bool:
+        """Whether a patch has the function name masks that it did not name before, instead of the scope."""
+        masks = {word for word in func.words if word.startswith(("GFP_", "__GFP_"))}
+        old = self.old.program.functions(func.path, func.name) if self.old is not None else ()
+        return bool(masks.difference(*(mine.words for mine in old)))
 
     def beyond(self, call: Call, caller: Func) -> bool:
         """Whether something is called through a table below a call, within the folder."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from reviewer.program.calls import Calls, Target
-from reviewer.program.horizon import Horizon
+from reviewer.program.horizon import SCOPED, Horizon
 from reviewer.program.link import Func, Program
 from reviewer.program.models import Function as Model
 
@@ -24,9 +24,6 @@ THIN = 2
 
 INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 """A call through a field or a pointer."""
-
-SCOPED = ("guard", "CLASS", "class_")
-"""How the names of macros begin that hold something to the end of their scope (linux/cleanup.h); or end, the first."""
 
 LOCKS = re.compile(r"(?:raw_|arch_)?spinlock_t|rwlock_t|struct (?:mutex|rw_semaphore|semaphore|lockref|percpu_rw_semaphore)")
 """The types of locks: a function that returns a pointer to one says which lock its caller takes."""
@@ -117,7 +114,7 @@ class ByName:
     def takers(self, func: Func, what: What) -> Iterator[Target]:
         """What it calls that may take something (``locks``: or drop it), and whoever calls it can see that."""
         for name in func.calls:
-            if name.startswith(SCOPED) or name.endswith(SCOPED[0]):
+            if SCOPED.search(name):
                 yield Target(name, None, None)
                 return
             for target in self.calls.named(name, func.path):
@@ -138,7 +135,7 @@ class ByName:
         return got
 
     def _name_may(self, what: What, name: str, func: Func, level: int) -> bool:
-        if name.startswith(SCOPED) or name.endswith(SCOPED[0]):
+        if SCOPED.search(name):
             return True
         return any(self._target_may(what, target, level) for target in self.calls.named(name, func.path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable
 
 from reviewer.program.calls import Calls
@@ -15,6 +16,9 @@ leaves the folder 2. A longer way leads through tables, as a rule, of which nobo
 
 FAR = 6
 """The same for what puts its task to sleep: whoever sleeps, deep in a library, does so for every caller."""
+
+SCOPED = re.compile(r"^(?:guard|CLASS|class_)|guard$")
+"""How macros are named that hold something to the end of their scope (linux/cleanup.h)."""
 
 Test = Callable[[Model], bool]
 """What is looked for in an API; a function of its module, by which what was found is kept."""
@@ -43,6 +47,8 @@ class Horizon:
         return got
 
     def _by_name(self, test: Test, name: str, func: Func, depth: int) -> bool:
+        if SCOPED.search(name):
+            return self._scoped(test, func)
         for target in self.calls.named(name, func.path):
             if target.model is not None:
                 if test(target.model):
@@ -52,3 +58,10 @@ class Horizon:
                 if left >= 0 and self.has(test, target.func, left):
                     return True
         return False
+
+    def _scoped(self, test: Test, func: Func) -> bool:
+        """Whether what a scope takes is such an API, by the kinds that the function names; one of the tree's own is a lock."""
+        models = self.calls.program.models
+        known = [taker for kind, taker in models.guards.items() if kind in func.words]
+        found = (models.functions.get(taker) for taker in known or [models.guards["mutex"]])
+        return any(model is not None and test(model) for model in found)

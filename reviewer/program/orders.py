@@ -170,12 +170,15 @@ class Orders:
         yield from self.registered_under(order)
         words = {word for word in (self.word(second), *self.wrappers(order), *self.takers.get(second, ())) if word}
         first_word = self.word(first) if second in self.around else ""
+        # What everybody calls his so (``lock``) is looked for where it is taken here.
+        everyone = order.func.path if second in self.around and not first_word else ""
         asked = 0
         for file in self._files(order, words, first_word):
             found = {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}
             for func in [f for f in found.values() if self._returns_with(f, second)]:
                 found |= {f.key: f for f in self.program.functions_with(file, func.name)}
-            for func in self.program.functions_with(file, first_word) if first_word else ():
+            users = self.program.functions_with(file, first_word) if first_word else ()
+            for func in self.program.functions_in(file) if file == everyone else users:
                 if any(h.name == second for _, h in self.entries.held(func)):
                     found.setdefault(func.key, func)
             for func in found.values():
@@ -193,6 +196,7 @@ class Orders:
         home, folder = order.func.path, posixpath.dirname(order.func.path)
         taking = {f for word in words for f in named[word] if f.endswith(".c")}
         naming = taking | {f for f in (named[first_word] if first_word else ()) if f.endswith(".c")}
+        naming |= {home} if home.endswith(".c") else set()
         near = sorted((f for f in naming if posixpath.dirname(f) == folder), key=lambda f: (f != home, f))
         named_all = all(is_named(call.callee) for _, call in order.effect.way)  # else it is the order of who fills the table
         far = taking.intersection(f for word in held for f in named[word]).difference(near) if named_all else set[str]()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reviewer.parse.facts import Call, Expr, Member, Name, Write
+from reviewer.parse.facts import AddressOf, Call, Deref, Expr, Index, Member, Name, Write
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -60,27 +60,35 @@ class Setups:
 
     def kinds(self, func: Func) -> frozenset[str]:
         """As what the function is set up to be run, by the files beside its own: ``work``, ``irq``, ``timer`` ..."""
+        return frozenset(registers.how for registers, _ in self._set_up_as(func))
+
+    def words(self, func: Func) -> frozenset[str]:
+        """Names of the members and variables for which the function is set up, by the files beside its own."""
+        found = (block_of(r.block, args) for r, args in self._set_up_as(func) if r.block is not None)
+        return frozenset(word_of(block) for block in found if block is not None) - {""}
+
+    def _set_up_as(self, func: Func) -> Iterator[tuple[Registers, tuple[Expr, ...]]]:
+        """Registrations of the function as a callback, with what is passed to them."""
         folder = posixpath.dirname(func.path)
         found = self.program.names.files_mentioning([func.name], (folder,) if folder else ()).get(func.name, ())
-        kinds: set[str] = set()
         for file in dict.fromkeys([*self.program.unit(func.path), *(f for f in found if f.endswith(".c"))]):
             for piece in self.program.file(file).declaring(func.name):
                 for use in self.program.file(file).outline_of(piece).uses:
-                    kinds |= self._as_callback(use.name, use.args, func.name)
+                    yield from self._as_callback(use.name, use.args, func.name)
             for user in self.program.functions_with(file, func.name):
                 body = self.program.body(user)
                 for block in body.blocks if body is not None else ():
                     for event in block.events:
                         if isinstance(event, Call) and isinstance(event.callee, Name):
-                            kinds |= self._as_callback(event.callee.id, event.args, func.name)
-        return frozenset(kinds)
+                            yield from self._as_callback(event.callee.id, event.args, func.name)
 
-    def _as_callback(self, callee: str, args: tuple[Expr, ...], name: str) -> set[str]:
+    def _as_callback(
+        self, callee: str, args: tuple[Expr, ...], name: str
+    ) -> Iterator[tuple[Registers, tuple[Expr, ...]]]:
         model = self.program.models.functions.get(callee)
-        return {
-            r.how for r in (model.registers if model is not None else ())
-            if r.callback is not None and r.callback < len(args) and name in function_names(args[r.callback])
-        }  # fmt: skip
+        for r in model.registers if model is not None else ():
+            if r.callback is not None and r.callback < len(args) and name in function_names(args[r.callback]):
+                yield r, args
 
     def _near(self, name: str, path: str) -> list[Func]:
         """What is found; of a family of drivers that share a struct, where each folder sets its own function up, that of the
@@ -180,6 +188,13 @@ class Setups:
 def one_above(one: str, other: str) -> bool:
     """Whether two folders are the same, or one is inside the other."""
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def word_of(expr: Expr) -> str:
+    """The last name in an expression: of a member, else of a variable."""
+    while isinstance(expr, AddressOf | Index | Deref):
+        expr = expr.base
+    return expr.name if isinstance(expr, Member) else expr.id if isinstance(expr, Name) else ""
 
 
 def block_of(where: Place, args: tuple[Expr, ...]) -> Expr | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reviewer.checks.analysis import Analysis
-from reviewer.checks.chosen import touched
+from reviewer.checks.chosen import touched, waiting
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check, checks
@@ -31,9 +31,11 @@ def around(
 
 
 def focus_on(analysis: Analysis, change: Delta, before: Focus | None) -> Focus:
-    """What a change touches in one of its two programs; all of the files that differ stand beside it."""
+    """What a change touches in one of its two programs; all of the files that differ stand beside it, and whoever waits for a
+    callback that differs."""
     program = analysis.program
     changes = {p: d.change for d in change.files.values() for p in (d.old_path, d.new_path) if p is not None}
     there = [p for p in changes if program.content.exists(p)]
     beside = [func for path in there for func in program.functions_in(path)]
-    return Focus(analysis, touched(program, changes), beside, before)
+    edited = [func for func in beside if func.name in changes[func.path].functions]
+    return Focus(analysis, touched(program, changes), [*beside, *waiting(analysis, edited)], before)
