@@ -58,8 +58,8 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
 
 
 def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:
-    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer) and wait for something:
-    what a callback takes its waiter must not hold."""
+    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer) and wait for
+    something: what a callback takes its waiter must not hold."""
     program, found = analysis.program, dict[str, Func]()
     models = program.models.functions
     for func in functions:
