@@ -29,7 +29,7 @@ class Care:
     waits: bool = False
     variants: set[tuple[str, str]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
-    published: set[str] = field(default_factory=set)
+    published: dict[str, str] = field(default_factory=dict)
 
 
 def care_of(focus: Focus, func: Func) -> Care:
@@ -51,7 +51,7 @@ def care_of(focus: Focus, func: Func) -> Care:
             spec = model.publishes
             where = place(spec.object, seen.args[0]) if spec is not None and spec.ordered else None
             if spec is not None and where is not None and not isinstance(seen.args[0][spec.value], Const):
-                found.published.add(values.show(where))
+                found.published[values.show(where)] = model.name
             if model.variant_of and seen.args[0]:
                 found.variants.add((model.variant_of, values.show(seen.args[0][0])))
     return found
@@ -71,9 +71,10 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
     grace = Grace(focus.summaries)
     unwaited = before.waits and not now.waits and now.later <= before.later
     for seen in flow.seen:
-        if isinstance(seen.event, Write) and values.show(seen.args[0][0]) in before.published - now.published:
-            if not isinstance(seen.args[0][1], Const):
-                yield seen, seen.args[0][0], "by rcu_assign_pointer(), which keeps the order", None
+        if isinstance(seen.event, Write) and not isinstance(seen.args[0][1], Const):
+            api = before.published.get(values.show(seen.args[0][0]))
+            if api is not None and values.show(seen.args[0][0]) not in now.published:
+                yield seen, seen.args[0][0], f"by {api}(), which keeps the order", None
         if not isinstance(seen.event, Call) or not seen.args:
             continue
         deeds = grace.at(flow.frame, seen.event, seen.callee, seen.args[0])

@@ -421,6 +421,8 @@ class Entries:
         elif not self._excused(operation, slot.path):
             masks = operation.masks or MASKED[operation.context]
             held = [*operation.holds, *self._among(operation, slot.path)]
+            if not held and operation.holds_among and not operation.sure:
+                return  # of those who register themselves by another name nothing is known
             for hold in outside(held):
                 yield Entry(
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,

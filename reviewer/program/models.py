@@ -359,8 +359,9 @@ class Operation(Model, frozen=True):
     ``table``: ``struct T.field``. ``masks``: what is off while it runs. ``holds``: the locks that its caller holds, as far as
     they have a name; ``holds_among``: the one that he holds of a driver whose file has the word (``misc_register``).
     ``unless``: words with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is
-    said. ``sure``: False where some callers may be in another context. ``apart``: fields of the same table whose functions never
-    run for the object meanwhile. ``after_grace``: no reader under RCU is left that came to the object before.
+    said. ``sure``: False where some callers may be in another context; of a driver without any word of ``holds_among`` nothing is
+    said then. ``apart``: fields of the same table whose functions never run for the object meanwhile. ``after_grace``: no reader
+    under RCU is left that came to the object before.
     """
 
     table: str
