@@ -23,8 +23,11 @@ KEYWORDS = frozenset(_KEYWORDS.split())
 TOKEN = re.compile(rb"\w+|\+\+|--|->|&&|\|\||<<|>>|[^\w\s]")
 """As the compiler reads it, as far as a blank could make two tokens of one: ``p++ + q`` is not ``p + ++q``."""
 
-FILLS = re.compile(rb"[\w\])] (?:->|\.) (\w+) = (?!=)|\b(?:struct|union) (\w+)")
-"""An assignment to a member, or the mention of a struct: who fills tables is found by these."""
+FILLS = re.compile(rb"[\w\])] (?:->|\.) (\w+) = (?!=)[^;]*|\b(?:struct|union) (\w+)")
+"""An assignment to a member, with what is assigned, or the mention of a struct: who fills tables is found by these."""
+
+LOCAL = re.compile(rb"\b(?:struct|union) (\w+) (?:[^;{}()]*= |[* \[\]]*\) )\{")
+"""A table inside a function, of a variable or without a name; others are only mentioned there."""
 
 STRING = re.compile(rb'"[^"]*"')
 """A string, of which nothing is analysed: a message in other words is no change."""
@@ -40,7 +43,7 @@ class Change:
     :ivar outside: words of changed code outside functions: declarations, types, tables, macros.
     :ivar inside: words that stand on one side only of a changed function. :ivar differing: on one side only of the file.
     :ivar defining: names that it defines on one side only, or otherwise there. :ivar filling: members that
-        changed code assigns, and structs that it names.
+        it assigns otherwise, and structs of tables in what has changed.
     :ivar includes: what it includes differs. :ivar gone: it is on one side only.
     """
 
@@ -66,12 +69,13 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
     lost, come = was.rest - now.rest, now.rest - was.rest
     outside = words_of((lost + come).elements())
     inside: set[str] = set()
-    changed = [*lost, *come]
+    filling: set[str] = set()
     for name in functions:
         before, after = was.functions.get(name, Counter()), now.functions.get(name, Counter())
         inside |= words_of(before) ^ words_of(after)
-        changed += [*before, *after]
-    filling = {os.fsdecode(m[1] or m[2]) for text in changed for m in FILLS.finditer(text)}
+        filling |= {name for name, _ in assigned(before) ^ assigned(after)}
+        filling |= {os.fsdecode(m[1]) for text in (*before, *after) for m in LOCAL.finditer(text)}
+    filling |= {os.fsdecode(m[1] or m[2]) for text in (*lost, *come) for m in FILLS.finditer(text)}
     defining = was.functions.keys() ^ now.functions.keys()
     for parts, texts in ((was, lost), (now, come)):
         for text in texts:
@@ -82,6 +86,11 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
         (old.includes if old is not None else ()) != (new.includes if new is not None else ()),
         (old is None) != (new is None),
     )  # fmt: skip
+
+
+def assigned(texts: Iterable[bytes]) -> set[tuple[str, bytes]]:
+    """Members that code assigns, each with the whole assignment."""
+    return {(os.fsdecode(m[1]), m[0]) for text in texts for m in FILLS.finditer(text) if m[1] is not None}
 
 
 class Parts:

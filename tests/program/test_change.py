@@ -92,13 +92,25 @@ def test_a_function_that_changes() -> None:
     assert found.functions == {"run"}
     assert found.inside == {"fast", "faster"} == found.differing
     assert not found.outside and not found.defining and not found.gone and not found.includes
-    assert found.filling == {"pump"}, "the struct that the function names"
+    assert not found.filling, "the function only names the struct"
 
 
 def test_who_fills_a_table() -> None:
     old = "void f(struct pump *p)\n{\n\tg(p->ops == h);\n}\n"
-    assert change(old, old.replace("==", "=")).filling == {"pump", "ops"}
-    assert change(old, old.replace("h)", "i)")).filling == {"pump"}, "a comparison fills nothing"
+    assert change(old, old.replace("==", "=")).filling == {"ops"}
+    assert not change(old, old.replace("h)", "i)")).filling, "a comparison fills nothing"
+    both = "void f(struct pump *p)\n{\n\tp->ops = h;\n\tp->run = i;\n}\n"
+    assert change(both, both.replace("= i", "= j")).filling == {"run"}, "the other assignment is as it was"
+
+
+TABLES = ["struct pump p = { .run = h };", "*q = (struct pump) { .run = h };", "struct pump a[2] = { { h } };"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_inside_a_function(table: str) -> None:
+    old = f"void f(struct pond *q)\n{{\n\t{table}\n}}\n"
+    assert change(old, old.replace("h }", "i }")).filling >= {"pump"}
+    assert "pond" not in change(old, old.replace("h }", "i }")).filling
 
 
 def test_code_outside_functions() -> None:
