@@ -130,19 +130,23 @@ class Memo:
     def _other(self, state: str) -> Other | None:
         """How this tree differs from that state; None if that cannot be told, or is too much."""
         if state not in self._made:
-            changed = self.tree.changed_since(state, Bases(self.tree, self._store).listing(state))
-            near = changed is not None and len(changed) <= self.max_changed
-            self._made[state] = None
-            if changed is not None and near:
-                self._made[state] = Other(self.tree, self._dialect, state, changed, self._contents(state))
+            self._note(state, self.tree.changed_since(state, Bases(self.tree, self._store).listing(state)))
         return self._made[state]
+
+    def _note(self, state: str, changed: frozenset[str] | None) -> None:
+        near = changed is not None and len(changed) <= self.max_changed
+        self._made[state] = (
+            Other(self.tree, self._dialect, state, changed, self._contents(state)) if changed is not None and near else None
+        )
 
     @cached_property
     def _near(self) -> list[str]:
         """States of which the store may have answers that hold here: the tree before it in a series, the nearest stored one."""
         base = Bases(self.tree, self._store).nearest
         found = [self.tree.near.identity()] if self.tree.near is not None else []
-        found += [base.identity] if base is not None else []
+        if base is not None:
+            found.append(base.identity)
+            self._note(base.identity, base.changed)  # it has just been compared
         return [state for state in dict.fromkeys(found) if state != self.tree.identity()]
 
 
@@ -150,7 +154,7 @@ class Other:
     """Another tree, and how this one differs from it. ``changed``: the files that do, or are on one side only. ``contents``: what
     that tree told to read it later."""
 
-    def __init__(self, tree: Tree, dialect: Dialect, identity: str, changed: frozenset[str], contents: bytes = b"") -> None:
+    def __init__(self, tree: Tree, dialect: Dialect, identity: str, changed: frozenset[str], contents: bytes) -> None:
         self.tree = tree
         self.identity = identity
         self.contents = contents

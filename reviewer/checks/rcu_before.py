@@ -93,9 +93,8 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
     """What the function gives back by itself, and what before the patch was given back by the callback that it leaves to RCU."""
     func = flow.frame.func
     assert focus.before is not None
-    left = {name for seen in flow.seen for name in left_to_rcu(focus, seen)}
-    own = [f for name in left for f in focus.program.resolve(name, func.path) if focus.edited(f)]
-    for callback in own:
+    left = {f.key: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
+    for callback in filter(focus.edited, left.values()):
         twins = focus.before.program.functions(callback.path, callback.name)
         gone = {key for f in twins for key in given_up(focus.before, f)} - given_up(focus, callback).keys()
         mine = {key for f in focus.before.program.functions(func.path, func.name) for key in given_up(focus.before, f)}
@@ -104,14 +103,12 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
             yield now[key], now[key].args[0][0], key[0]
 
 
-def left_to_rcu(focus: Focus, seen: Seen) -> Iterator[str]:
+def left_to_rcu(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Func]:
     """Functions that a call has run after a grace period."""
     model = model_of(focus, seen)
     for spec in model.registers if model is not None and seen.args else ():
-        if spec.how == "rcu" and spec.callback is not None and spec.callback < len(seen.args[0]):
-            callback = seen.args[0][spec.callback]
-            if isinstance(callback, Name):
-                yield callback.id
+        if spec.how == "rcu" and spec.callback is not None:
+            yield from focus.setups.started(flow.frame, spec, seen.args[0])
 
 
 def given_up(focus: Focus, func: Func) -> dict[tuple[str, str], Seen]:

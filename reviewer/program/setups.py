@@ -65,7 +65,7 @@ class Setups:
     def words(self, func: Func) -> frozenset[str]:
         """Names of the members and variables for which the function is set up, by the files beside its own."""
         found = (block_of(r.block, args) for r, args in self._set_up_as(func) if r.block is not None)
-        return frozenset(word_of(block) for block in found if block is not None) - {""}
+        return frozenset(last_name(block) for block in found if block is not None) - {""}
 
     def _set_up_as(self, func: Func) -> Iterator[tuple[Registers, tuple[Expr, ...]]]:
         """Registrations of the function as a callback, with what is passed to them."""
@@ -190,8 +190,8 @@ def one_above(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
-def word_of(expr: Expr) -> str:
-    """The last name in an expression: of a member, else of a variable."""
+def last_name(expr: Expr) -> str:
+    """Of an expression as it is written: of a member, else of a variable."""
     while isinstance(expr, AddressOf | Index | Deref):
         expr = expr.base
     return expr.name if isinstance(expr, Member) else expr.id if isinstance(expr, Name) else ""
