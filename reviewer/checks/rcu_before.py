@@ -19,6 +19,9 @@ from reviewer.program.summaries import place
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
 
+SHALLOW = 2
+"""How far below a call a section of its own is looked for, in the distances of ``horizon.py``."""
+
 
 @dataclass(slots=True)
 class Care:
@@ -123,6 +126,41 @@ def given_up(focus: Focus, func: Func) -> dict[tuple[str, str], Seen]:
     return found
 
 
+def bared(focus: Focus, flow: Flow) -> Seen | None:
+    """The first call that stood in a section of SRCU before the patch and now stands in none, though nothing took its place.
+
+    Whoever wants his readers to sleep has work done in there of which a look at what is called shows little; so what the call
+    needs is not asked, only whether it has a section, too.
+    """
+    func = flow.frame.func
+    moved = moved_out(focus, func, "srcu")
+    if not moved or focus.before is None:
+        return None
+    called: set[str] = set()
+    had: set[str] = set()
+    for mine in focus.before.program.functions(func.path, func.name):
+        was = focus.before.flow(mine)
+        called |= set(mine.calls)
+        had |= {h.name for h in holds(was)} if was is not None else set()
+    if not called.issuperset(func.calls) or any(h.name not in had for h in holds(flow)):
+        return None
+    return next((s for s in flow.seen if isinstance(s.event, Call) and s.event.at in moved and works(focus, flow, s)), None)
+
+
+def works(focus: Focus, flow: Flow, seen: Seen) -> bool:
+    """Whether a call may read what a section protects: it is of a function or through a pointer, and nothing in it takes one."""
+    assert isinstance(seen.event, Call)
+    targets = focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee)
+    return bool(seen.event.args) and all(
+        t.model is None and t.func is not None and not focus.edited(t.func) and not focus.horizon.has(takes_srcu, t.func, SHALLOW)
+        for t in targets
+    )  # fmt: skip
+
+
+def takes_srcu(model: Model) -> bool:
+    return any(h.kind == "srcu" for h in model.takes)
+
+
 def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     """The first event that stood in a read section before the patch and now stands in none, though nothing took its place.
 
@@ -133,24 +171,37 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     func = flow.frame.func
     if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
         return None
-    inside: set[str] = set()
+    moved = moved_out(focus, func)
     had: set[str] = set()
     called: set[str] = set()
-    for mine in focus.before.program.functions(func.path, func.name):
+    for mine in focus.before.program.functions(func.path, func.name) if moved else ():
         was = focus.before.flow(mine)
         called |= set(mine.calls)
-        for seen in was.seen if was is not None else ():
-            had |= {h.name for h in seen.may()}
-            if any(h.kind == "rcu" for h in seen.must()):
-                inside.add(line_of(focus.before, mine, seen))
-    if not inside or any(h.name not in had for h in holds(flow)):
+        had |= {h.name for h in holds(was)} if was is not None else set()
+    if not moved or any(h.name not in had for h in holds(flow)):
         return None
     new = set(func.calls) - called
     if any(PUT.search(c) or ((m := focus.program.model(c)) is not None and m.rcu_read is not None) for c in new):
         return None
-    left = [s for s in flow.seen if line_of(focus, func, s) in inside and not has_section(focus, flow, s)]
+    left = [s for s in flow.seen if s.event.at in moved and not has_section(focus, flow, s)]
     given_back = {e for s in flow.seen if gives_back(s) for args in s.args for a in args for e in values.walk(a)}
     return next((s for s in left if any(r not in given_back for r in borrowed(focus, flow, s))), None)
+
+
+def moved_out(focus: Focus, func: Func, kind: str = "rcu") -> frozenset[int]:
+    """Positions of events that stood in a read section before the patch and stand in none any more."""
+    flow = focus.flow(func) if focus.before is not None and focus.edited(func) else None
+    if flow is None or focus.before is None:
+        return frozenset()
+    inside: set[str] = set()
+    for mine in focus.before.program.functions(func.path, func.name):
+        was = focus.before.flow(mine)
+        for seen in was.seen if was is not None else ():
+            if any(h.kind == kind for h in seen.must()):
+                inside.add(line_of(focus.before, mine, seen))
+    return frozenset(
+        s.event.at for s in flow.seen if not any(h.kind == kind for h in s.may()) and line_of(focus, func, s) in inside
+    )
 
 
 def gives_back(seen: Seen) -> bool:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.checks.rcu_before import lost, section_gone
+from reviewer.checks.rcu_before import bared, lost, moved_out, section_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Write
 from reviewer.program import values
 from reviewer.program.grace import Grace
+from reviewer.program.horizon import FAR
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, reached
 from reviewer.program.locks import Hold
@@ -42,7 +43,7 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     grace = Grace(focus.summaries)
     for func in focus.functions:
         read = [*reads.of(func), *reads.walks(func)]
-        yield from read or reads.uncovered(func)
+        yield from read or [*reads.uncovered(func), *reads.bare(func)]
         early = list(freed_early(focus, grace, func))
         yield from early
         if not early:
@@ -95,7 +96,7 @@ def pins(hold: Hold) -> bool:
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
     """Pointers that are followed after the section in which they were fetched."""
     analysis = focus.analysis
-    for at, held in after_section(focus.summaries, func).items():
+    for at, held in after_section(focus.summaries, func, moved_out(focus, func)).items():
         file, line, column, function = place(func, at)
         word = values.show(held.pointer, names(focus, func))
         steps = (
@@ -164,12 +165,13 @@ class Reads:
         self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
-        if not self.focus.horizon.has(reads_rcu, func, DEPTH) or teardown(func):
+        depth = self.depth(func)
+        if not self.focus.horizon.has(reads_rcu, func, depth) or teardown(func):
             return
         flow = self.focus.flow(func)
         done: set[str] = set()
         for seen in flow.seen if flow is not None else ():
-            for need in self.needs.at(func, seen):
+            for need in self.needs.at(func, seen, depth):
                 word = need.through if need.way else need.object or need.name
                 if word in done or in_section(seen, need):
                     continue
@@ -177,6 +179,10 @@ class Reads:
                 if found is not None:
                     done.add(word)
                     yield found
+
+    def depth(self, func: Func) -> int:
+        """How far below a function reads are looked for: further where a patch has taken a section away."""
+        return FAR if self.focus.other is not None and self.focus.differs(func) else DEPTH
 
     def walks(self, func: Func) -> Iterator[Finding]:
         """Lists that were walked in a section before a patch, and now are with neither a section nor the iterator for it."""
@@ -214,12 +220,22 @@ class Reads:
             return  # with interrupts or softirqs off no grace period ends
         if self.nearby.held_above(func, does) == "all" or any(does(h) for _, h in self.focus.entries.held(func)):
             return
+        yield self.uncovers(func, seen, "an RCU read section")
+
+    def bare(self, func: Func) -> Iterator[Finding]:
+        """The same for SRCU, whose sections stand beside locks that protect something else."""
+        flow = self.focus.flow(func) if self.focus.edited(func) and not teardown(func) else None
+        seen = bared(self.focus, flow) if flow is not None else None
+        if seen is not None and self.nearby.held_above(func, lambda h: h.kind == "srcu") not in ("all", "some"):
+            yield self.uncovers(func, seen, "a read section of SRCU")
+
+    def uncovers(self, func: Func, seen: Seen, what: str) -> Finding:
         file, line, column, function = place(func, seen.event.at)
         callee = seen.event.callee if isinstance(seen.event, Call) else None
         word = f"{callee.id}()" if isinstance(callee, Name) else "what this line reads"
-        yield Finding(
+        return Finding(
             rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{word} stood in an RCU read section before the patch, and stands in none any more",
+            message=f"{word} stood in {what} before the patch, and stands in none any more",
             involves=(word,), proof=(step(self.focus.analysis, "access", func, seen.event.at, seen.must()),),
             event=self.focus.program.line_text(file, line),
         )  # fmt: skip
@@ -292,8 +308,9 @@ class Reads:
             found: set[str] = set()
             for mine in self.focus.program.functions(func.path, func.name):
                 flow = self.focus.flow(mine)
-                for seen in flow.seen if flow is not None and self.focus.horizon.has(reads_rcu, mine, DEPTH) else ():
-                    for need in self.needs.at(mine, seen):
+                depth = self.depth(mine)
+                for seen in flow.seen if flow is not None and self.focus.horizon.has(reads_rcu, mine, depth) else ():
+                    for need in self.needs.at(mine, seen, depth):
                         if in_section(seen, need):
                             found |= {need.object, need.through} - {""}
             got = self._protected[key] = frozenset(found)

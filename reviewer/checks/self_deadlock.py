@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
+from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import nested
@@ -23,7 +24,7 @@ from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, names_in
-from reviewer.program.locks import ALONE, FAIR, Hold
+from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.stable import Written
@@ -39,7 +40,7 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
-            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func))
+            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or kept(focus, func))
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
@@ -103,13 +104,15 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     written: Written | None = None
     asserted: list[Hold] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
+    still = kept(focus, func)
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue
         asserted += asserts(focus, func, seen)
+        known = still.get(seen.event.at, ())
         held = [h for h in seen.may() if counts(h)]
         more = [
-            h for h in (*asserted, *entered)
+            h for h in dict.fromkeys((*asserted, *known, *entered))
             if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)
         ]  # fmt: skip
         if not held and not more:
@@ -148,7 +151,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     guards = focus.settled.guards(there.func, there.at) if focus.other is None and there.way else ()
                     if guards:  # in code that has run, what is asked there may well tell whether the caller holds it
                         doubt += 2 if any(is_code(g.condition) for g in guards) else 1
-                    entry = entered.get(hold)
+                    entry = entered.get(hold) if hold not in known else None
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
                     key = (hold.lock, there.func.key)
@@ -255,7 +258,10 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
     why = "while it is held"
     analysis = focus.analysis
     first = step(analysis, "access" if again.asserted else "acquire", func, hold.at, (hold,))
-    if again.asserted:
+    if hold.where == OUTSIDE and again.entry is None:
+        why = "while its caller holds it, which it knew before the patch"
+        first = step(analysis, "call", func, again.seen.event.at, (hold,))
+    elif again.asserted:
         why = "while its caller holds it, as it asserts"
     elif again.entry is not None:
         why = f"while it is held by whoever calls {again.entry.how}"

@@ -15,6 +15,7 @@ import msgspec
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
@@ -68,9 +69,10 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         if focus.effects.may_matter(func, FAR):
             found = False
-            flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) else None
+            still = kept(focus, func)
+            flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None
             for seen in flow.seen if flow is not None else ():
-                best = strongest(focus, func, seen, sleeps_under_lock(focus, func, seen))
+                best = strongest(focus, func, seen, sleeps_under_lock(focus, func, seen, still.get(seen.event.at, ())))
                 if best is not None:
                     found = True
                     yield finding(focus, func, seen, best)
@@ -105,12 +107,13 @@ def hands_on(focus: Focus, func: Func) -> bool:
     return not names.isdisjoint(func.words)
 
 
-def sleeps_under_lock(focus: Focus, func: Func, seen: Seen) -> Iterator[Sleep]:
-    """What may sleep in one call under the locks of its function, or in a callback of it that must not."""
-    holds = [h for h in seen.may() if h.kind in ATOMIC and not (h.kind in CPU and runs_at_boot(func))]
+def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Iterator[Sleep]:
+    """What may sleep in one call under the locks of its function, and under ``more`` of its callers, or in a callback of it that
+    must not."""
+    holds = [h for h in (*seen.may(), *more) if h.kind in ATOMIC and not (h.kind in CPU and runs_at_boot(func))]
     if not holds and not passes_function(focus, func, seen):
         return
-    must = seen.must()
+    must = frozenset((*seen.must(), *more))
     for effect in blocking(focus, func, seen):
         least = unsure(focus, effect)
         for hold in holds:

@@ -13,6 +13,7 @@ import msgspec
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
@@ -58,9 +59,11 @@ def wait_under_lock(focus: Focus) -> Iterator[Finding]:
         if flow is None:
             continue
         started = bool(focus.entries.of(func))
+        more = kept(focus, func)
         for seen in flow.seen:
-            if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, started or bool(seen.may())):
-                yield from in_call(focus, func, seen)
+            below = started or bool(seen.may()) or seen.event.at in more
+            if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, below):
+                yield from in_call(focus, func, seen, more.get(seen.event.at, ()))
 
 
 def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
@@ -80,13 +83,13 @@ def waits(model: Model) -> bool:
     return bool(model.waits)
 
 
-def in_call(focus: Focus, func: Func, seen: Seen) -> Iterator[Finding]:
-    """The strongest finding of one call."""
+def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Iterator[Finding]:
+    """The strongest finding of one call; ``more``: locks that callers hold, too."""
     best: tuple[Blocked, Effect, Hold | None] | None = None
     for effect in focus.effects.at(func, seen):
         if effect.wait is None or effect.wait.gives_up:
             continue
-        for blocked, hold in reasons(focus, func, seen, effect):
+        for blocked, hold in reasons(focus, func, seen, effect, more):
             if best is None or (blocked.doubt, effect.depth) < (best[0].doubt, best[1].depth):
                 best = (blocked, effect, hold)
         if best is None and not effect.depth:
@@ -152,14 +155,17 @@ def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
                 return
 
 
-def reasons(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[tuple[Blocked, Hold | None]]:
-    """Why the wait of one effect does not end."""
+def reasons(
+    focus: Focus, func: Func, seen: Seen, effect: Effect, more: tuple[Hold, ...]
+) -> Iterator[tuple[Blocked, Hold | None]]:
+    """Why the wait of one effect does not end; ``more``: locks that callers hold, too."""
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
     held = [h for h in holds if h.name and h.kind not in ALONE and not downgraded(h, effect)]
     locks = {h: int(h not in must) + handed_over(h) for h in held}
     locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
+    locks |= {h: 0 for h in more if not effect.lets_go(h)}
     below = taken_below(effect.held[len(must) :])
     locks = {h: doubt for h, doubt in locks.items() if h.name not in below}
     if effect.wait.what == "completion":

@@ -501,7 +501,7 @@ class OperationsEntry(Part):
     fields_: list[str] = Field(min_length=1, alias="fields")
     context: Irq
     masks: Masks = ""
-    holds: OneOrMore[str] = []
+    holds: OneOrMore[str | Held] = []
     kind: Kind | None = None
     mode: Mode = "exclusive"
     holds_among: dict[str, Held] = {}
@@ -516,7 +516,7 @@ class OperationsEntry(Part):
         for field in self.fields_:
             yield models.Operation(
                 table=f"{self.operations}.{field}", context=self.context, masks=self.masks,
-                holds=tuple(models.Held(lock, kind, self.mode) for lock in self.holds),
+                holds=tuple(h.record() if isinstance(h, Held) else models.Held(h, kind, self.mode) for h in self.holds),
                 holds_among={word: held.record() for word, held in self.holds_among.items()},
                 unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
                 after_grace=self.after_grace, source=self.source,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Write
 from reviewer.program import lockflow, values
+from reviewer.program.grace import owner
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
 from reviewer.program.structs import Frame
@@ -24,11 +25,16 @@ class Held:
 
 
 class Uses(Observer):
-    """Whatever is done with the pointer inside of the section, other than to look, may be what makes it last longer."""
+    """Whatever is done with the pointer inside of the section, other than to look, may be what makes it last longer.
 
-    def __init__(self, summaries: Summaries) -> None:
+    ``moved``: positions of events that stood in the section before a patch. Where there are such, what is done with other objects
+    that the pointer leads to is no excuse, and an event that was moved and hands the pointer on follows it, too.
+    """
+
+    def __init__(self, summaries: Summaries, moved: frozenset[int]) -> None:
         self.summaries = summaries
         self.program = summaries.program
+        self.moved = moved
         self.found: dict[int, Held] = {}
         self._known: frozenset[Expr] | None = None
 
@@ -68,9 +74,13 @@ class Uses(Observer):
                 return held
         for h in held:
             if h.over >= 0:
-                if not locked and state.locks == () and follows(frame, event, state, h.pointer):
+                used = follows(frame, event, state, h.pointer)
+                used |= event.at in self.moved and isinstance(event, Call) and hands_on(frame, args, h.pointer)
+                if not locked and state.locks == () and used:
                     self.found.setdefault(event.at, h)
                     held = held - {h}
+            elif self.moved:
+                held = held - {h} if isinstance(event, Call) and hands_on(frame, args, h.pointer) else held
             elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
                 held = held - {h}
         if isinstance(event, Write) and isinstance(args[0], Name):
@@ -97,14 +107,19 @@ def follows(frame: Frame, event: Event, state: State, pointer: Expr) -> bool:
     )  # fmt: skip
 
 
-def after_section(summaries: Summaries, func: Func) -> dict[int, Held]:
-    """For the position of an event: the pointer that is followed there although its section is over."""
+def hands_on(frame: Frame, args: tuple[Expr, ...], pointer: Expr) -> bool:
+    """Whether a call gets the object itself, or a part of it, rather than what it leads to."""
+    return any(owner(frame, arg) == pointer for arg in args)
+
+
+def after_section(summaries: Summaries, func: Func, moved: frozenset[int] = frozenset()) -> dict[int, Held]:
+    """For the position of an event: the pointer that is followed there although its section is over. ``moved`` as in `Uses`."""
     frame = summaries.program.frame(func)
     named = summaries.program.models.functions
     reads = any(n in named and named[n].rcu_read is not None for n in func.calls)
     drops = any(n in named and any(d.kind == "rcu" for d in named[n].drops) for n in func.calls)
     if frame.body is None or not reads or not drops:
         return {}
-    watch = Uses(summaries)
+    watch = Uses(summaries, moved)
     lockflow.run(frame, summaries, observer=watch)
     return watch.found
