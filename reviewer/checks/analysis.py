@@ -49,14 +49,15 @@ class Analysis:
     and of their callers are looked into, not only those of the callbacks."""
 
     def __init__(
-        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None
+        self, program: Program, everything: bool = False, chains_too: bool = True, near: Near | None = None, review: bool = False
     ) -> None:
-        """:param near: summaries of another tree that need not be made again."""
+        """:param near: summaries of another tree that need not be made again.
+        :param review: few functions are asked about, so that more may be asked of each."""
         self.program = program
         self.chains_too = chains_too
         self.everything = everything
         self.summaries = Summaries(program, near)
-        self.effects = Effects(self.summaries)
+        self.effects = Effects(self.summaries, tables_below=review)
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)

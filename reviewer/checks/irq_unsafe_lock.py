@@ -333,11 +333,13 @@ def way(focus: Focus, mode: Mode) -> list[Step]:
 
 
 def by_majority(focus: Focus, take: Take) -> Finding | None:
-    """Everybody else turns interrupts, or softirqs, off."""
-    before = focus.before or focus
-    takes = before.lock_users.of(take.hold.name, take.func.path)
+    """Everybody else turns interrupts, or softirqs, off. One is enough where the patch has this one cease to."""
+    old = before_the_patch(focus, take)
+    ceased = bool(old) and STRENGTH[take.masks] < min(STRENGTH[t.masks] for t in old)
+    side = focus if ceased else focus.before or focus  # who ceases together with this one says nothing for it
+    takes = side.lock_users.of(take.hold.name, take.func.path)
     others = [t for t in takes if (t.func.name, t.func.path) != (take.func.name, take.func.path) and not t.back]
-    if len(others) < OTHERS:
+    if len(others) < (1 if ceased else OTHERS):
         return None
     least = min((t.masks for t in others), key=lambda m: STRENGTH[m])
     if STRENGTH[least] <= STRENGTH[take.masks]:
@@ -349,19 +351,25 @@ def by_majority(focus: Focus, take: Take) -> Finding | None:
     # By its address, or as a callback that must not sleep: perhaps where they are off.
     unknown = all((m.open and m.top.static) or m.context == "atomic" for m in less)
     name = take.hold.name
-    message = f"{name} is taken with {CALLED[least]} on, which all {len(others)} others who take it turn off"
+    who = f"all {len(others)} others who take it turn" if len(others) > 1 else "the only other who takes it turns"
+    message = f"{name} is taken with {CALLED[least]} on, which {who} off"
     shown = [step(focus.analysis, "acquire", t.func, t.at, (t.hold,)) for t in others[:2]]
     proof = (step(focus.analysis, "acquire", take.func, take.at, (take.hold,)), *shown)
     habit = not focus.edited(take.func)  # of code that stands as it is, they may turn it off because they always do
     return finding(focus, take.func, take.at, 1 + (unknown or habit), message, name, proof)
 
 
+def before_the_patch(focus: Focus, take: Take) -> list[Take]:
+    """Where the function of this name took the lock before a patch."""
+    if focus.before is None:
+        return []
+    same = (t for f in focus.before.program.functions(take.func.path, take.func.name) for t in focus.before.lock_users.takes(f))
+    return [t for t in same if t.hold.name == take.hold.name]
+
+
 def weakened(focus: Focus, take: Take) -> Finding | None:
     """A patch stops turning interrupts off, or saving what they were, in a function that not only tasks are known to call."""
-    if focus.before is None:
-        return None
-    same = [t for f in focus.before.program.functions(take.func.path, take.func.name) for t in focus.before.lock_users.takes(f)]
-    old = [t for t in same if t.hold.name == take.hold.name]
+    old = before_the_patch(focus, take)
     if not old or len(old) > len([t for t in focus.lock_users.takes(take.func) if t.hold.name == take.hold.name]):
         return None
     saved = all(t.hold.irq == "save" for t in old)

@@ -166,7 +166,8 @@ class Imbalance:
             key = hold_key(hold)
             if not is_unknown(hold.lock) and all(any(hold_key(h) == key for h in e.state.locks) for e in flow.endings):
                 state = balance(self.focus.summaries, self.releases, func, key, hold.lock, hold, self.accused)
-                fault = self.kept_now(func, hold.lock, state, [w for w in state.ways if w.net == 1 and w.maybe < 0])
+                sure = [w for w in state.ways if w.net == 1 and (w.maybe < 0 or self.no_release(func, key, w.maybe))]
+                fault = self.kept_now(func, hold.lock, state, sure)
                 if fault is not None:
                     yield fault
 
@@ -225,7 +226,7 @@ class Imbalance:
         if returns_pointer(func) or tries(func, held):
             held, even = list(map(as_object, held)), list(map(as_object, even))
         released = [w for w in even if w.released > 0 and w.taken > 0]
-        sure = [w for w in held if w.maybe < 0]
+        sure = [w for w in held if w.maybe < 0 or self.no_release(func, state.key, w.maybe)]
         if not sure or not state.fresh:
             return None
         if not any(w.released > 0 or w.maybe > 0 for w in even) and self.old_flows(func):
@@ -280,6 +281,16 @@ class Imbalance:
         """Whether a patch edits the function, and before it no way left with the lock: then no caller waits for that."""
         flows = self.old_flows(func)
         return bool(flows) and not any(hold_key(h) == key for flow in flows for e in flow.endings for h in e.state.locks)
+
+    def no_release(self, func: Func, key: Key, at: int) -> bool:
+        """Whether a call that looks like a release is none: before a patch it was there, too, and the function released the lock
+        by itself on all ways."""
+        body = self.focus.program.body(func) if self.never_kept(func, key) else None
+        events = (e for block in (body.blocks if body is not None else ()) for e in block.events)
+        call = next((e for e in events if isinstance(e, Call) and e.at == at), None)
+        return call is not None and isinstance(call.callee, Name) and all(
+            call.callee.id in flow.frame.func.calls for flow in self.old_flows(func)
+        )  # fmt: skip
 
     def old_flows(self, func: Func) -> list[Flow]:
         """What the function did before a patch that edits it."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
@@ -69,10 +70,11 @@ def brought(focus: Focus, inverted: Sequence[tuple[Order, Order]]) -> Iterator[t
     """What a patch brings is shown wherever it is: in each function that it changes, and once for all callers of one that now
     takes the second lock."""
     shown: set[object] = set()
-    for order, other in inverted:
-        key = order.func.key if focus.edited(order.func) else (order.effect.func.key, order.effect.at)
+    for order, other in sorted(inverted, key=lambda both: not focus.edited(both[0].func)):
+        taken = order.effect.func.key, order.effect.at
+        key = order.func.key if focus.edited(order.func) else taken
         if key not in shown:
-            shown.add(key)
+            shown |= {key, taken}
             yield order, other
 
 
@@ -83,6 +85,8 @@ def pairs(focus: Focus) -> Pairs:
         if focus.summaries.holds(func) or (focus.effects.may_matter(func) and focus.entries.held(func)):
             for pair, order in focus.orders.of(func).items():
                 result.setdefault(pair, []).append(order)
+        for order in focus.orders.under_more(func, still) if (still := kept(focus, func)) else ():
+            result.setdefault(order.pair, []).append(order)
     return result
 
 

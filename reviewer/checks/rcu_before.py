@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Const, Deref, Expr, Index, Member, Name, Result, Write
+from reviewer.parse.facts import Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.grace import Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
@@ -93,15 +93,22 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
 
 
 def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
-    """What the function gives back by itself, and what before the patch was given back by the callback that it leaves to RCU."""
-    func = flow.frame.func
-    assert focus.before is not None
-    left = {f.key: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
-    for callback in filter(focus.edited, left.values()):
-        twins = focus.before.program.functions(callback.path, callback.name)
-        gone = {key for f in twins for key in given_up(focus.before, f)} - given_up(focus, callback).keys()
-        mine = {key for f in focus.before.program.functions(func.path, func.name) for key in given_up(focus.before, f)}
-        now = given_up(focus, func)
+    """What the function gives back by itself without a wait, and what before the patch was given back by a callback that it left
+    to RCU, and that does so no more or is not left to it any more."""
+    func, old = flow.frame.func, focus.before
+    assert old is not None
+    before = [was for f in old.program.functions(func.path, func.name) if (was := old.flow(f)) is not None]
+    left = {f.name: f for was in before for seen in was.seen for f in left_to_rcu(old, was, seen)}
+    if not left:
+        return
+    still = {f.name: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
+    mine = {key for was in before for key in given_up(old, was.frame.func)}
+    now = given_up(focus, func)
+    if care_of(focus, func).waits:
+        return
+    for name, callback in left.items():
+        kept = given_up(focus, still[name]).keys() if name in still else set()
+        gone = given_up(old, callback).keys() - kept
         for key in sorted((gone & now.keys()) - mine):
             yield now[key], now[key].args[0][0], key[0]
 
@@ -121,6 +128,8 @@ def given_up(focus: Focus, func: Func) -> dict[tuple[str, str], Seen]:
     for seen in flow.seen if flow is not None else ():
         if isinstance(seen.event, Call) and isinstance(seen.event.callee, Name) and seen.args and seen.args[0]:
             model, member = model_of(focus, seen), seen.args[0][0]
+            while isinstance(member, Cast):
+                member = member.operand
             if isinstance(member, Member) and (gives_back(seen) or (model is not None and model.frees is not None)):
                 found.setdefault((seen.event.callee.id, member.name), seen)
     return found
@@ -232,8 +241,10 @@ def has_section(focus: Focus, flow: Flow, seen: Seen) -> bool:
     """Whether an event needs no section around it: a call of a function that has its own, or that takes nothing along, or a value
     in which no pointer is followed. What the patch changes, too, is looked at by itself."""
     if not isinstance(seen.event, Call):
-        return not any(isinstance(e, FOLLOWED) for arg in seen.args[0] for e in values.walk(arg))
+        return not reads(seen)
     targets = focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee)
+    if targets and all(t.model is not None and t.model.pure for t in targets):
+        return not reads(seen)  # ``max_t(int, net->limit, n)``
     if not targets or not seen.event.args:
         return True
     models = focus.program.models.functions
@@ -242,6 +253,11 @@ def has_section(focus: Focus, flow: Flow, seen: Seen) -> bool:
             h.kind == "rcu" for c in t.func.calls if (m := models.get(c)) is not None for h in m.takes
         ))) for t in targets
     )  # fmt: skip
+
+
+def reads(seen: Seen) -> bool:
+    """Whether an event follows a pointer to say what it works on."""
+    return any(isinstance(e, FOLLOWED) for args in seen.args[:1] for arg in args for e in values.walk(arg))
 
 
 def model_of(focus: Focus, seen: Seen) -> Model | None:

@@ -232,7 +232,9 @@ class Reads:
     def uncovers(self, func: Func, seen: Seen, what: str) -> Finding:
         file, line, column, function = place(func, seen.event.at)
         callee = seen.event.callee if isinstance(seen.event, Call) else None
-        word = f"{callee.id}()" if isinstance(callee, Name) else "what this line reads"
+        model = self.focus.program.model(callee.id) if isinstance(callee, Name) else None
+        named = isinstance(callee, Name) and not (model is not None and model.pure)
+        word = f"{callee.id}()" if named and isinstance(callee, Name) else "what this line reads"
         return Finding(
             rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
             message=f"{word} stood in {what} before the patch, and stands in none any more",

@@ -6,6 +6,7 @@ That a lock is the very one which reclaim waits for is told by its class, so two
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -29,6 +30,11 @@ FAR = 3
 
 USUAL = 3
 """Other functions that allocate under a lock, with which that is the custom."""
+
+ALSO = 2
+"""Other places of a file in which an allocation is kept from waiting for IO or a filesystem, so that it seems to matter there."""
+
+CAREFUL = re.compile(rb"\b(?:GFP_NOFS|GFP_NOIO|memalloc_no(?:fs|io)_save)\b")
 
 MAX_FILES, MAX_FUNCTIONS = 24, 60
 """Files of a folder, and functions, that are asked whether they do."""
@@ -68,7 +74,7 @@ class Search:
         found: dict[int, Finding] = {}
         for finding in (
             *self.under_locks(flow), *self.in_operations(flow), *self.while_halted(flow), *self.with_handle(flow),
-            *self.flags_ignored(flow), *self.scope_removed(flow), *self.lock_without_scope(flow),
+            *self.flags_ignored(flow), *self.scope_removed(flow), *self.lock_without_scope(flow), *self.flags_added(flow),
         ):  # fmt: skip
             found.setdefault(finding.line, finding)
         yield from found.values()
@@ -237,6 +243,42 @@ class Search:
         targets = self.focus.summaries.calls.targets(flow.frame, event.callee) if isinstance(event, Call) else ()
         found = [t.func.definition for t in targets if t.func is not None]
         return any(d is not None and d.type.name in ("bool", "_Bool") for d in found)
+
+    def flags_added(self, flow: Flow) -> Iterator[Finding]:
+        """A patch lets an allocation wait for IO, or a filesystem, from which it was kept, as the file does elsewhere."""
+        func, before = flow.frame.func, self.focus.before
+        if before is None or not self.focus.edited(func):
+            return
+        text = self.program.text(func.path)
+        own = sum(w in func.words for w in ("GFP_NOFS", "GFP_NOIO"))
+        if len(CAREFUL.findall(text)) - own < ALSO:
+            return
+        old = [self.direct(before, was) for f in before.program.functions(func.path, func.name) if (was := before.flow(f))]
+        mine = self.direct(self.focus, flow)
+        for name, (seen, effect) in mine.items():
+            had = next((got[name][1] for got in old if name in got), None)
+            if had is None or not self.reclaim.asks(had, ()):
+                continue
+            asks = self.reclaim.asks
+            gone = tuple(f for f in ("__GFP_FS", "__GFP_IO") if asks(effect, (f,)) > asks(had, (f,)))
+            if gone:
+                flags = ", ".join(gone)
+                message = f"{words(effect)} may allocate with {flags}, from which it was kept before, as others are here"
+                steps = effect_steps(self.focus.analysis, func, None, effect)
+                yield self.made(func, seen, "medium", message, gone, steps)
+                return  # one is enough: what keeps it from that is the same for all
+
+    @staticmethod
+    def direct(focus: Focus, flow: Flow) -> dict[tuple[str, int], tuple[Seen, Effect]]:
+        """The allocations that a function makes itself, by the name of the API and the number of the call among those of it."""
+        found: dict[tuple[str, int], tuple[Seen, Effect]] = {}
+        count: dict[str, int] = {}
+        for seen in sorted(flow.seen, key=lambda s: s.event.at):
+            for effect in focus.effects.at(flow.frame.func, seen) if isinstance(seen.event, Call) else ():
+                if effect.kind == "alloc" and not effect.way and not effect.doubt:
+                    count[effect.name] = count.get(effect.name, 0) + 1
+                    found[effect.name, count[effect.name]] = seen, effect
+        return found
 
     def scope_removed(self, flow: Flow) -> Iterator[Finding]:
         """The same call stood in a memalloc scope before the patch."""

@@ -50,7 +50,9 @@ def pairs(focus: Focus, func: Func) -> Iterator[tuple[Seen, Hold, Effect]]:
             continue
         for effect in focus.effects.at(func, seen):
             inner = effect.hold
-            if effect.kind != "acquire" or inner is None or inner.taken in ("trylock", "timeout") or effect.doubt:
+            if effect.kind != "acquire" or inner is None or inner.taken in ("trylock", "timeout"):
+                continue
+            if effect.doubt > comes_home(func, effect):
                 continue
             if any(h.lock == inner.lock for h in seen.may()) or focus.orders.nests(effect):
                 continue
@@ -58,6 +60,12 @@ def pairs(focus: Focus, func: Func) -> Iterator[tuple[Seen, Hold, Effect]]:
                 same = hold.name == inner.name and hold.kind == inner.kind and "exclusive" in (hold.mode, inner.mode)
                 if same and not effect.lets_go(hold) and sure(focus, flow, seen, hold, effect):
                     yield seen, hold, effect
+
+
+def comes_home(func: Func, effect: Effect) -> int:
+    """1 where a library comes back to the file that called it, through one of several tables: the object is that file's."""
+    there = {f.path for f, _ in effect.way[1:]} - {func.path}
+    return int(effect.some and effect.func.path == func.path and bool(there))
 
 
 def always(seen: Seen, name: str) -> bool:
@@ -71,7 +79,7 @@ def sure(focus: Focus, flow: Flow, seen: Seen, hold: Hold, effect: Effect) -> bo
     if effect.last or effect.comes_back() or settled.against(func, seen, effect) or settled.once(effect):
         return False
     there = focus.effects.under(func, seen, hold, effect)
-    return there is not None and there.doubt == 0 and not focus.releases.perhaps(flow, hold, seen, there)
+    return there is not None and there.doubt <= comes_home(func, effect) and not focus.releases.perhaps(flow, hold, seen, there)
 
 
 def told_apart(focus: Focus, func: Func, name: str) -> bool:

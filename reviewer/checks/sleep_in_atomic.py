@@ -18,7 +18,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import Call, Choice, Const, Name
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
@@ -115,7 +115,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         return
     must = frozenset((*seen.must(), *more))
     for effect in blocking(focus, func, seen):
-        least = unsure(focus, effect)
+        least = unsure(focus, effect) + isinstance(effect.what, Choice)
         for hold in holds:
             masks = OFF.get(hold.irq, "")
             if not effect.lets_go(hold) and not allowed(focus, effect, masks, masks == "bh"):
@@ -136,8 +136,17 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
     """The effects of a call that put its task to sleep."""
     for effect in focus.effects.at(func, seen, FAR):
-        if not effect.asked and may_block(focus.summaries, effect) and not spared(focus, func, effect):
+        blocks = may_block(focus.summaries, effect) or (focus.edited(func) and may_choose_to(focus, effect))
+        if not effect.asked and blocks and not spared(focus, func, effect):
             yield effect
+
+
+def may_choose_to(focus: Focus, effect: Effect) -> bool:
+    """Whether an allocation has direct reclaim if a condition says so, which need not know of the locks that are held."""
+    what, gfp = effect.what, focus.program.gfp
+    return effect.kind == "alloc" and isinstance(what, Choice) and any(
+        isinstance(arm, Const) and gfp.reclaims(arm.value) for arm in (what.then, what.other)
+    )  # fmt: skip
 
 
 def spared(focus: Focus, func: Func, effect: Effect) -> bool:

@@ -178,7 +178,7 @@ class GfpScope(Part):
 class Waits(Part):
     what: Literal[
         "event", "completion", "work", "workqueue", "timer", "irq", "thread", "grace_period", "refcount",
-        "device", "tasklet", "callbacks", "napi",
+        "device", "tasklet", "callbacks", "napi", "attribute",
     ]  # fmt: skip
     on: PlaceText | None = None
     condition: ArgIndex | None = None
@@ -232,6 +232,7 @@ class Registers(Part):
     unless: OneOrMore[str] = []
     queue: PlaceText | None = None
     suffix: OneOrMore[str] = []
+    prefix: ArgIndex | None = None
     holds: OneOrMore[Held] = []
 
     def record(self) -> models.Registers:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reviewer.parse.facts import Call, Cast, Deref, Expr, Index, Member, Name, Result, Write
+from reviewer.program import attributes
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
@@ -65,6 +66,8 @@ class Waited:
         if wait is None:
             return ()
         for frame, what in self.objects(asked, effect):
+            if wait.what == attributes.KIND:
+                return tuple(Awaited(f, wait.what) for f in attributes.callbacks(self.program, frame.func.path, what))
             name = object_name(frame, rooted(frame, what))
             if wait.what in BY_VALUE:
                 name = name.removeprefix("*")

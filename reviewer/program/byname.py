@@ -7,6 +7,7 @@ function is looked at when one of its callers is.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -45,6 +46,7 @@ class ByName:
         self.calls = calls
         self.horizon = Horizon(calls)
         self._thin: dict[str, bool] = {}
+        self._below: dict[tuple[str, int], bool] = {}
         self._indirect: dict[str, bool] = {}
         self._depths: dict[tuple[str, int], int] = {}
         self._made: dict[tuple[What, str, int], bool] = {}
@@ -102,6 +104,21 @@ class ByName:
                 file, piece = func.source
                 got = INDIRECT.search(file.skim.body_of(piece)) is not None
             self._indirect[func.key] = got
+        return got
+
+    def indirect_below(self, func: Func, levels: int) -> bool:
+        """The same of what it calls in its folder, some levels down."""
+        got = self._below.get((func.key, levels))
+        if got is None:
+            self._below[func.key, levels] = False
+            home = posixpath.dirname(func.path)
+            names = (name for name in func.calls if name not in self.program.models.functions)
+            callees = (
+                f for name in names for f in self.program.resolve(name, func.path)
+                if f.macro is None and posixpath.dirname(f.path) == home
+            )
+            got = any(self.calls_indirectly(f) or (levels > 1 and self.indirect_below(f, levels - 1)) for f in callees)
+            self._below[func.key, levels] = got
         return got
 
     # --- what it may do -----------------------------------------------------------------------------

@@ -33,6 +33,9 @@ MAX_EFFECTS = 48
 MAX_ARGUMENTS = 4
 """Different arguments of one call that are told apart."""
 
+TABLES_BELOW = 2
+"""Calls below a function down to one that calls through a table."""
+
 EffectKind = Literal["sleep", "alloc", "acquire", "wait"]
 
 Blocks = Callable[[Program, Flow], frozenset[int]]
@@ -110,10 +113,15 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Effects:
-    """Tables of effects, memoised by function, constant arguments and depth."""
+    """Tables of effects, memoised by function, constant arguments and depth.
 
-    def __init__(self, summaries: Summaries) -> None:
+    ``tables_below``: functions that only come to something through a table further down count, too, as they do for the few that a
+    review asks about.
+    """
+
+    def __init__(self, summaries: Summaries, tables_below: bool = False) -> None:
         self.summaries = summaries
+        self.tables_below = tables_below
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
         self._only: dict[tuple[Blocks, str], frozenset[int]] = {}
@@ -359,7 +367,9 @@ class Effects:
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
         names = self.summaries.names
-        return names.calls_indirectly(func) or names.horizon.has(matters, func, depth)
+        if names.calls_indirectly(func) or names.horizon.has(matters, func, depth):
+            return True
+        return self.tables_below and depth > 1 and names.indirect_below(func, min(depth - 1, TABLES_BELOW))
 
 
 def matters(model: Model) -> bool:

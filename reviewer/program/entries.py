@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Deref, Expr, Index, Items, Member, Name, Switch, Write
 from reviewer.program import values
+from reviewer.program.attributes import words
 from reviewer.program.callers import CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
@@ -97,6 +98,7 @@ class Entries:
         self._learned: dict[tuple[str, str, str], Entry | None] = {}
         models = self.program.models.functions.values()
         self._suffixes = sorted({suffix for m in models for r in m.registers for suffix in r.suffix})
+        self._prefixed = [m for m in models if any(r.prefix is not None for r in m.registers)]
 
     def of(self, func: Func) -> tuple[Entry, ...]:
         """The ways in which ``func`` is started, by the models."""
@@ -331,7 +333,15 @@ class Entries:
             for use in self.program.file(file).uses_with(word) if word != name else ():
                 model = self.program.models.functions.get(use.name)
                 for r in model.registers if model is not None else ():
-                    if suffix in r.suffix and r.callback is not None and use.args[r.callback : r.callback + 1] == (Name(word),):
+                    given = use.args[r.callback : r.callback + 1] if r.callback is not None and r.prefix is None else ()
+                    if suffix in r.suffix and given == (Name(word),):
+                        yield from entries_of(r, use.name, file, use.line, "")
+        if not any(map(name.endswith, self._suffixes)):
+            return
+        for model in self._prefixed:
+            for use in self.program.file(file).uses(model.name):
+                for r in model.registers:
+                    if r.prefix is not None and name in words(use.args, r):
                         yield from entries_of(r, use.name, file, use.line, "")
 
     def _in_body(self, func: Func, user: Func, slots: list[Slot]) -> Iterator[Entry]:

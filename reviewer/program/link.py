@@ -200,6 +200,7 @@ class Program:
         self._masks: dict[str, int | None] = {}
         self.near: Program | None = None
         self._rested: set[tuple[str, str]] = set()
+        self._embeds: dict[tuple[str, str], tuple[str, ...]] = {}
         self._parser: tree_sitter.Parser | None = None
 
     # --- files ----------------------------------------------------------------------------------
@@ -521,7 +522,21 @@ class Program:
         tag, _, home = name.partition("@")
         if home:
             return (home,)
-        return self._within(self.names.files_initialising(tag.split(" ", 1)[-1]), self.struct_home(tag, path))
+        own = self.names.files_initialising(tag.split(" ", 1)[-1])
+        around = (f for outer in self._embedding(tag, path) for f in self.names.files_initialising(outer.split(" ", 1)[-1]))
+        return self._within(tuple(sorted({*own, *around})), self.struct_home(tag, path))
+
+    def _embedding(self, tag: str, path: str) -> tuple[str, ...]:
+        """Structs of the same file that have a ``struct T`` inside: a table that is part of an object is filled with that."""
+        found = self.struct_at(tag, path if self.content.exists(path) else "")  # a folder may ask, by a made-up file
+        where = found[0] if found is not None else ""
+        got = self._embeds.get((tag, where))
+        if got is None:
+            structs = self.file(where).structs(tag.split(" ", 1)[-1]) if where else ()
+            others = (s for s in structs if s.name != tag and "<anon:" not in s.name)
+            inside = (s.name for s in others if any(f.type.name == tag and not f.type.pointer for f in s.fields))
+            got = self._embeds[tag, where] = tuple(dict.fromkeys(inside))
+        return got
 
     def files_assigning(self, name: str, member: str, path: str) -> tuple[str, ...]:
         """Files that assign what may be a function to a member of that name, where ``struct T`` is known."""

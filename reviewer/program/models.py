@@ -92,9 +92,9 @@ class Waits(Model, frozen=True):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU). ``on``: the object waited on. ``releases``: a lock that
-    is dropped while it sleeps and held again afterwards (``wait_event_lock_irq``): sleeping under it is
-    no fault.
+    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU), ``attribute`` (those who read or write it).
+    ``on``: the object waited on. ``releases``: a lock that is dropped while it sleeps and held again afterwards
+    (``wait_event_lock_irq``): sleeping under it is no fault.
     """
 
     what: str
@@ -156,7 +156,8 @@ class Registers(Model, frozen=True):
     ``in_reclaim``: it runs inside reclaim (a shrinker). ``masks``: what is off while it runs beyond what its context says.
     ``sure``: False where it may run in a less strict context, too. ``unless``: words, any of which in the file says that it may
     be a stricter one (``system_bh_wq``). ``suffix``: the argument is only what the callback's name begins with, and ends in one
-    of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``). ``holds``: the locks around it.
+    of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``); ``prefix``: the argument with which its name begins.
+    ``holds``: the locks around it.
     """
 
     how: str
@@ -172,6 +173,7 @@ class Registers(Model, frozen=True):
     unless: tuple[str, ...] = ()
     queue: Place | None = None  # the queue on which it runs, where whoever waits for that queue waits for it
     suffix: tuple[str, ...] = ()
+    prefix: int | None = None
     holds: tuple[Held, ...] = ()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.parse.facts import Call, Const, Name, StructDef
+from reviewer.program import attributes
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect, Effects, is_named
 from reviewer.program.entries import Entries, Entry
@@ -95,16 +96,24 @@ class Orders:
                     got[order.pair] = order
         return got
 
-    def _in(self, flow: Flow) -> Iterator[Order]:
+    def under_more(self, func: Func, more: dict[int, tuple[Hold, ...]]) -> Iterator[Order]:
+        """The orders where callers hold ``more`` at the positions of events."""
+        flow = self.summaries.flow(func)
+        for order in self._in(flow, more) if flow is not None and not flow.capped else ():
+            if order.hold in more.get(order.seen.event.at, ()):
+                yield order
+
+    def _in(self, flow: Flow, more: dict[int, tuple[Hold, ...]] | None = None) -> Iterator[Order]:
         func = flow.frame.func
         entered = {h: e for e, h in self.entries.held(func) if h.kind not in ALONE}
         for seen in flow.seen:
             if not isinstance(seen.event, Call):
                 continue
-            held = [h for h in (*entered, *seen.may()) if h.name and keeps_out(h)]
+            lent = more.get(seen.event.at, ()) if more else ()
+            held = [h for h in (*entered, *lent, *seen.may()) if h.name and keeps_out(h)]
             if not held:
                 continue
-            must = (*entered, *seen.must())
+            must = (*entered, *lent, *seen.must())
             for effect in self.effects.at(func, seen):
                 inner = effect.hold
                 if effect.kind != "acquire" or inner is None or inner.taken == "trylock" or not keeps_out(inner):
@@ -116,7 +125,7 @@ class Orders:
                         continue
                     if (hold.kind == "srcu" and inner.kind not in SLEEPING) or (inner.kind == "srcu" and inner.mode == "shared"):
                         continue  # a reader waits for nobody, and who waits for readers holds no lock that spins
-                    there = effect if hold in entered else self.effects.under(func, seen, hold, effect)
+                    there = effect if hold in entered or hold in lent else self.effects.under(func, seen, hold, effect)
                     if there is None:
                         continue
                     outer = frozenset(
@@ -237,11 +246,23 @@ class Orders:
         for file in list(dict.fromkeys(f for word in words for f in named.get(word, ())))[:MAX_FILES]:
             if posixpath.dirname(file) != folder:
                 continue
+            for word in words:
+                for callback in self._at_file_scope(file, word):
+                    found = self.of(callback).get((second, first))
+                    if found is not None:
+                        yield found
             for user in {f.key: f for word in words for f in self.program.functions_with(file, word)}.values():
                 for callback in self._callbacks(user, words):
                     found = self.of(callback).get((second, first))
                     if found is not None:
                         yield found
+
+    def _at_file_scope(self, file: str, macro: str) -> Iterator[Func]:
+        """The functions that uses of a macro outside of functions register."""
+        for use in self.program.file(file).uses(macro):
+            for r in self.program.models.functions[macro].registers:
+                for name in attributes.words(use.args, r):
+                    yield from self.program.resolve(name, file)
 
     def _callbacks(self, user: Func, apis: list[str]) -> Iterator[Func]:
         """The functions that a function passes to one of these to be called."""

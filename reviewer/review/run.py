@@ -82,11 +82,11 @@ class State:
 
     def _analysis(self) -> Analysis:
         if self.before is None:
-            return Analysis(self.tools.program(self.tree, None, frozenset()))
+            return Analysis(self.tools.program(self.tree, None, frozenset()), review=True)
         state, change = self.before
         near = state.side.analysis
         program = self.tools.program(self.tree, near.program, change.paths)
-        return Analysis(program, near=Near(near.summaries, change.paths, change.words))
+        return Analysis(program, near=Near(near.summaries, change.paths, change.words), review=True)
 
     def close(self) -> None:
         """Keep what was found out."""
