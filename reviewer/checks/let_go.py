@@ -53,7 +53,9 @@ def not_held_any_more(focus: Focus) -> frozenset[str]:
         now, had = focus.flow(func), set[str]()
         for mine in focus.before.program.functions(func.path, func.name) if focus.before is not None else ():
             was = focus.before.flow(mine) if focus.before is not None else None
-            had |= {h.name for s in (was.seen if was is not None else ()) for h in s.may()}
+            if was is not None and focus.before is not None:
+                theirs = {h.name for h, _, _ in let_go(focus.before, was)}  # it gave back what it had let go
+                had |= {h.name for s in was.seen for h in s.may()} - theirs
         lost |= had - {h.name for s in (now.seen if now is not None else ()) for h in s.may()}
     return frozenset(lost)
 

@@ -120,7 +120,8 @@ class Imbalance:
             if fault is not None and fault.doubt < 2 and fault.way.net and self.by_cases(func, lock, hold, fault):
                 fault = replace(fault, doubt=2)
             if fault is not None and fault.doubt < 2 and self.focus.other is None:
-                doubt = max(by_callees(flow, state, fault), self.in_use(flow, state, fault), int(state.kind in SIGNALS))
+                signal = (state.kind in SIGNALS) * (2 if fault.way.result == "?" else 1)  # what is called last may pass it on
+                doubt = max(by_callees(flow, state, fault), self.in_use(flow, state, fault), signal)
                 fault = replace(fault, doubt=doubt)
             if fault is not None:
                 yield fault

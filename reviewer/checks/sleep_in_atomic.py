@@ -8,6 +8,7 @@ decides that is not known here (``if (request->waiting)``).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.modes import OFF, Mode
@@ -36,8 +37,14 @@ RULE = "sleep-in-atomic"
 FAR_FILES = 3
 """Files that a way of as many calls leads through, beyond which its conditions are seldom all known."""
 
+CONDITIONS = 3
+"""Functions on a way, each of which comes to the next one under some condition."""
+
 MAX_LOOKED_AT = 4
 """Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
+
+MAX_ALIKE = 5
+"""Calls of one function that are told of under one lock: more of them are the same fault."""
 
 MAX_ABOVE = 6
 """Levels of callers above a function of a patch, up to the interrupt."""
@@ -68,19 +75,30 @@ class Sleep:
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         if focus.effects.may_matter(func, FAR):
-            found = False
             still = kept(focus, func)
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None
-            for seen in flow.seen if flow is not None else ():
-                best = strongest(focus, func, seen, sleeps_under_lock(focus, func, seen, still.get(seen.event.at, ())))
-                if best is not None:
-                    found = True
-                    yield finding(focus, func, seen, best)
-            if not found:
+            under = [
+                (seen, best) for seen in (flow.seen if flow is not None else ())
+                if (best := strongest(focus, func, seen, sleeps_under_lock(focus, func, seen, still.get(seen.event.at, ()))))
+            ]  # fmt: skip
+            yield from (finding(focus, func, *one) for one in (few(under) if focus.other is None else under))
+            if not under:
                 below = list(in_context(focus, func))
                 yield from below
                 if not below and focus.other is not None and focus.differs(func):
                     yield from in_context_above(focus, focus.other, func)
+
+
+def few(found: list[tuple[Seen, Sleep]]) -> Iterator[tuple[Seen, Sleep]]:
+    """The surest of those under each lock."""
+    best = sorted(found, key=lambda one: one[1].rank())
+    chosen: Counter[str] = Counter()
+    shown: set[int] = set()
+    for _, sleep in best:
+        chosen[sleep.object] += 1
+        if chosen[sleep.object] <= MAX_ALIKE:
+            shown.add(id(sleep))
+    yield from (one for one in found if id(one[1]) in shown)
 
 
 def by_flag(focus: Focus, effect: Effect) -> int:
@@ -93,10 +111,24 @@ def by_flag(focus: Focus, effect: Effect) -> int:
     return 2 if model is not None and model.spared_by else 1
 
 
+def seldom(focus: Focus, doubt: int, effect: Effect) -> int:
+    """The doubt that in code that has run, all the conditions on a way that is not sure by itself are ever met at once."""
+    if focus.other is not None or doubt != 1 or len(effect.way) < CONDITIONS:
+        return 0
+    met = 0
+    for func, at in (*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)):
+        flow = focus.flow(func)
+        body = flow.frame.body if flow is not None else None
+        blocks = {s.block for s in flow.seen if s.event.at == at} if flow is not None else set()
+        met += bool(blocks) and body is not None and not any(on_every_way(body, b) for b in blocks)
+    return int(met >= CONDITIONS)
+
+
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
     """What is said of one call: the surest of what may sleep there, if nothing on the way speaks against it."""
     first = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
-    ranked = sorted((replace(s, doubt=s.doubt + by_flag(focus, s.effect)) for s in first), key=Sleep.rank)
+    doubts = [s.doubt + by_flag(focus, s.effect) + seldom(focus, s.doubt, s.effect) for s in first]
+    ranked = sorted((replace(s, doubt=doubt) for s, doubt in zip(first, doubts, strict=True)), key=Sleep.rank)
     free = (s for s in ranked if not focus.settled.against(func, seen, s.effect))
     return next(free, replace(ranked[0], doubt=ranked[0].doubt + 2) if ranked else None)
 

@@ -47,7 +47,8 @@ def batches(files: Iterable[str]) -> list[tuple[str, ...]]:
 
 def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], above: bool = True) -> list[Finding]:
     """What the general rules say of these files and, with ``above``, of their callers elsewhere."""
-    functions = of_files(analysis, files, above)
+    left_out = analysis.program.switches.left_out
+    functions = [f for f in of_files(analysis, files, above) if not f.condition or not left_out(f.condition, f.path)]
     return findings(Focus(analysis, functions, functions), checks)
 
 

@@ -424,7 +424,17 @@ class Releases:
             return False
         outcomes = self.summaries.outcomes(frame, call, callee, seen.args[0], State())
         told = any(hold_key(hold) == key_of(frame, d) for o in outcomes for d in o.drops)
-        return not told and not self.possible(frame, callee, hold.kind, word, "takes", depth=1)
+        if told or not self.possible(frame, callee, hold.kind, word, "takes", depth=1):
+            return not told
+        return any(self.leaves_without(frame, t.func, seen, word) for t in self.summaries.calls.targets(frame, callee) if t.func)
+
+    def leaves_without(self, frame: Frame, func: Func, seen: Seen, word: str) -> bool:
+        """Whether a function that does both ends on some way with such a lock let go, for what it is passed."""
+        flow = self.summaries.flow(func, self.summaries.bind(func, seen.args[0], frame))
+        return word != "" and any(
+            any(word_of(d) == word for d in e.state.dropped) and all(word_of(h.lock) != word for h in e.state.locks)
+            for e in (flow.endings if flow is not None else ())
+        )
 
     def nests(self, frame: Frame, callee: Expr, kind: Kind) -> bool:
         """Whether a call may leave with one more of a kind of lock that can be taken again and again, or cannot be told."""

@@ -68,6 +68,11 @@ class Bodies(Protocol):
     def flush(self) -> None: ...
 
 
+PASTE = re.compile(r"\b([A-Za-z_]\w*)\s*##\s*([A-Za-z_]\w*)\b(?!\s*\()")
+"""Two words that a macro makes one, other than the name of a function."""
+
+PASTED = "__pasted_"
+
 CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
 
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -311,7 +316,8 @@ class Program:
         original = func.text
         if func.macro is not None:
             params = ", ".join("..." if p.endswith("...") else p for p in func.macro.parameters or ())
-            text = func.macro.body.replace("##", "")  # fn##_nb is one word, whatever fn is
+            # ``fn##_nb`` is one word, whatever fn is; what it names depends on who uses the macro.
+            text = PASTE.sub(f"{PASTED}\\1\\2", func.macro.body).replace("##", "")
             keyword = "" if STATEMENT.match(text) else "return "
             original = f"long {func.name}({params}) {{ {keyword}{text} ; }}\n".encode()
         if not original:

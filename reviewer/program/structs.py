@@ -23,7 +23,7 @@ from reviewer.parse.facts import (
 )
 from reviewer.program import values
 from reviewer.program.commands import in_order
-from reviewer.program.link import Func, Program
+from reviewer.program.link import PASTED, Func, Program
 
 CALL = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\)")
 """A macro's body that is a call without arguments, and nothing else."""
@@ -90,6 +90,8 @@ class Frame:
     def _name(self, word: str) -> Expr:
         if word[:1] == "?":
             return Name(f"${word}")
+        if word.startswith(PASTED):
+            return values.UNKNOWN
         i = self.parameters.get(word)
         if i is not None:
             return Name(f"%{i}")
@@ -152,6 +154,8 @@ class Frame:
             if isinstance(e, AddressOf) and isinstance(e.base, Name):
                 n = self.name(e.base.id)
                 return AddressOf(n) if isinstance(n, Name) and n.id[:1] in "$%" else None  # not of its value
+            if macro and isinstance(e, Member) and e.name.startswith(PASTED):
+                return values.UNKNOWN
             if macro and isinstance(e, Member) and e.name in self.parameters:  # ACCESS_PRIVATE(p, member)
                 return values.member(values.rebuild(e.base, leaf), f"%{self.parameters[e.name]}", e.arrow)
             return None

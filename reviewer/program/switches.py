@@ -73,7 +73,8 @@ class Switches:
     def decided(self, condition: str, path: str) -> bool | None:
         """Whether the code of ``path`` under an ``#if`` is there; None if a configuration decides, or nobody can tell.
 
-        A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``) that nothing in the tree sets is off. A part that is at
+        A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``), or of its driver alone, that nothing in the tree sets is
+        off. A part that is at
         home elsewhere, too, has a header that fixes how it is built here (``#define USE_LOGICAL_ADDRESSES``): that one is on.
         """
         real_time = REAL_TIME.fullmatch(condition)
@@ -85,12 +86,15 @@ class Switches:
         negated, name = switch[1] is not None, switch[2]
         if DEBUGS.fullmatch(name) and not self._is_defined(name):
             return negated
+        if OWN.fullmatch(name) and self._nothing_sets(name, path):
+            return negated
         return not negated if name[:1].isupper() and self._for_sure(name, path) else None
 
     def left_out(self, condition: str, path: str) -> bool:
-        """Whether code stands under a switch of its own driver that is neither defined in a file nor given by a Makefile."""
+        """Whether code stands under a switch of its own driver that is neither defined in a file nor given by a Makefile, or is
+        out for good (``#if 0``)."""
         return any(
-            ((real_time := REAL_TIME.fullmatch(part.strip())) is not None and real_time[1] is None)
+            part.strip("() ") == "0" or ((real_time := REAL_TIME.fullmatch(part.strip())) is not None and real_time[1] is None)
             or ((switch := SWITCH.fullmatch(part.strip())) is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
             and self._nothing_sets(switch[2], path))
             for part in condition.split("&&")
