@@ -405,7 +405,8 @@ class Search:
                 if callee.key in met or posixpath.dirname(callee.path) != folder:
                     continue
                 met.add(callee.key)
-                if self.focus.summaries.names.calls_indirectly(callee):
+                passed = {p.name for p in callee.parameters}  # ``int run(int (*cb)(void *), void *p) { return cb(p); }``
+                if self.focus.summaries.names.calls_indirectly(callee) or not passed.isdisjoint(callee.calls):
                     return True
                 todo += [(below, callee, depth + 1) for below in callee.calls] if depth < FAR else []
         return False

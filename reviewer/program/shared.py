@@ -404,27 +404,35 @@ class Shared:
         if "/" in name:
             files: tuple[str, ...] = self.program.unit(name.rpartition(":")[0].lstrip("*"))
         elif name.lstrip("*").startswith(("struct ", "union ")):
-            folder = posixpath.dirname(home)
-            near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
-            files = tuple(dict.fromkeys([*self.program.unit(home), *(f for f in near if posixpath.dirname(f) == folder)]))
+            files = self._knowing(name, word, home)
         else:
             files = self.program.names.files_mentioning([word]).get(word, ())
         if len(files) > MAX_FILES:
             return
         self.program.load(files)
+        member = "." in short(name)
         for file in files:
             for func in self.program.functions_with(file, word):
-                if not runs_once(func) and self._may_change(func, word):
+                if not runs_once(func) and self._may_change(func, word, member):
                     for a in self.of(func):
                         if a.object == name and a.op in CHANGES:
                             yield a
 
-    def _may_change(self, func: Func, word: str) -> bool:
-        """Whether the body, looked at without running it, could change an object of this name.
+    def _knowing(self, name: str, word: str, home: str) -> tuple[str, ...]:
+        """Files that may name the member of a struct: that which defines it, if no other can, else those of the folder."""
+        found = self.program.struct_at(name.lstrip("*").partition(".")[0], home)
+        if found is not None and found[0].endswith(".c"):
+            return (found[0],)
+        folder = posixpath.dirname(home)
+        near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
+        return tuple(dict.fromkeys([*self.program.unit(home), *(f for f in near if posixpath.dirname(f) == folder)]))
+
+    def _may_change(self, func: Func, word: str, member: bool) -> bool:
+        """Whether the body, looked at without running it, could change an object of this name, or a member of it.
 
         It stores to an expression with the word in it, hands one to a modelled accessor, or takes its address.
         """
-        if any(p.name == word for p in func.parameters):
+        if not member and any(p.name == word for p in func.parameters):
             return False
         body = self.program.body(func)
         for block in body.blocks if body is not None else ():
