@@ -17,6 +17,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Switch
 from reviewer.program import values
 from reviewer.program.balance import word_of
+from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, cleared
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
@@ -30,6 +31,12 @@ FAR = 3
 
 USUAL = 3
 """Other functions that allocate under a lock, with which that is the custom."""
+
+ABOVE = 6
+"""Calls up from an allocation that a patch changes, to an operation in which it must not wait for something."""
+
+MAX_ABOVE = 150
+"""Callers that are asked on the way up."""
 
 ALSO = 2
 """Other places of a file in which an allocation is kept from waiting for IO or a filesystem, so that it seems to matter there."""
@@ -245,28 +252,46 @@ class Search:
         return any(d is not None and d.type.name in ("bool", "_Bool") for d in found)
 
     def flags_added(self, flow: Flow) -> Iterator[Finding]:
-        """A patch lets an allocation wait for IO, or a filesystem, from which it was kept, as the file does elsewhere."""
+        """A patch lets an allocation wait for IO, or a filesystem, from which it was kept: as it is elsewhere in the file all the
+        the same, or where an operation comes to it that must not."""
         func, before = flow.frame.func, self.focus.before
         if before is None or not self.focus.edited(func):
             return
-        text = self.program.text(func.path)
-        own = sum(w in func.words for w in ("GFP_NOFS", "GFP_NOIO"))
-        if len(CAREFUL.findall(text)) - own < ALSO:
-            return
         old = [self.direct(before, was) for f in before.program.functions(func.path, func.name) if (was := before.flow(f))]
         mine = self.direct(self.focus, flow)
+        asks = self.reclaim.asks
         for name, (seen, effect) in mine.items():
             had = next((got[name][1] for got in old if name in got), None)
-            if had is None or not self.reclaim.asks(had, ()):
+            if had is None or not asks(had, ()):
                 continue
-            asks = self.reclaim.asks
             gone = tuple(f for f in ("__GFP_FS", "__GFP_IO") if asks(effect, (f,)) > asks(had, (f,)))
-            if gone:
-                flags = ", ".join(gone)
-                message = f"{words(effect)} may allocate with {flags}, from which it was kept before, as others are here"
-                steps = effect_steps(self.focus.analysis, func, None, effect)
+            reason = self.reason(func, gone) if gone else None
+            if reason is not None:
+                message = f"{words(effect)} may allocate with {', '.join(gone)}, from which it was kept before{reason[0]}"
+                steps = (*reason[1], *effect_steps(self.focus.analysis, func, None, effect))
                 yield self.made(func, seen, "medium", message, gone, steps)
                 return  # one is enough: what keeps it from that is the same for all
+
+    def reason(self, func: Func, gone: tuple[str, ...]) -> tuple[str, tuple[Step, ...]] | None:
+        """Why an allocation of a function was kept from something, as the end of a sentence and steps; None if nothing tells."""
+        own = sum(w in func.words for w in ("GFP_NOFS", "GFP_NOIO"))
+        if len(CAREFUL.findall(self.program.text(func.path))) - own >= ALSO:
+            return ", as others are here", ()
+        met = {func.key}
+        level: list[tuple[Func, tuple[CallSite, ...]]] = [(func, ())]
+        for _ in range(ABOVE):
+            above: list[tuple[Func, tuple[CallSite, ...]]] = []
+            for inner, way in level:
+                for slot, ops in self.reclaim.slots(inner.path).get(inner.key, ()):
+                    if not set(gone).isdisjoint(ops.forbids):
+                        steps = tuple(step(self.focus.analysis, "call", site.caller, site.call.at) for site in way)
+                        return f", below {slot}, where {ops.why}", steps
+                for site in self.focus.callers_of(inner).sites if len(met) < MAX_ABOVE else ():
+                    if site.caller.key not in met:
+                        met.add(site.caller.key)
+                        above.append((site.caller, (site, *way)))
+            level = above
+        return None
 
     @staticmethod
     def direct(focus: Focus, flow: Flow) -> dict[tuple[str, int], tuple[Seen, Effect]]:
