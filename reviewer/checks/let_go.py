@@ -13,9 +13,12 @@ from reviewer.program.locks import ALONE, OUTSIDE, Hold, lock_class
 from reviewer.program.summaries import place
 
 
-def kept(focus: Focus, func: Func) -> dict[int, tuple[Hold, ...]]:
+def kept(focus: Focus, func: Func, on_purpose: bool = False) -> dict[int, tuple[Hold, ...]]:
     """For the positions of events: the locks, in the function's terms. Whoever lets a lock go and takes it again says that his
-    callers hold it, however far away; so does who calls what is for those who hold it (``stop_machine_cpuslocked()``)."""
+    callers hold it, however far away; so does who calls what is for those who hold it (``stop_machine_cpuslocked()``).
+
+    :param on_purpose: only those that were let go around the event, for its sake.
+    """
     flow = focus.flow(func) if focus.before is not None and focus.edited(func) else None
     if flow is None or focus.before is None:
         return {}
@@ -28,7 +31,7 @@ def kept(focus: Focus, func: Func) -> dict[int, tuple[Hold, ...]]:
             for seen in was.seen if was is not None else ():
                 if start < seen.event.at < end:
                     around.setdefault(old.program.line_text(mine.path, mine.line_of(seen.event.at)), set()).add(hold)
-        asserted |= set(told(old, was)) if was is not None else set()
+        asserted |= set(told(old, was)) if was is not None and not on_purpose else set()
     if not around and not asserted:
         return {}
     lost, still = not_held_any_more(focus), let_go(focus, flow)
@@ -84,7 +87,7 @@ def let_go(focus: Focus, flow: Flow) -> list[tuple[Hold, int, int]]:
         for drop in model.drops:
             lock = place(drop.lock, seen.args[0])
             name = lock_class(flow.frame, lock) if lock is not None and drop.kind not in ALONE else ""
-            if lock is not None and name and all(h.lock != lock for h in seen.may()):
+            if lock is not None and name and all(h.lock != lock for h in seen.must()):
                 released.append((Hold(lock, name, drop.kind, drop.mode, "lock", "", 0, OUTSIDE), seen.event.at))
         for take in model.takes:
             lock = place(take.lock, seen.args[0])

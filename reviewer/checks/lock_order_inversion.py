@@ -16,7 +16,8 @@ from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
-from reviewer.program.locks import writer_between
+from reviewer.program.link import Func
+from reviewer.program.locks import SLEEPING, writer_between
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -35,6 +36,7 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
     mine = pairs(focus)
     before = pairs(focus.other) if focus.other is not None else None
     searched = 0
+    told: set[str] = set()
     done: set[tuple[str, str]] = set()
     for pair, found in mine.items():
         sure = [o for o in found if o.doubt < 2]
@@ -63,7 +65,36 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         ]  # fmt: skip
         inverted = [(o, surest(o, against)) for o, against in found_ if against]
         fresh = before is not None and blamed not in before
-        yield from (finding(focus, *one) for one in (brought(focus, inverted) if fresh else inverted[:1]))
+        shown = list(brought(focus, inverted) if fresh else inverted[:1])
+        told |= {order.func.key for order, _ in shown}
+        yield from (finding(focus, *one) for one in shown)
+    for func in focus.functions if focus.before is not None else ():
+        if func.key not in told and focus.edited(func):
+            yield from not_let_go(focus, func)
+
+
+def not_let_go(focus: Focus, func: Func) -> Iterator[Finding]:
+    """A lock of the callers that was let go around a call, which a patch now makes under it: whoever did so knew of somebody who
+    takes the two the other way round, though it cannot be seen here."""
+    still = kept(focus, func, on_purpose=True)
+    flow = focus.flow(func) if still else None
+    for seen in flow.seen if flow is not None else ():
+        for hold in still.get(seen.event.at, ()):
+            taken = [
+                e for e in focus.effects.at(func, seen)
+                if e.kind == "acquire" and e.doubt < 2 and e.hold is not None and {hold.kind, e.hold.kind} <= SLEEPING
+                and e.hold.name not in ("", hold.name) and e.hold.taken != "trylock" and not e.lets_go(hold)
+            ]  # fmt: skip
+            for effect in taken[:1]:
+                assert effect.hold is not None
+                file, line, column, function = place(func, seen.event.at)
+                yield Finding(
+                    rule=RULE, severity="warning", confidence="medium", file=file, line=line, column=column, function=function,
+                    message=f"{effect.hold.name} is taken while {hold.name} is held, which was let go here before the patch",
+                    involves=tuple(sorted((hold.name, effect.hold.name))),
+                    proof=effect_steps(focus.analysis, func, hold, effect), event=focus.program.line_text(file, line),
+                )  # fmt: skip
+                return
 
 
 def brought(focus: Focus, inverted: Sequence[tuple[Order, Order]]) -> Iterator[tuple[Order, Order]]:
