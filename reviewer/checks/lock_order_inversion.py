@@ -185,6 +185,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt = max(doubt, 1)  # most protocols have a class of their own (sock_lock_init_class_and_name() in include/net/sock.h)
     if any(perhaps_released(focus, order) for order in (one, other)):
         doubt += 2
+    if doubt == 2 and turned(focus, one):
+        doubt = 1  # where conditions decide about both, they did so before the patch, too
     confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
     inner = one.effect.hold
@@ -200,6 +202,16 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{waited} while {first} is held; {there}() takes them the other way round",
         involves=tuple(sorted(one.pair)), proof=steps, event=focus.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def turned(focus: Focus, order: Order) -> bool:
+    """Whether a patch has a function take two locks the other way round than before."""
+    before, func = focus.before, order.func
+    back = order.pair[::-1]
+    return before is not None and focus.edited(func) and back not in focus.orders.of(func) and any(
+        back in before.orders.of(f) and order.pair not in before.orders.of(f)
+        for f in before.program.functions(func.path, func.name)
     )  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def bared(focus: Focus, flow: Flow) -> Seen | None:
     needs is not asked, only whether it has a section, too.
     """
     func = flow.frame.func
-    moved = moved_out(focus, func, "srcu")
+    moved = out_of_section(focus, func, "srcu")
     if not moved or focus.before is None:
         return None
     called: set[str] = set()
@@ -180,7 +180,7 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     func = flow.frame.func
     if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
         return None
-    moved = moved_out(focus, func)
+    moved = out_of_section(focus, func)
     had: set[str] = set()
     called: set[str] = set()
     for mine in focus.before.program.functions(func.path, func.name) if moved else ():
@@ -197,7 +197,7 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     return next((s for s in left if any(r not in given_back for r in borrowed(focus, flow, s))), None)
 
 
-def moved_out(focus: Focus, func: Func, kind: str = "rcu") -> frozenset[int]:
+def out_of_section(focus: Focus, func: Func, kind: str = "rcu") -> frozenset[int]:
     """Positions of events that stood in a read section before the patch and stand in none any more."""
     flow = focus.flow(func) if focus.before is not None and focus.edited(func) else None
     if flow is None or focus.before is None:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.checks.rcu_before import bared, lost, moved_out, section_gone
+from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Call, Name, Write
+from reviewer.parse.facts import Call, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.grace import Grace
 from reviewer.program.horizon import FAR
@@ -96,16 +96,17 @@ def pins(hold: Hold) -> bool:
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
     """Pointers that are followed after the section in which they were fetched."""
     analysis = focus.analysis
-    for at, held in after_section(focus.summaries, func, moved_out(focus, func)).items():
+    for at, held in after_section(focus.summaries, func, out_of_section(focus, func)).items():
         file, line, column, function = place(func, at)
         word = values.show(held.pointer, names(focus, func))
+        fetched = f"{word} was fetched ({held.name}())" if not isinstance(held.pointer, Result) else f"what {word} gave was found"
         steps = (
             step(analysis, "access", func, held.at), step(analysis, "release", func, held.over),
             step(analysis, "access", func, at),
         )  # fmt: skip
         yield Finding(
             rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{word} was fetched ({held.name}()) in an RCU read section and is followed after its end",
+            message=f"{fetched} in an RCU read section and is followed after its end",
             involves=(word,), proof=steps, event=focus.program.line_text(file, line),
         )  # fmt: skip
 
@@ -160,7 +161,7 @@ class Reads:
         self.focus = focus
         self.needs = Needs(focus.summaries)
         self.older = Reads(focus.before) if focus.before is not None else None
-        self._protected: dict[tuple[str, str], frozenset[str]] = {}
+        self._protected: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         self.nearby = focus.nearby
         self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
@@ -247,7 +248,7 @@ class Reads:
         return self.nearby.held_above(func, lambda h: protects(h, need) or (others and excuses(h, need)))
 
     def judged(self, func: Func, seen: Seen, need: Need) -> Finding | None:
-        words = {need.object or "-", need.through}
+        words = {(need.spec.flavour, need.object or "-"), (need.spec.flavour, need.through)}
         removed = self.older is not None and self.focus.edited(func) and bool(self.older.protected(func) & words)
         if removed and not need.way and (self.says_otherwise(func, need) or any(h.mode == "exclusive" for h in seen.must())):
             return None  # the author has thought of it: softirqs are off, or the lock that has been there does
@@ -302,19 +303,19 @@ class Reads:
             involves=(need.object or need.through,), proof=tuple(steps), event=self.focus.program.line_text(file, line),
         )  # fmt: skip
 
-    def protected(self, func: Func) -> frozenset[str]:
-        """Objects that the function of this name reads, and helpers that it calls, in a section."""
+    def protected(self, func: Func) -> frozenset[tuple[str, str]]:
+        """Objects that the function of this name reads, and helpers that it calls, in a section, each with its flavour."""
         key = (func.path, func.name)
         got = self._protected.get(key)
         if got is None:
-            found: set[str] = set()
+            found: set[tuple[str, str]] = set()
             for mine in self.focus.program.functions(func.path, func.name):
                 flow = self.focus.flow(mine)
                 depth = self.depth(mine)
                 for seen in flow.seen if flow is not None and self.focus.horizon.has(reads_rcu, mine, depth) else ():
                     for need in self.needs.at(mine, seen, depth):
                         if in_section(seen, need):
-                            found |= {need.object, need.through} - {""}
+                            found |= {(need.spec.flavour, word) for word in (need.object, need.through) if word}
             got = self._protected[key] = frozenset(found)
         return got
 

@@ -252,8 +252,8 @@ class Search:
         return any(d is not None and d.type.name in ("bool", "_Bool") for d in found)
 
     def flags_added(self, flow: Flow) -> Iterator[Finding]:
-        """A patch lets an allocation wait for IO, or a filesystem, from which it was kept: as it is elsewhere in the file all the
-        the same, or where an operation comes to it that must not."""
+        """A patch lets an allocation wait for IO, or a filesystem, from which it was kept: as it is elsewhere in the file
+        all the same, or where an operation comes to it that must not."""
         func, before = flow.frame.func, self.focus.before
         if before is None or not self.focus.edited(func):
             return

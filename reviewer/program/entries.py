@@ -34,6 +34,9 @@ MAX_CALLS = 8
 MAX_TABLES = 40
 """Files with a table of a type; of one that more files have (``file_operations``), the callers are no secret to anybody."""
 
+ONE_DRIVER = 3
+"""Files of a folder with a table of a type, up to which the folder is that of one driver."""
+
 MASKED: dict[Irq, str] = {"task": "", "atomic": "", "softirq": "bh", "hardirq": "irq", "nmi": "irq"}
 """What a context keeps out of its CPU by itself."""
 
@@ -449,9 +452,20 @@ class Entries:
         ]  # fmt: skip
 
     def _excused(self, by: Operation | Registers, path: str) -> bool:
-        """Whether the unit of a file has a word that asks for another context."""
+        """Whether the unit of a file has a word that asks for another context; or the rest of the driver, where that has no table
+        of the kind itself."""
         texts = [self.program.text(f) for f in self.program.unit(path)] if by.unless else []
-        return any(word.encode() in text for text in texts for word in by.unless)
+        if any(word.encode() in text for text in texts for word in by.unless):
+            return True
+        folder = posixpath.dirname(path)
+        if not by.unless or not folder or not isinstance(by, Operation):
+            return False
+        tables = {f for f in self.program.files_initialising(by.table.rpartition(".")[0], path) if posixpath.dirname(f) == folder}
+        if len(tables) > ONE_DRIVER:
+            return False
+        named = self.program.names.files_mentioning(by.unless, (folder,))
+        beside = {f for files in named.values() for f in files if posixpath.dirname(f) == folder and f.endswith(".c")}
+        return bool(beside.difference(tables))
 
 
 def entries_of(registers: Registers, api: str, path: str, line: int, function: str) -> Iterator[Entry]:

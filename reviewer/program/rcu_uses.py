@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Write
+from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.grace import owner
+from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
 from reviewer.program.structs import Frame
@@ -37,6 +38,7 @@ class Uses(Observer):
         self.moved = moved
         self.found: dict[int, Held] = {}
         self._known: frozenset[Expr] | None = None
+        self._own: frozenset[Expr] | None = None
 
     def known(self, frame: Frame) -> frozenset[Expr]:
         """Pointers that the function compares with others: who looks for an object that he has already keeps it by himself."""
@@ -51,6 +53,15 @@ class Uses(Observer):
                             found |= set(sides)
             self._known = frozenset(found)
         return self._known
+
+    def own(self, frame: Frame) -> frozenset[Expr]:
+        """What the function gives back, or returns: it has a reference of its own."""
+        if self._own is None:
+            flow = self.summaries.flow(frame.func)
+            calls = (s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
+            given = (s for s in calls if isinstance(s.callee, Name) and PUT.search(s.callee.id))
+            self._own = frozenset(e for s in given for args in s.args for a in args for e in values.walk(a))
+        return self._own
 
     def start(self) -> object:
         return frozenset()
@@ -72,6 +83,10 @@ class Uses(Observer):
                 return held
             if model is not None and (model.pure or model.takes or model.drops or model.identity is not None):
                 return held
+            if self.moved and model is None and isinstance(event.callee, Name) and not event.loop and not locked:
+                found = Result(event.number)
+                if any(h.kind == "rcu" for h in state.locks) and found not in self.own(frame):
+                    held = frozenset(h for h in held if h.pointer != found) | {Held(found, event.callee.id, event.at)}
         for h in held:
             if h.over >= 0:
                 used = follows(frame, event, state, h.pointer)
@@ -116,7 +131,7 @@ def after_section(summaries: Summaries, func: Func, moved: frozenset[int] = froz
     """For the position of an event: the pointer that is followed there although its section is over. ``moved`` as in `Uses`."""
     frame = summaries.program.frame(func)
     named = summaries.program.models.functions
-    reads = any(n in named and named[n].rcu_read is not None for n in func.calls)
+    reads = bool(moved) or any(n in named and named[n].rcu_read is not None for n in func.calls)
     drops = any(n in named and any(d.kind == "rcu" for d in named[n].drops) for n in func.calls)
     if frame.body is None or not reads or not drops:
         return {}
