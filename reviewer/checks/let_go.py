@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow
+from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, OUTSIDE, Hold, lock_class
 from reviewer.program.summaries import place
 
@@ -77,22 +77,32 @@ def told(focus: Focus, flow: Flow) -> Iterator[Hold]:
 
 def let_go(focus: Focus, flow: Flow) -> list[tuple[Hold, int, int]]:
     """``(lock, from, to)`` for each lock that the function releases without having it and takes again further down."""
-    released: list[tuple[Hold, int]] = []
+    released: list[tuple[Expr, int]] = []
     found: list[tuple[Hold, int, int]] = []
     for seen in sorted(flow.seen, key=lambda s: s.event.at):
-        call = seen.event
-        model = focus.program.model(call.callee.id) if isinstance(call, Call) and isinstance(call.callee, Name) else None
-        if model is None or not seen.args:
-            continue
-        for drop in model.drops:
-            lock = place(drop.lock, seen.args[0])
-            name = lock_class(flow.frame, lock) if lock is not None and drop.kind not in ALONE else ""
-            if lock is not None and name and all(h.lock != lock for h in seen.must()):
-                released.append((Hold(lock, name, drop.kind, drop.mode, "lock", "", 0, OUTSIDE), seen.event.at))
-        for take in model.takes:
-            lock = place(take.lock, seen.args[0])
-            for hold, start in released:
-                if hold.lock == lock and hold.mode == take.mode and take.taken != "trylock":
+        drops, takes = changes(focus, flow, seen)
+        released += [(lock, seen.event.at) for lock in drops if all(h.lock != lock for h in seen.must())]
+        for take in takes:
+            for lock, start in released:
+                name = lock_class(flow.frame, lock) if lock == take.lock else ""
+                if name and (take.kind not in ALONE or take.kind == "srcu") and take.taken != "trylock":
+                    hold = Hold(lock, name, take.kind, take.mode, "lock", "", 0, OUTSIDE)
                     found.append((hold, start, seen.event.at))
-            released = [r for r in released if r[0].lock != lock]
+            released = [r for r in released if r[0] != take.lock]
     return found
+
+
+def changes(focus: Focus, flow: Flow, seen: Seen) -> tuple[list[Expr], list[Hold]]:
+    """What a call releases and what it takes, if it always does one of the two."""
+    call = seen.event
+    if not isinstance(call, Call) or not seen.args:
+        return [], []
+    model = focus.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+    if model is not None:
+        drops = [lock for d in model.drops if (lock := place(d.lock, seen.args[0])) is not None]
+        locks = [(t, lock) for t in model.takes if (lock := place(t.lock, seen.args[0])) is not None]
+        return drops, [Hold(lock, "", t.kind, t.mode, t.taken, "", call.at) for t, lock in locks]
+    outcomes = focus.summaries.outcomes(flow.frame, call, seen.callee or call.callee, seen.args[0], State())
+    if len(outcomes) != 1 or bool(outcomes[0].drops) == bool(outcomes[0].takes):
+        return [], []
+    return list(outcomes[0].drops), list(outcomes[0].takes)

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import place, step
+from reviewer.checks.let_go import kept
+from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
@@ -44,6 +45,7 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         read = [*reads.of(func), *reads.walks(func)]
         yield from read or [*reads.uncovered(func), *reads.bare(func)]
+        yield from waits_inside(focus, func)
         early = list(freed_early(focus, grace, func))
         yield from early
         if not early:
@@ -91,6 +93,25 @@ def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
 def pins(hold: Hold) -> bool:
     """Whether no grace period ends while it is held."""
     return hold.kind in ATOMIC or hold.kind == "srcu"
+
+
+def waits_inside(focus: Focus, func: Func) -> Iterator[Finding]:
+    """A section of SRCU that was let go around a wait before the patch: as long as the wait lasts nobody gets through
+    synchronize_srcu()."""
+    still = kept(focus, func, on_purpose=True)
+    flow = focus.flow(func) if still else None
+    for seen in flow.seen if flow is not None else ():
+        section = next((h for h in still.get(seen.event.at, ()) if h.kind == "srcu"), None)
+        wait = next((e for e in focus.effects.at(func, seen) if e.wait is not None and e.doubt < 2), None) if section else None
+        if section is not None and wait is not None:
+            file, line, column, function = place(func, seen.event.at)
+            yield Finding(
+                rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+                message=f"{wait.called}() waits in a read section of {section.name}, which was let go here before the patch",
+                involves=(section.name,), proof=effect_steps(focus.analysis, func, section, wait),
+                event=focus.program.line_text(file, line),
+            )  # fmt: skip
+            return
 
 
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
