@@ -72,6 +72,6 @@ def attributes(program: Program, path: str, word: str, levels: int) -> set[str]:
         inner = {e.id.rpartition(":")[2] for e in values.walk(variable.value) if isinstance(e, Name)}
         return {found for name in inner for found in attributes(program, path, name, levels - 1)}
     for end in GROUPS:
-        if word.endswith(end) and word.removesuffix(end) + "_attrs" != word:
+        if word.endswith(end):
             return attributes(program, path, word.removesuffix(end) + "_attrs", levels - 1)
     return set()

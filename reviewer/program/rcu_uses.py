@@ -55,7 +55,7 @@ class Uses(Observer):
         return self._known
 
     def own(self, frame: Frame) -> frozenset[Expr]:
-        """What the function gives back, or returns: it has a reference of its own."""
+        """What the function gives back somewhere: it has a reference of its own."""
         if self._own is None:
             flow = self.summaries.flow(frame.func)
             calls = (s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
