@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.checks.analysis import Analysis
+from reviewer.checks.let_go import LetGo
 from reviewer.program.awaited import Waited
 from reviewer.program.balance import Releases
 from reviewer.program.callers import Callers, CallerSearch, Root
@@ -139,6 +140,11 @@ class Focus:
         return Waited(self.setups)
 
     @cached_property
+    def let_go(self) -> LetGo:
+        """Locks of the callers of which a function knew before a patch."""
+        return LetGo(self)
+
+    @cached_property
     def wakers(self) -> Wakers:
         """Who ends a wait for a condition."""
         return Wakers(self.waited, self.analysis.shared)
@@ -169,6 +175,12 @@ class Focus:
     def edited(self, func: Func) -> bool:
         """Whether a patch, if there is one in question, changes the body of the function."""
         return self.before is not None and self.differs(func)
+
+    def flows_before(self, func: Func) -> list[Flow]:
+        """What the function of this name did before a patch; empty in a scan, and before the patch itself."""
+        old = self.before
+        found = old.program.functions(func.path, func.name) if old is not None else ()
+        return [flow for mine in found if old is not None and (flow := old.flow(mine)) is not None]
 
     def callers_of(self, func: Func) -> Callers:
         """Call sites and registrations of a function, one level."""

@@ -4,75 +4,102 @@ them. What is done under them now is theirs to answer for."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from reviewer.checks.focus import Focus
+import msgspec
+
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, OUTSIDE, Hold, lock_class
 from reviewer.program.summaries import place
 
-
-def kept(focus: Focus, func: Func, on_purpose: bool = False) -> dict[int, tuple[Hold, ...]]:
-    """For the positions of events: the locks, in the function's terms. Whoever lets a lock go and takes it again says that his
-    callers hold it, however far away; so does who calls what is for those who hold it (``stop_machine_cpuslocked()``).
-
-    :param on_purpose: only those that were let go around the event, for its sake.
-    """
-    flow = focus.flow(func) if focus.before is not None and focus.edited(func) else None
-    if flow is None or focus.before is None:
-        return {}
-    old = focus.before
-    around: dict[str, set[Hold]] = {}
-    asserted: set[Hold] = set()
-    for mine in old.program.functions(func.path, func.name):
-        was = old.flow(mine)
-        for hold, start, end in let_go(old, was) if was is not None else ():
-            for seen in was.seen if was is not None else ():
-                if start < seen.event.at < end:
-                    around.setdefault(old.program.line_text(mine.path, mine.line_of(seen.event.at)), set()).add(hold)
-        asserted |= set(told(old, was)) if was is not None and not on_purpose else set()
-    if not around and not asserted:
-        return {}
-    lost, still = not_held_any_more(focus), let_go(focus, flow)
-    found: dict[int, tuple[Hold, ...]] = {}
-    for seen in flow.seen:
-        at = seen.event.at
-        holds = around.get(focus.program.line_text(func.path, func.line_of(at)), set()) | asserted
-        left = tuple(
-            h for h in sorted(holds, key=lambda h: h.name)
-            if h.name not in lost and not any(h.name == g.name and start < at < end for g, start, end in still)
-            and all(h.name != g.name for g in seen.may()) and not any(h.lock in d for d in seen.dropped)
-        )  # fmt: skip
-        if left:
-            found[at] = left
-    return found
+if TYPE_CHECKING:
+    from reviewer.checks.focus import Focus
 
 
-def not_held_any_more(focus: Focus) -> frozenset[str]:
-    """Classes of locks that some function of the patch does not take any more: its callees may well rely on that."""
-    lost: set[str] = set()
-    for func in filter(focus.edited, focus.functions):
-        now, had = focus.flow(func), set[str]()
-        for mine in focus.before.program.functions(func.path, func.name) if focus.before is not None else ():
-            was = focus.before.flow(mine) if focus.before is not None else None
-            if was is not None and focus.before is not None:
-                theirs = {h.name for h, _, _ in let_go(focus.before, was)}  # it gave back what it had let go
+class LetGo:
+    """Memoised by function: several rules ask."""
+
+    def __init__(self, focus: Focus) -> None:
+        self.focus = focus
+        self._kept: dict[tuple[str, bool], dict[int, tuple[Hold, ...]]] = {}
+
+    def kept(self, func: Func, on_purpose: bool = False) -> dict[int, tuple[Hold, ...]]:
+        """For the positions of events: the locks, in the function's terms. Whoever lets a lock go and takes it again says that
+        his callers hold it, however far away; so does who calls what is for those who hold it (``stop_machine_cpuslocked()``).
+
+        :param on_purpose: only those that were let go around the event, for its sake.
+        """
+        key = func.key, on_purpose
+        got = self._kept.get(key)
+        if got is None:
+            got = self._kept[key] = self._search(func, on_purpose) if self.focus.edited(func) else {}
+        return got
+
+    def _search(self, func: Func, on_purpose: bool) -> dict[int, tuple[Hold, ...]]:
+        focus, old, flow = self.focus, self.focus.before, self.focus.flow(func)
+        if old is None or flow is None:
+            return {}
+        around: dict[str, set[Hold]] = {}
+        asserted: set[Hold] = set()
+        for was in focus.flows_before(func):
+            mine = was.frame.func
+            for hold, start, end in let_go(old, was):
+                for seen in was.seen:
+                    if start < seen.event.at < end:
+                        around.setdefault(old.program.line_text(mine.path, mine.line_of(seen.event.at)), set()).add(hold)
+            asserted |= set() if on_purpose else set(told(old, was))
+        if not around and not asserted:
+            return {}
+        still = let_go(focus, flow)
+        found: dict[int, tuple[Hold, ...]] = {}
+        for seen in flow.seen:
+            at = seen.event.at
+            holds = around.get(focus.program.line_text(func.path, func.line_of(at)), set()) | asserted
+            left = tuple(
+                h for h in sorted(holds, key=lambda h: h.name)
+                if h.name not in self.lost and not any(h.name == g.name and start < at < end for g, start, end in still)
+                and all(h.name != g.name for g in seen.may()) and not any(h.lock in d for d in seen.dropped)
+            )  # fmt: skip
+            if left:
+                found[at] = left
+        return found
+
+    @cached_property
+    def lost(self) -> frozenset[str]:
+        """Classes of locks that some function of the patch does not take any more: its callees may well rely on that."""
+        lost: set[str] = set()
+        for func in filter(self.focus.edited, self.focus.functions):
+            now, had = self.focus.flow(func), set[str]()
+            for was in self.focus.flows_before(func):
+                assert self.focus.before is not None
+                theirs = {h.name for h, _, _ in let_go(self.focus.before, was)}  # it gave back what it had let go
                 had |= {h.name for s in was.seen for h in s.may()} - theirs
-        lost |= had - {h.name for s in (now.seen if now is not None else ()) for h in s.may()}
-    return frozenset(lost)
+            lost |= had - {h.name for s in (now.seen if now is not None else ()) for h in s.may()}
+        return frozenset(lost)
 
 
 def told(focus: Focus, flow: Flow) -> Iterator[Hold]:
     """Locks that the function does not take and that what it calls asserts."""
     for seen in flow.seen:
-        call = seen.event
-        model = focus.program.model(call.callee.id) if isinstance(call, Call) and isinstance(call.callee, Name) else None
-        for spec in model.asserts if model is not None and seen.args and not any(seen.dropped) else ():
-            lock = place(spec.lock, seen.args[0])
-            name = lock_class(flow.frame, lock) if lock is not None and spec.kind not in ALONE else ""
-            if lock is not None and name and all(h.lock != lock for h in seen.may()):
-                yield Hold(lock, name, spec.kind, spec.mode, "lock", "", 0, OUTSIDE)
+        for hold in asserts(focus, flow.frame.func, seen):
+            if hold.name:
+                yield msgspec.structs.replace(hold, at=0, where=OUTSIDE)
+
+
+def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
+    """Locks that the function says its caller holds, at an assertion that is reached with none of them let go, and that the
+    function has not taken itself."""
+    call = seen.event
+    if not isinstance(call, Call) or not isinstance(call.callee, Name) or not seen.args or any(seen.dropped):
+        return
+    model = focus.program.model(focus.program.models.meant(call.callee.id))
+    for spec in model.asserts if model is not None else ():
+        lock = place(spec.lock, seen.args[0])
+        if lock is not None and spec.kind not in ALONE and all(h.lock != lock for h in seen.may()):
+            yield Hold(lock, lock_class(focus.program.frame(func), lock), spec.kind, spec.mode, "lock", "", call.at)
 
 
 def let_go(focus: Focus, flow: Flow) -> list[tuple[Hold, int, int]]:

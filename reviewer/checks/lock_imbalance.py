@@ -295,11 +295,7 @@ class Imbalance:
 
     def old_flows(self, func: Func) -> list[Flow]:
         """What the function did before a patch that edits it."""
-        before = self.focus.before
-        if before is None or not self.focus.edited(func):
-            return []
-        same = before.program.functions(func.path, func.name)
-        return [flow for flow in map(before.flow, same) if flow is not None and not flow.capped]
+        return [flow for flow in self.focus.flows_before(func) if not flow.capped] if self.focus.edited(func) else []
 
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
         """Some ways release it once more than they took it, and no caller can hold it."""

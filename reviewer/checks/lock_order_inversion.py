@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
@@ -76,7 +75,7 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
 def not_let_go(focus: Focus, func: Func) -> Iterator[Finding]:
     """A lock of the callers that was let go around a call, which a patch now makes under it: whoever did so knew of somebody who
     takes the two the other way round, though it cannot be seen here."""
-    still = kept(focus, func, on_purpose=True)
+    still = focus.let_go.kept(func, on_purpose=True)
     flow = focus.flow(func) if still else None
     for seen in flow.seen if flow is not None else ():
         for hold in still.get(seen.event.at, ()):
@@ -116,7 +115,7 @@ def pairs(focus: Focus) -> Pairs:
         if focus.summaries.holds(func) or (focus.effects.may_matter(func) and focus.entries.held(func)):
             for pair, order in focus.orders.of(func).items():
                 result.setdefault(pair, []).append(order)
-        for order in focus.orders.under_more(func, still) if (still := kept(focus, func)) else ():
+        for order in focus.orders.under_more(func, still) if (still := focus.let_go.kept(func)) else ():
             result.setdefault(order.pair, []).append(order)
     return result
 

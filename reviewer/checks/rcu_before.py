@@ -97,7 +97,7 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
     to RCU, and that does so no more or is not left to it any more."""
     func, old = flow.frame.func, focus.before
     assert old is not None
-    before = [was for f in old.program.functions(func.path, func.name) if (was := old.flow(f)) is not None]
+    before = focus.flows_before(func)
     left = {f.name: f for was in before for seen in was.seen for f in left_to_rcu(old, was, seen)}
     if not left:
         return
@@ -143,14 +143,9 @@ def bared(focus: Focus, flow: Flow) -> Seen | None:
     """
     func = flow.frame.func
     moved = out_of_section(focus, func, "srcu")
-    if not moved or focus.before is None:
+    if not moved:
         return None
-    called: set[str] = set()
-    had: set[str] = set()
-    for mine in focus.before.program.functions(func.path, func.name):
-        was = focus.before.flow(mine)
-        called |= set(mine.calls)
-        had |= {h.name for h in holds(was)} if was is not None else set()
+    called, had = did_before(focus, func)
     if not called.issuperset(func.calls) or any(h.name not in had for h in holds(flow)):
         return None
     return next((s for s in flow.seen if isinstance(s.event, Call) and s.event.at in moved and works(focus, flow, s)), None)
@@ -181,12 +176,7 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
         return None
     moved = out_of_section(focus, func)
-    had: set[str] = set()
-    called: set[str] = set()
-    for mine in focus.before.program.functions(func.path, func.name) if moved else ():
-        was = focus.before.flow(mine)
-        called |= set(mine.calls)
-        had |= {h.name for h in holds(was)} if was is not None else set()
+    called, had = did_before(focus, func)
     if not moved or any(h.name not in had for h in holds(flow)):
         return None
     new = set(func.calls) - called
@@ -197,17 +187,21 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     return next((s for s in left if any(r not in given_back for r in borrowed(focus, flow, s))), None)
 
 
+def did_before(focus: Focus, func: Func) -> tuple[set[str], set[str]]:
+    """What the function of this name called before the patch, and the locks that it held."""
+    flows = focus.flows_before(func)
+    return {name for was in flows for name in was.frame.func.calls}, {h.name for was in flows for h in holds(was)}
+
+
 def out_of_section(focus: Focus, func: Func, kind: str = "rcu") -> frozenset[int]:
     """Positions of events that stood in a read section before the patch and stand in none any more."""
-    flow = focus.flow(func) if focus.before is not None and focus.edited(func) else None
-    if flow is None or focus.before is None:
+    flow, old = focus.flow(func) if focus.edited(func) else None, focus.before
+    if flow is None or old is None:
         return frozenset()
-    inside: set[str] = set()
-    for mine in focus.before.program.functions(func.path, func.name):
-        was = focus.before.flow(mine)
-        for seen in was.seen if was is not None else ():
-            if any(h.kind == kind for h in seen.must()):
-                inside.add(line_of(focus.before, mine, seen))
+    inside = {
+        line_of(old, was.frame.func, seen) for was in focus.flows_before(func) for seen in was.seen
+        if any(h.kind == kind for h in seen.must())
+    }  # fmt: skip
     return frozenset(
         s.event.at for s in flow.seen if not any(h.kind == kind for h in s.may()) and line_of(focus, func, s) in inside
     )

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.let_go import kept
 from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone
 from reviewer.checks.registry import general
@@ -98,7 +97,7 @@ def pins(hold: Hold) -> bool:
 def waits_inside(focus: Focus, func: Func) -> Iterator[Finding]:
     """A section of SRCU that was let go around a wait before the patch: as long as the wait lasts nobody gets through
     synchronize_srcu()."""
-    still = kept(focus, func, on_purpose=True)
+    still = focus.let_go.kept(func, on_purpose=True)
     flow = focus.flow(func) if still else None
     for seen in flow.seen if flow is not None else ():
         section = next((h for h in still.get(seen.event.at, ()) if h.kind == "srcu"), None)

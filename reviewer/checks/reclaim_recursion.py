@@ -257,7 +257,7 @@ class Search:
         func, before = flow.frame.func, self.focus.before
         if before is None or not self.focus.edited(func):
             return
-        old = [self.direct(before, was) for f in before.program.functions(func.path, func.name) if (was := before.flow(f))]
+        old = [self.direct(before, was) for was in self.focus.flows_before(func)]
         mine = self.direct(self.focus, flow)
         asks = self.reclaim.asks
         for name, (seen, effect) in mine.items():

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
-from reviewer.checks.let_go import kept
+from reviewer.checks.let_go import asserts
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import nested
-from reviewer.parse.facts import Binary, Call, Const, Expr, Name, Result
+from reviewer.parse.facts import Binary, Call, Const, Expr, Result
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
@@ -28,7 +28,6 @@ from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.stable import Written
-from reviewer.program.summaries import place as place_of
 
 RULE = "self-deadlock"
 
@@ -40,7 +39,7 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
-            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or kept(focus, func))
+            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or focus.let_go.kept(func))
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
@@ -104,7 +103,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     written: Written | None = None
     asserted: list[Hold] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
-    still = kept(focus, func)
+    still = focus.let_go.kept(func)
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue
@@ -204,23 +203,6 @@ def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     return any(
         any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at)
     )  # fmt: skip
-
-
-def asserts(focus: Focus, func: Func, seen: Seen) -> Iterator[Hold]:
-    """Locks that the function says its caller holds, at an assertion that is reached with none of them let go, and that the
-    function has not taken itself."""
-    call = seen.event
-    assert isinstance(call, Call)
-    if not isinstance(call.callee, Name) or not seen.args or any(seen.dropped):
-        return
-    model = focus.program.model(focus.program.models.meant(call.callee.id))
-    for spec in model.asserts if model is not None else ():
-        lock = place_of(spec.lock, seen.args[0])
-        if lock is not None and spec.kind not in ALONE and all(h.lock != lock for h in seen.may()):
-            from reviewer.program.locks import lock_class
-
-            name = lock_class(focus.program.frame(func), lock)
-            yield Hold(lock, name, spec.kind, spec.mode, "lock", "", call.at)
 
 
 def blocks(focus: Focus, effect: Effect) -> bool:

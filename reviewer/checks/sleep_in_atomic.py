@@ -16,7 +16,6 @@ import msgspec
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Name
@@ -75,7 +74,7 @@ class Sleep:
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in focus.functions:
         if focus.effects.may_matter(func, FAR):
-            still = kept(focus, func)
+            still = focus.let_go.kept(func)
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None
             under = [
                 (seen, best) for seen in (flow.seen if flow is not None else ())

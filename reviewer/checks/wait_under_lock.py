@@ -13,7 +13,6 @@ import msgspec
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.let_go import kept
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Name
@@ -59,7 +58,7 @@ def wait_under_lock(focus: Focus) -> Iterator[Finding]:
         if flow is None:
             continue
         started = bool(focus.entries.of(func))
-        more = kept(focus, func)
+        more = focus.let_go.kept(func)
         for seen in flow.seen:
             below = started or bool(seen.may()) or seen.event.at in more
             if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, below):
