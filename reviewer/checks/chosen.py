@@ -6,6 +6,7 @@ A hazard that a function brings is often seen in its caller, who holds the lock.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from reviewer.checks.analysis import Analysis
@@ -101,7 +102,12 @@ def callers(program: Program, func: Func, files: Iterable[str]) -> Iterator[Func
         return
     for file in by_distance(near, func.path):
         if any(f.path == func.path for f in program.resolve(func.name, file)):
-            yield from (c for c in program.functions_with(file, func.name) if func.name in c.calls and c.key != func.key)
+            yield from (c for c in program.functions_with(file, func.name) if c.key != func.key and names_call(c, func.name))
+
+
+def names_call(caller: Func, name: str) -> bool:
+    """Whether a function calls another by its name, and not a member that is called so (``stid->sc_free(stid)``)."""
+    return name in caller.calls and re.search(rb"(?<![\w.>])%b\s*\(" % name.encode(), caller.text) is not None
 
 
 def runners(program: Program, func: Func) -> Iterator[Func]:
