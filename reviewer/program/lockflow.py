@@ -763,11 +763,13 @@ def once(hold: Hold) -> bool:
 
 def same_everywhere(frame: Frame, lock: Expr) -> bool:
     """Whether the words for a lock mean one object throughout a function: they begin with a parameter that stays what it is,
-    and have no index. A global may be one for each CPU."""
+    or are a variable's or its members', and have no index."""
+    follows_pointer = False
     while isinstance(lock, facts.Member | Deref):
+        follows_pointer |= isinstance(lock, Deref) or lock.arrow
         lock = lock.base
     if not isinstance(lock, Name) or not lock.id.startswith("%"):
-        return False
+        return isinstance(lock, Name) and lock.id.startswith("::") and not follows_pointer
     i = int(lock.id[1:])
     return i < len(frame.func.parameters) and frame.func.parameters[i].name not in frame.assigned
 
