@@ -19,6 +19,7 @@ from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, cleared
+from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
@@ -31,6 +32,9 @@ FAR = 3
 
 USUAL = 3
 """Other functions that allocate under a lock, with which that is the custom."""
+
+DEEP = 8
+"""How far below a call that was in a scope before a patch an allocation is looked for: somebody knew that there is one."""
 
 ABOVE = 6
 """Calls up from an allocation that a patch changes, to an operation in which it must not wait for something."""
@@ -158,11 +162,12 @@ class Search:
 
     def in_operations(self, flow: Flow) -> Iterator[Finding]:
         func = flow.frame.func
-        for slot, ops in self.reclaim.slots(func.path).get(func.key, ()):
+        said = self.reclaim.stands_in(func) if self.focus.other is not None else self.reclaim.slots(func.path).get(func.key, ())
+        for slot, ops in said:
             for seen in flow.seen if ops.forbids else ():
                 for effect in self.allocations(func, seen, ops.forbids)[:1]:
                     unsure = bool(effect.doubt) or effect.last  # the last user need not be this one
-                    doubt = (effect.depth > 2) + ops.scoped * (1 if self.focus.other is not None else 2)
+                    doubt = (effect.depth > 2) + (ops.scoped or ops.seldom) * (1 if self.focus.other is not None else 2)
                     confidence = confidence_of(2 if unsure else doubt)
                     message = f"{words(effect)} may wait for IO in {slot}, where {ops.why}"
                     steps = effect_steps(self.focus.analysis, func, None, effect)
@@ -282,7 +287,7 @@ class Search:
         for _ in range(ABOVE):
             above: list[tuple[Func, tuple[CallSite, ...]]] = []
             for inner, way in level:
-                for slot, ops in self.reclaim.slots(inner.path).get(inner.key, ()):
+                for slot, ops in self.reclaim.stands_in(inner):
                     if not set(gone).isdisjoint(ops.forbids):
                         steps = tuple(step(self.focus.analysis, "call", site.caller, site.call.at) for site in way)
                         return f", below {slot}, where {ops.why}", steps
@@ -403,9 +408,10 @@ class Search:
         targets = self.focus.summaries.calls.targets(self.program.frame(func), seen.callee or event.callee)
         if not targets and not isinstance(event.callee, Name):
             return ()
-        for effect in self.focus.effects.at(func, seen):
-            if self.may_ask(effect, gone):
-                return effect_steps(self.focus.analysis, func, None, effect)[1:]
+        for depth in (DEPTH, DEEP):
+            for effect in self.focus.effects.at(func, seen, depth):
+                if self.may_ask(effect, gone):
+                    return effect_steps(self.focus.analysis, func, None, effect)[1:]
         if not isinstance(event.callee, Name):
             return ()  # a table: what lies below it cannot be told
         for effect in self.focus.effects.at(func, seen):

@@ -530,13 +530,14 @@ class OpsEntry(Part):
     reclaim: list[str] = []
     idle: bool = False
     scoped: bool = False
+    seldom: bool = False
     why: str = ""
     source: Source
 
     def record(self) -> models.OpsContext:
         return models.OpsContext(
             ops=tuple(self.ops), forbids=tuple(self.forbids), reclaim=tuple(self.reclaim), idle=self.idle, scoped=self.scoped,
-            why=self.why,
+            seldom=self.seldom, why=self.why,
         )  # fmt: skip
 
 

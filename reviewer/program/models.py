@@ -269,6 +269,7 @@ class OpsContext(Model, frozen=True):
     ``forbids``: flags with which nothing may be allocated below them. ``reclaim``: they run inside reclaim on behalf of an
     allocation that has all these flags. ``idle``: on an object that nobody uses any more, so that nobody waits for its own locks.
     ``scoped``: their caller has a memalloc scope around them, so that to allocate as one likes is against the rule and works.
+    ``seldom``: it matters to few who fill the table: said of what a patch brings only.
     """
 
     ops: tuple[str, ...]
@@ -276,6 +277,7 @@ class OpsContext(Model, frozen=True):
     reclaim: tuple[str, ...] = ()
     idle: bool = False
     scoped: bool = False
+    seldom: bool = False
     why: str = ""
 
 

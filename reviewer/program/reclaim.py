@@ -37,6 +37,9 @@ class InReclaim:
     effect: Effect
     idle: bool = False
 
+MAX_BESIDE = 12
+"""Files of a folder that are looked at for tables with a function of another one."""
+
 
 class Reclaim:
     """Memoised by folder and file."""
@@ -77,6 +80,15 @@ class Reclaim:
                     for func in self.summaries.calls.in_file(file, struct, field):
                         got.setdefault(func.key, []).append((slot, ops))
         return got
+
+    def stands_in(self, func: Func) -> list[tuple[str, OpsContext]]:
+        """The modelled tables with a function, in its own file or, of one that others may name, in files beside it."""
+        files = {func.path: None}
+        folder = posixpath.dirname(func.path)
+        if not func.static and folder:
+            named = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ())
+            files |= dict.fromkeys(f for f in named if posixpath.dirname(f) == folder and f.endswith(".c"))
+        return [said for file in list(files)[:MAX_BESIDE] for said in self.slots(file).get(func.key, ())]
 
     def roots(self, file: str) -> Iterator[tuple[Func, str, tuple[str, ...], bool]]:
         """Functions of a file that run inside reclaim: ``(function, how, flags, idle)``."""
