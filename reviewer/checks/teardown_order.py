@@ -141,6 +141,17 @@ class Teardown:
         names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
         return [*uses.declared, *(f for name in names for f in self.program.resolve(name, home))]
 
+    def runs(self, uses: Uses, home: str) -> bool:
+        """Whether the callback is started by somebody, and does anything. Drivers that share a struct have a timer of its kind
+        each: where this one sets it up itself, another that does so, too, does not start it."""
+        if any(a.func.path == home for a in uses.setups):
+            others = {a.func.path for a in uses.setups} - {home}
+            if uses.starts and all(a.func.path in others for a in uses.starts):
+                return False
+        bodies = [self.program.body(f) for f in self.callbacks(uses, home)]
+        idle = bool(bodies) and all(b is not None and not any(block.events for block in b.blocks) for b in bodies)
+        return bool(uses.starts) and not idle
+
     def counted(self, uses: Uses, home: str) -> bool:
         """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
         name = uses.setups[0].name if uses.setups else ""
@@ -347,7 +358,7 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
             if act.kind != "stop" or act.waits or act.used or not act.name or act.what not in ("timer", "work", "tasklet"):
                 continue
             uses = lives.uses(act.name, func.path)
-            if not uses.set_up or not uses.starts:
+            if not uses.set_up or not teardown.runs(uses, func.path):
                 continue
             ended, sure = end_after(teardown, func, act) or (None, False)
             gone = None if ended is not None else gone_after(teardown, func, act)
@@ -418,7 +429,8 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     lives = teardown.lives
     uses = lives.uses(act.name, func.path)
     stopped = not all(only_asleep(teardown, a.func) for a in uses.stops)
-    if not uses.starts or stopped or uses.escapes or teardown.counted(uses, func.path) or synchronous(teardown, uses):
+    kept = stopped or uses.escapes or teardown.counted(uses, func.path)
+    if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses):
         return
     for begin in teardown.tops(func):
         for slot, table in lives.operations(begin):

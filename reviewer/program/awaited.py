@@ -34,7 +34,7 @@ BY_VALUE = ("irq", "thread", "workqueue")
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """A function that has to end before the waiter goes on. ``doubt``: 0 where the object was told apart by its name, and runs
-    nothing else. ``item``: the name of the work, of one that is put on a queue."""
+    nothing else. ``item``: the name of the work or timer."""
 
     func: Func
     how: str
@@ -102,7 +102,7 @@ class Waited:
         if wait.what in ("work", "timer", "tasklet"):
             found = self.setups.of(frame, what)
             for func in found:  # a struct that is there for its work has as many functions as users
-                yield Awaited(func, wait.what, min(len(found) - 1, 2))
+                yield Awaited(func, wait.what, min(len(found) - 1, 2), item=name)
         elif wait.what == "irq":
             yield from self._handlers(frame, name, whole)
         elif wait.what == "thread":

@@ -274,6 +274,15 @@ class Lifetimes:
                     self._use(got, func, name)
         return got
 
+    def never_started(self, name: str, home: str) -> bool:
+        """Whether the code that declares a struct sets one of its callbacks up and never starts it, as far as can be told."""
+        owner = owner_of(name)
+        found = self.program.struct_at(owner, home) if owner else None
+        if found is None or posixpath.dirname(found[0]) != posixpath.dirname(home):
+            return False  # a library may start it
+        uses = self.uses(name, home)
+        return uses.set_up and not uses.starts and not uses.escapes
+
     def _means(self, func: Func, word: str, name: str) -> bool:
         """Whether a member in a function may be the one of this class, by declared types: many structs have a ``work``."""
         frame = self.program.frame(func)
