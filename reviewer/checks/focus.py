@@ -8,6 +8,7 @@ from functools import cached_property
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.let_go import LetGo
+from reviewer.parse.facts import Call
 from reviewer.program.awaited import Waited
 from reviewer.program.balance import Releases
 from reviewer.program.callers import Callers, CallerSearch, Root
@@ -87,7 +88,7 @@ class Focus:
     @cached_property
     def entries(self) -> Entries:
         """What starts a function by itself, and in which context."""
-        return Entries(self.callers)
+        return Entries(self.callers, self.nearby if self.other is not None else None)
 
     @cached_property
     def holders(self) -> Holders:
@@ -181,6 +182,15 @@ class Focus:
         old = self.before
         found = old.program.functions(func.path, func.name) if old is not None else ()
         return [flow for mine in found if old is not None and (flow := old.flow(mine)) is not None]
+
+    def came_under(self, func: Func, seen: Seen, hold: Hold) -> bool:
+        """Whether a patch makes a call under a lock that was made without it before: whoever did so had seen to it, as a rule, so
+        that an unlikely way (the last reference that is given back) counts like any other."""
+        callee = seen.callee or (seen.event.callee if isinstance(seen.event, Call) else None)
+        return callee is not None and self.edited(func) and any(
+            isinstance(s.event, Call) and (s.callee or s.event.callee) == callee and all(h.name != hold.name for h in s.may())
+            for flow in self.flows_before(func) for s in flow.seen
+        )  # fmt: skip
 
     def callers_of(self, func: Func) -> Callers:
         """Call sites and registrations of a function, one level."""

@@ -112,7 +112,7 @@ def pairs(focus: Focus) -> Pairs:
     """The orders that the functions in question show."""
     result: Pairs = {}
     for func in focus.functions:
-        if focus.summaries.holds(func) or (focus.effects.may_matter(func) and focus.entries.held(func)):
+        if focus.summaries.holds(func) or (focus.effects.may_matter(func) and focus.entries.held_for_sure(func)):
             for pair, order in focus.orders.of(func).items():
                 result.setdefault(pair, []).append(order)
         for order in focus.orders.under_more(func, still) if (still := focus.let_go.kept(func)) else ():
@@ -126,7 +126,13 @@ def certainty(order: Order) -> tuple[int, int]:
 
 def surest(one: Order, others: Iterable[Order]) -> Order:
     """Which of the other orders goes best with one."""
-    return min(others, key=lambda other: (other.doubt + unpublished(other) + itself(one, other), other.effect.depth))
+    return min(others, key=lambda o: (o.doubt + unpublished(o) + itself(one, o) + through_each_other(one, o), o.effect.depth))
+
+
+def through_each_other(one: Order, other: Order) -> bool:
+    """Whether the one order comes through the function that shows the other: that would take its own second lock twice, did
+    nothing say which it is."""
+    return one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other)
 
 
 def itself(one: Order, other: Order) -> int:
@@ -174,8 +180,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 2
     if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
-    if one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other):
-        doubt += 2 if focus.other is None else 1  # it would take its own second lock twice, did nothing say which it is
+    if through_each_other(one, other):
+        doubt += 2 if focus.other is None else 1
     if any(focus.lock_classes.split(name, f.path) for name in one.pair for f in (one.func, other.func, other.effect.func)):
         doubt += 2 if focus.other is None else 1  # perhaps of another kind, which is what the authors say of some
     if any(second_of_its_class(focus, order) for order in (one, other)):
@@ -186,6 +192,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
         doubt += 2
     if doubt == 2 and turned(focus, one):
         doubt = 1  # where conditions decide about both, they did so before the patch, too
+    if one.whole != other.whole[::-1]:
+        doubt += 2  # a device of another kind
     confidence = confidence_of(doubt)
     file, line, column, function = place(one.func, one.seen.event.at)
     inner = one.effect.hold
@@ -218,7 +226,8 @@ def settled(focus: Focus, order: Order) -> bool:
     """Whether the second lock is not taken after all: a caller has seen to it, or it is for the last user of an object, who
     need not be this one, or by what leads back to its caller, of another object."""
     ahead = focus.settled.against(order.func, order.seen, order.effect) or focus.settled.once(order.effect)
-    return ahead or order.effect.last or order.effect.comes_back()
+    last = order.effect.last and not focus.came_under(order.func, order.seen, order.hold)
+    return ahead or last or order.effect.comes_back()
 
 
 def second_of_its_class(focus: Focus, order: Order) -> bool:

@@ -185,9 +185,10 @@ def counts(hold: Hold) -> bool:
 def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
     """Whether something on the way speaks against it that the lock is taken again, or by the same task."""
     settled = focus.settled
+    last = effect.last and not focus.came_under(func, seen, hold)
     if not effect.way:
-        return effect.last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
-    return effect.last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back()
+        return last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
+    return last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back()
 
 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:

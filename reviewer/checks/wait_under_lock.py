@@ -98,13 +98,14 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Ite
         flow = focus.flow(func)
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
-        if focus.settled.against(func, seen, effect) or effect.last:
+        last = effect.last and (hold is None or not focus.came_under(func, seen, hold))
+        if focus.settled.against(func, seen, effect) or last:
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         if hold is not None and comes_back(func, effect):
             blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
         if focus.other is None and hold is not None and blocked.doubt == 0:
             blocked = with_doubt(blocked, far(effect, hold, blocked))
-        outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held(func) if h is hold]
+        outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
@@ -163,7 +164,7 @@ def reasons(
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
     held = [h for h in holds if h.name and h.kind not in ALONE and not downgraded(h, effect)]
     locks = {h: int(h not in must) + handed_over(h) for h in held}
-    locks |= {h: e.doubt for e, h in focus.entries.held(func) if not effect.lets_go(h)}
+    locks |= {h: e.doubt for e, h in focus.entries.held_for_sure(func) if not effect.lets_go(h)}
     locks |= {h: 0 for h in more if not effect.lets_go(h)}
     below = taken_below(effect.held[len(must) :])
     locks = {h: doubt for h, doubt in locks.items() if h.name not in below}
@@ -222,9 +223,11 @@ def leads(focus: Focus, func: Func, awaited: Awaited) -> bool:
 
 
 def idle(focus: Focus, effect: Effect, awaited: Awaited) -> int:
-    """The doubt that a work is on its queue where that is waited for: it is not even set up yet, or, where the queue goes away,
-    somebody has waited for the work by itself, as a rule before."""
+    """The doubt that a work is on its queue where that is waited for: nobody puts it there, it is not even set up yet, or, where
+    the queue goes away, somebody has waited for the work by itself, as a rule before."""
     assert effect.wait is not None
+    if effect.wait.what in ("work", "timer") and awaited.item:
+        return 2 * focus.lives.never_started(awaited.item, awaited.func.path)
     if effect.wait.what != "workqueue":
         return 0
     if focus.waited.too_early(effect, awaited):

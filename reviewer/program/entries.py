@@ -20,6 +20,7 @@ from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.locks import OUTSIDE, Hold, outside
 from reviewer.program.models import Held, Irq, Operation, Registers
+from reviewer.program.nearby import Nearby
 from reviewer.program.upward import ATOMIC, RESTRICTION
 
 MAX_FILES = 12
@@ -33,6 +34,12 @@ MAX_CALLS = 8
 
 MAX_TABLES = 40
 """Files with a table of a type; of one that more files have (``file_operations``), the callers are no secret to anybody."""
+
+MAX_DRIVERS = 120
+"""The same where the locks around every single call are asked for."""
+
+ABOVE = 3
+"""Levels of callers above a call through a table that are asked what they hold."""
 
 ONE_DRIVER = 3
 """Files of a folder with a table of a type, up to which the folder is that of one driver."""
@@ -90,14 +97,17 @@ class Around:
 class Entries:
     """Memoised by function."""
 
-    def __init__(self, search: CallerSearch) -> None:
+    def __init__(self, search: CallerSearch, nearby: Nearby | None = None) -> None:
+        """:param nearby: of a review, which asks about few functions, so that the locks around tables are learned, too."""
         self.search = search
+        self.nearby = nearby
         self.program = search.program
         self.summaries = search.summaries
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
         self._around: dict[str, tuple[Around, ...]] = {}
+        self._above: dict[tuple[str, int], tuple[Hold, ...]] = {}
         self._learned: dict[tuple[str, str, str], Entry | None] = {}
         models = self.program.models.functions.values()
         self._suffixes = sorted({suffix for m in models for r in m.registers for suffix in r.suffix})
@@ -126,6 +136,12 @@ class Entries:
             entries = {e.hold.name: e for e in reversed(self.of(func)) if e.hold is not None and e.hold.name}
             got = self._held[func.key] = tuple((e, self._own(func, e.hold)) for e in entries.values() if e.hold is not None)
         return got
+
+    def held_for_sure(self, func: Func) -> tuple[tuple[Entry, Hold], ...]:
+        """The same and, in a review, what is held around every call through a table that no model knows."""
+        known = self.held(func)
+        learned = [(a.entry, a.hold) for a in self.around(func) if not a.without] if self.nearby is not None else []
+        return (*known, *(both for both in learned if all(both[1].name != h.name for _, h in known)))
 
     def _own(self, func: Func, hold: Hold) -> Hold:
         struct, dot, field = hold.name.partition(".")
@@ -166,7 +182,7 @@ class Entries:
         return got
 
     def _held_through(self, slot: Slot) -> Iterator[Around]:
-        if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_TABLES:
+        if len(self.program.files_initialising(slot.struct, slot.path)) > MAX_DRIVERS:
             return
         through, cut = self.search.through(slot.struct, slot.field, slot.path)
         if cut or len(through) > MAX_CALLS or any(self._of_fellow(s, slot) for s in through):
@@ -188,6 +204,30 @@ class Entries:
             lock = passed(hold.lock, args)
             if lock is not None:
                 yield replace(hold, lock=lock, at=0, where=OUTSIDE)
+        for hold in self.above(site.caller):
+            if all(hold.name != h.name for h in site.must):
+                yield replace(hold, at=0, where=OUTSIDE)
+
+    def above(self, func: Func, levels: int = ABOVE) -> tuple[Hold, ...]:
+        """Of the locks that are there once, those that everybody holds who calls a function, or says that he does; none where
+        somebody else may call it."""
+        key = func.key, levels
+        got = self._above.get(key)
+        if got is None and self.nearby is not None:
+            self._above[key] = ()
+            got = self._above[key] = tuple(self._found_above(func, levels, self.nearby))
+        return got or ()
+
+    def _found_above(self, func: Func, levels: int, nearby: Nearby) -> Iterator[Hold]:
+        yield from (h for h in self.search.contexts.asserted(func) if is_one(h.lock))
+        known = nearby.of(func)
+        if known.open or not known.sites or not levels:
+            return
+        held = [
+            {(h.name, h.mode): h for h in (*s.seen.must(), *self.above(s.caller, levels - 1)) if h.name and is_one(h.lock)}
+            for s in known.sites
+        ]  # fmt: skip
+        yield from (h for key, h in held[0].items() if all(key in other for other in held[1:]))
 
     def arguments(self, site: CallSite) -> tuple[Expr, ...]:
         """What a call passes, in terms of the function that makes it."""
@@ -474,9 +514,14 @@ def entries_of(registers: Registers, api: str, path: str, line: int, function: s
         yield Entry(registers.context, registers.how, api, masks, path, line, function, hold, int(not registers.sure))
 
 
+def is_one(lock: Expr) -> bool:
+    """Whether a lock is a variable, which is there once."""
+    return isinstance(lock, Name) and lock.id.startswith("::")
+
+
 def passed(lock: Expr, args: tuple[Expr, ...]) -> Expr | None:
     """A lock of the caller as the callee names it, by the argument that leads to it; None if none does."""
-    if isinstance(lock, Name) and lock.id.startswith("::"):
+    if is_one(lock):
         return lock
     if lock in args:
         return Name(f"%{args.index(lock)}")

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from reviewer.parse.facts import Call, Const, Name, StructDef
+from reviewer.parse.facts import AddressOf, Call, Const, Expr, Name, StructDef
 from reviewer.program import attributes
+from reviewer.program.awaited import within
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect, Effects, is_named
 from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, COMMON, SLEEPING, Hold
+from reviewer.program.locks import ALONE, COMMON, OUTSIDE, SLEEPING, Hold
+from reviewer.program.objects import rooted
+from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
 
 SMALL = 7
@@ -44,7 +47,8 @@ MAX_FUNCTIONS = 40
 @dataclass(frozen=True, slots=True)
 class Order:
     """``hold`` is held in ``func`` where ``effect`` takes another lock. ``outer``: what else is held exclusively. ``entry``: how
-    the function is started by those who hold the first."""
+    the function is started by those who hold the first. ``whole``: of a lock that everything has which is in a tree (a device),
+    the struct whose part that is, "" where it cannot be told; a review asks for it."""
 
     func: Func
     seen: Seen
@@ -53,6 +57,7 @@ class Order:
     outer: frozenset[str]
     doubt: int
     entry: Entry | None = None
+    whole: tuple[str, str] = ("", "")
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -71,6 +76,12 @@ def abroad(func: Func, effect: Effect) -> bool:
     home = posixpath.dirname(func.path)
     met = (effect.func, *(f for f, _ in effect.way))
     return any(not f.path.endswith(".h") and posixpath.dirname(f.path) != home for f in met)
+
+
+def whole(frame: Frame, lock: Expr) -> str:
+    """The struct in which an object stands, or in which it does that has the lock inside."""
+    path = within(frame, rooted(frame, lock.base if isinstance(lock, AddressOf) else lock))
+    return path[0].rpartition(".")[0] if path else ""
 
 
 class Orders:
@@ -105,7 +116,7 @@ class Orders:
 
     def _in(self, flow: Flow, more: dict[int, tuple[Hold, ...]] | None = None) -> Iterator[Order]:
         func = flow.frame.func
-        entered = {h: e for e, h in self.entries.held(func) if h.kind not in ALONE}
+        entered = {h: e for e, h in self.entries.held_for_sure(func) if h.kind not in ALONE}
         for seen in flow.seen:
             if not isinstance(seen.event, Call):
                 continue
@@ -132,14 +143,31 @@ class Orders:
                         h.name for h in (*must, *effect.held)
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
-                    vague = any(self.small(n, func) or n in self.program.models.trees for n in (hold.name, inner.name))
+                    names, whole = (hold.name, inner.name), self.wholes(func, hold, there)
+                    vague = any(self.small(n, func) or (n in self.trees and not w) for n, w in zip(names, whole, strict=True))
                     entry = entered.get(hold)
                     again = hold.at == seen.event.at  # in a loop, what the call itself may have left held: most likely it has not
                     perhaps = 0 if hold in must else 2 if again else 1
                     doubt = there.doubt + perhaps + 2 * vague + (there.doubt > 0 and abroad(func, there))
                     doubt += entry.doubt if entry is not None else 0
                     doubt += 2 * self.nests(there)
-                    yield Order(func, seen, hold, there, outer, doubt, entry)
+                    yield Order(func, seen, hold, there, outer, doubt, entry, whole)
+
+    @cached_property
+    def trees(self) -> frozenset[str]:
+        """Classes of locks that everything has which is in a tree."""
+        return frozenset(self.program.models.trees)
+
+    def wholes(self, func: Func, hold: Hold, effect: Effect) -> tuple[str, str]:
+        """Of two locks that are in such a class, the structs whose part the objects are (``&dev->dev``: a ``struct nfc_dev``)."""
+        if self.entries.nearby is None or self.trees.isdisjoint((hold.name, effect.hold.name if effect.hold is not None else "")):
+            return "", ""
+        flow = self.summaries.flow(effect.func)
+        calls = (s for s in flow.seen if s.event.at == effect.at and s.args and s.args[0]) if flow is not None else ()
+        taken = next((s.args[0][0] for s in calls), None)
+        frame = self.program.frame(func)
+        one = hold.name in self.trees and hold.where != OUTSIDE
+        return whole(frame, hold.lock) if one else "", whole(flow.frame, taken) if flow is not None and taken is not None else ""
 
     def nests(self, effect: Effect) -> bool:
         """Whether a lock is taken with a subclass: to lockdep, a class apart from that of the other objects."""
@@ -181,7 +209,20 @@ class Orders:
         first_word = self.word(first) if second in self.around else ""
         # What everybody calls his so (``lock``) is looked for where it is taken here.
         everyone = order.func.path if second in self.around and not first_word else ""
+        held = self.word(first).encode()
         asked = 0
+        candidates = self._candidates(order, words, first_word, everyone)
+        for func in sorted(candidates, key=lambda f: not held or held not in f.text):
+            if asked >= MAX_FUNCTIONS:
+                return
+            asked += func.key not in self._of
+            back = self.of(func).get((second, first))
+            if back is not None and all(self.program.same_class(n, order.func.path, func.path) for n in (first, second)):
+                yield back
+
+    def _candidates(self, order: Order, words: set[str], first_word: str, everyone: str) -> Iterator[Func]:
+        """The functions that may have the other order, file by file."""
+        second = order.pair[1]
         for file in self._files(order, words, first_word):
             found = {f.key: f for word in sorted(words) for f in self.program.functions_with(file, word)}
             for func in [f for f in found.values() if self._returns_with(f, second)]:
@@ -190,13 +231,11 @@ class Orders:
             for func in self.program.functions_in(file) if file == everyone else users:
                 if any(h.name == second for _, h in self.entries.held(func)):
                     found.setdefault(func.key, func)
-            for func in found.values():
-                if asked >= MAX_FUNCTIONS:
-                    return
-                asked += func.key not in self._of
-                back = self.of(func).get((second, first))
-                if back is not None and all(self.program.same_class(n, order.func.path, func.path) for n in (first, second)):
-                    yield back
+            yield from found.values()
+        if self.entries.nearby is not None and second not in self.around:
+            for func in self.program.functions_in(order.func.path):
+                if self.entries.slots(func) and any(h.name == second for _, h in self.entries.held_for_sure(func)):
+                    yield func
 
     def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
         """The files with one of the words: of the folder, its own first, and of others that name the lock which is held, too."""
