@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -46,6 +46,12 @@ MAX_DROPPED = 24
 """Locks of callers that a function lets go, at most; one that is forgotten seems to be held after all. A loop over an array of
 locks lets each of them go (drivers/md/raid5.c has eight, and another one)."""
 
+MAX_ALIKE = 2
+"""Holds of a lock under the same words in one state."""
+
+MAX_NESTED = 4
+"""The same of what may be held more than once: readers, interrupts and preemption off, a counted semaphore."""
+
 LAST = 1 << 30
 """The number, among the events of its block, of the condition at its end."""
 
@@ -53,7 +59,7 @@ ERROR = -4
 """The value of a killable or interruptible lock that failed (-EINTR); only its sign and its not being 0 matter."""
 
 
-Key = tuple[tuple[tuple[Expr, str], ...], tuple[Expr, ...], tuple[tuple[str, ...], ...], object]
+Key = tuple[tuple[tuple[Expr, str], ...], Collection[Expr], tuple[tuple[str, ...], ...], object]
 """What keeps states apart: locks with their mode, locks dropped, memalloc scopes, a check's own state."""
 
 
@@ -82,7 +88,7 @@ class State(msgspec.Struct):
 
     def key(self) -> Key:
         locks = tuple([(h.lock, h.mode) for h in self.locks]) if self.locks else ()
-        return locks, self.dropped, self.scopes, self.extra
+        return locks, frozenset(self.dropped) if len(self.dropped) > 1 else self.dropped, self.scopes, self.extra
 
     def copy(self) -> State:
         return State(
@@ -572,7 +578,7 @@ class Runner:
                 elif gone.irq in ("off", "save") and self.leaves_off(call):
                     state.locks = (*state.locks, replace(gone, lock=INTERRUPTS, name=self.class_of(INTERRUPTS), kind="irq"))
         if o.takes:
-            state.locks = state.locks + tuple(h for h in o.takes if not self.taken_again(state, h))
+            state.locks = state.locks + tuple(h for h in o.takes if not (self.taken_again(state, h) or self.piles_up(state, h)))
         if o.enters is not None:
             state.scopes = (*state.scopes, o.enters)
         if o.leaves:
@@ -622,6 +628,15 @@ class Runner:
         held more than once."""
         again = any((h.at, h.where, h.lock, h.mode) == (hold.at, hold.where, hold.lock, hold.mode) for h in state.locks)
         return again and once(hold) and same_everywhere(self.frame, hold.lock)
+
+    def piles_up(self, state: State, hold: Hold) -> bool:
+        """Whether a lock is held often enough under the very same words: a loop takes those of many objects, or somebody lets it
+        go who is not seen. One more would tell nothing that two do not, and each costs all that follows once more."""
+        most = MAX_ALIKE if once(hold) else MAX_NESTED
+        if len(state.locks) < most or sum(h.lock == hold.lock and h.mode == hold.mode for h in state.locks) < most:
+            return False
+        self.capped = True
+        return True
 
     def turns_on(self, call: facts.Call) -> bool:
         """Whether a call that releases a lock lets interrupts in, too."""
@@ -726,7 +741,7 @@ def scopes_by_word(
     ``current->flags = saved``)."""
     named = [tuple(bits[e.id]) for e in values.walk(write.value) if isinstance(e, Name) and e.id in bits]
     if write.op == "|=":
-        return (*scopes, *named)
+        return (*scopes, *(flags for flags in named if flags not in scopes))
     if write.op == "&=":
         for flags in named:
             last = next((i for i in reversed(range(len(scopes))) if scopes[i] == flags), None)
