@@ -25,11 +25,12 @@ SHALLOW = 2
 
 @dataclass(slots=True)
 class Care:
-    """What a function does for readers: objects freed later, whether it waits, entries that it adds or removes with care, where
-    they find what was initialised before."""
+    """What a function does for readers: objects freed later, whether it waits (by itself: for a grace period, and not in a callee,
+    perhaps, or for callbacks), entries that it adds or removes with care, where they find what was initialised before."""
 
     later: set[str] = field(default_factory=set)
-    waits: bool = False
+    waits: set[str] = field(default_factory=set)
+    by_itself: bool = False
     variants: set[tuple[str, str]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     published: dict[str, str] = field(default_factory=dict)
@@ -45,7 +46,9 @@ def care_of(focus: Focus, func: Func) -> Care:
             if not isinstance(seen.event, Call) or flow is None:
                 continue
             model = model_of(focus, seen)
-            found.waits |= grace.waits(flow.frame, seen.event, seen.callee)
+            if grace.waits(flow.frame, seen.event, seen.callee):
+                found.waits.add(values.show(seen.event.callee))
+                found.by_itself |= model is not None and any(w.what != "callbacks" for w in model.waits)
             if model is None or not seen.args:
                 continue
             found.names.add(model.name)
@@ -81,7 +84,7 @@ def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | Non
         if not isinstance(seen.event, Call) or not seen.args:
             continue
         deeds = grace.at(flow.frame, seen.event, seen.callee, seen.args[0])
-        for freed in deeds.frees if not now.waits else ():
+        for freed in deeds.frees if not waits_instead(before, now) else ():
             if values.show(freed.object) in before.later:
                 yield seen, freed.object, "later, after a grace period", freed
             elif unwaited:
@@ -104,13 +107,19 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
     still = {f.name: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
     mine = {key for was in before for key in given_up(old, was.frame.func)}
     now = given_up(focus, func)
-    if care_of(focus, func).waits:
+    if waits_instead(care_of(old, func), care_of(focus, func)):
         return
     for name, callback in left.items():
         kept = given_up(focus, still[name]).keys() if name in still else set()
         gone = given_up(old, callback).keys() - kept
         for key in sorted((gone & now.keys()) - mine):
             yield now[key], now[key].args[0][0], key[0]
+
+
+def waits_instead(before: Care, now: Care) -> bool:
+    """Whether a function waits for readers, so that it may free at once: not because it has waited for something before, too, and
+    left the object to RCU all the same."""
+    return now.by_itself or not now.waits <= before.waits
 
 
 def left_to_rcu(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Func]:
