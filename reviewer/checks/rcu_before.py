@@ -25,8 +25,8 @@ SHALLOW = 2
 
 @dataclass(slots=True)
 class Care:
-    """What a function does for readers: objects freed later, whether it waits (by itself: for a grace period, and not in a callee,
-    perhaps, or for callbacks), entries that it adds or removes with care, where they find what was initialised before."""
+    """What a function does for readers: objects freed later, what it waits in (by itself: for a grace period, and not, perhaps,
+    in a callee, or for callbacks), entries added or removed with care, where readers find what was initialised before."""
 
     later: set[str] = field(default_factory=set)
     waits: set[str] = field(default_factory=set)

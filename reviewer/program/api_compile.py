@@ -31,7 +31,7 @@ class Compiler:
             name: {}
             for name in (
                 "handles", "word_scopes", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees",
-                "private",
+                "private", "comes_back",
             )
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}
@@ -130,6 +130,10 @@ class Compiler:
             for name in entry.ops:
                 once("ops", name, (*loc, "ops"))
                 self._ops[name] = entry.record()
+        elif isinstance(entry, schema.BackEntry):
+            for name in entry.comes_back:
+                once("comes_back", name, (*loc, "comes_back"))
+                self._tables["comes_back"][name] = entry.records()
         else:
             for table, values in entry.fields().items():
                 for name, value in values.items() if table in self._tables else ():

@@ -218,6 +218,11 @@ class Invokes(Part):
         return models.Invokes(**{**self.fields(), "holds": tuple(h.record() for h in self.holds)})
 
 
+class Back(Part):
+    table: Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]
+    holds: OneOrMore[Held] = []
+
+
 class Registers(Part):
     how: str
     callback: ArgIndex | None = None
@@ -582,6 +587,19 @@ class TreesEntry(Part):
     source: Source
 
 
+class BackEntry(Part):
+    """``comes_back``: functions that run operations of their caller's own driver before they return."""
+
+    comes_back: list[str] = Field(min_length=1)
+    invokes: list[Back] = Field(min_length=1)
+    source: Source
+
+    def records(self) -> tuple[models.Invokes, ...]:
+        return tuple(
+            models.Invokes(table=i.table, bound="directory", holds=tuple(h.record() for h in i.holds)) for i in self.invokes
+        )
+
+
 class PrivateEntry(Part):
     private: dict[str, list[str]]
     source: Source
@@ -603,6 +621,7 @@ ENTRIES: dict[str, type[Part]] = {
     "constants": ConstantsEntry,
     "trees": TreesEntry,
     "private": PrivateEntry,
+    "comes_back": BackEntry,
 }
 """The key that makes an entry what it is, and its shape."""
 

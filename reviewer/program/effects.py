@@ -21,7 +21,7 @@ from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, outside
 from reviewer.program.models import Function as Model
-from reviewer.program.models import Waits
+from reviewer.program.models import Invokes, Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
 from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only, last_if, warned_only, warns
@@ -294,17 +294,12 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
             for invokes in target.model.invokes if depth else ():
-                if invokes.context in ("task", "atomic"):
-                    under = target.model.name if invokes.context == "atomic" else ""
-                    around = (*held, *(h for h in outside(invokes.holds) if h is not None))
-                    for t, inner in self.summaries.invoked(frame, call, invokes, args):
-                        unsure = doubt + (not t.sure) + invokes.seldom
-                        left = depth - (not invokes.seldom)  # who does at once what was to be done later is no step of its own
-                        for effect in self._target(func, call, t, inner, around, gone, unsure, left):
-                            yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
+                yield from self._invoked(func, call, invokes, target.model.name, args, held, gone, doubt, depth)
             return
         if target.func is None:
             return
+        for invokes in self.program.models.comes_back.get(target.func.name, ()) if self.tables_below and depth else ():
+            yield from self._invoked(func, call, invokes, target.func.name, args, held, gone, doubt, depth)
         left = depth - cost(func, target.func)
         if left < 0:
             return
@@ -323,6 +318,21 @@ class Effects:
                 effect, what=object_, hold=hold, way=((func, call), *effect.way), held=(*held, *effect.held),
                 let_go=(*gone, *below), gone=effect.gone | (classes - {""}), doubt=max(effect.doubt, doubt),
             )  # fmt: skip
+
+    def _invoked(
+        self, func: Func, call: Call, invokes: Invokes, name: str, args: tuple[Expr, ...], held: tuple[Hold, ...],
+        gone: tuple[Expr, ...], doubt: int, depth: int,
+    ) -> Iterator[Effect]:  # fmt: skip
+        """The effects of what an API runs before it returns."""
+        if invokes.context not in ("task", "atomic"):
+            return
+        under = name if invokes.context == "atomic" else ""
+        around = (*held, *(h for h in outside(invokes.holds) if h is not None))
+        for t, inner in self.summaries.invoked(self.program.frame(func), call, invokes, args):
+            unsure = doubt + (not t.sure) + invokes.seldom
+            left = depth - (not invokes.seldom)  # who does at once what was to be done later is no step of its own
+            for effect in self._target(func, call, t, inner, around, gone, unsure, left):
+                yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
 
     def _released_by(self, func: Func, call: Call) -> Iterator[Expr]:
         """Locks that the arguments of a macro release: they are statements, which it runs around what it does

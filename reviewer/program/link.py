@@ -737,8 +737,9 @@ class Program:
     def runners(self) -> dict[str, tuple[str, ...]]:
         """The modelled functions that run what stands in a table of the caller's folder, by ``struct T.field``."""
         found: dict[str, tuple[str, ...]] = {}
-        for name, model in self.models.functions.items():
-            for invokes in model.invokes:
+        said = [(name, model.invokes) for name, model in self.models.functions.items()]
+        for name, every in (*said, *self.models.comes_back.items()):
+            for invokes in every:
                 if invokes.table and invokes.bound == "directory":
                     found[invokes.table] = (*found.get(invokes.table, ()), name)
         return found
