@@ -58,6 +58,8 @@ class Analysis:
         self.everything = everything
         self.summaries = Summaries(program, near)
         self.effects = Effects(self.summaries, tables_below=review)
+        if review:
+            self.summaries.names.horizon.back = program.models.comes_back
         self.chains = Chains(self.summaries)
         self.contexts = Contexts(self.summaries, self.chains)
         self.shared = Shared(self.contexts)

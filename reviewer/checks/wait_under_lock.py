@@ -74,7 +74,7 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
             return True
         if below and target.func is not None and focus.horizon.has(waits, target.func, DEPTH - 1):
             return True
-        if below and call.callee.id in focus.program.models.comes_back:
+        if below and call.callee.id in focus.horizon.back:
             return True
     return False
 

@@ -293,13 +293,12 @@ class Effects:
             named = frozenset(class_or_field(frame, lock) for lock in released) - {""}
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
-            for invokes in target.model.invokes if depth else ():
-                yield from self._invoked(func, call, invokes, target.model.name, args, held, gone, doubt, depth)
+        name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
+        back = self.program.models.comes_back.get(name, ()) if self.tables_below else ()
+        for invokes in (*(target.model.invokes if target.model is not None else ()), *back) if depth else ():
+            yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
+        if target.model is not None or target.func is None:
             return
-        if target.func is None:
-            return
-        for invokes in self.program.models.comes_back.get(target.func.name, ()) if self.tables_below and depth else ():
-            yield from self._invoked(func, call, invokes, target.func.name, args, held, gone, doubt, depth)
         left = depth - cost(func, target.func)
         if left < 0:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from reviewer.program.calls import Calls
 from reviewer.program.link import Func
@@ -32,10 +32,15 @@ def cost(caller: Func, callee: Func) -> int:
 
 
 class Horizon:
-    """Memoised by function and distance."""
+    """Memoised by function and distance.
+
+    :ivar back: functions behind which anything may stand, for they come back to operations of their caller's driver; a review,
+        which asks about few, says so before it asks.
+    """
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+        self.back: Collection[str] = ()
         self._made: dict[tuple[Test, str, int], bool] = {}
 
     def has(self, test: Test, func: Func, depth: int) -> bool:
@@ -49,8 +54,8 @@ class Horizon:
     def _by_name(self, test: Test, name: str, func: Func, depth: int) -> bool:
         if SCOPED.search(name):
             return self._scoped(test, func)
-        if name in self.calls.program.models.comes_back:
-            return True  # whatever an operation does
+        if name in self.back:
+            return True
         for target in self.calls.named(name, func.path):
             if target.model is not None:
                 if test(target.model):

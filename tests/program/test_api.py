@@ -10,6 +10,7 @@ from reviewer.cli.main import run
 from reviewer.data import fixtures_dir
 from reviewer.errors import RuleError
 from reviewer.program.api import load_models
+from reviewer.program.link import Program
 from reviewer.program.models import Place
 
 GOOD = """\
@@ -131,3 +132,38 @@ def test_the_compiled_form(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     assert "mutex_lock" in load_models([], tmp_path / "cache").functions
+
+
+BACK = """\
+- comes_back: [pump_reset, pump_try_reset]
+  invokes:
+  - {table: struct pump_ops.prepare, holds: {lock: struct pump.lock, kind: mutex}}
+  - {table: struct pump_ops.done}
+  source: made up for a test
+"""
+
+
+def test_functions_that_come_back(tmp_path: Path) -> None:
+    found = load_models([models_dir(tmp_path, BACK)]).comes_back["pump_try_reset"]
+    assert [(i.table, i.bound, [h.lock for h in i.holds]) for i in found] == [
+        ("struct pump_ops.prepare", "directory", ["struct pump.lock"]), ("struct pump_ops.done", "directory", []),
+    ]  # fmt: skip
+
+
+@pytest.mark.kernel
+def test_what_functions_come_back_to_is_a_member_of_the_kernels_tables(kernel: Program) -> None:
+    wrong = []
+    for table in dict.fromkeys(i.table for every in load_models().comes_back.values() for i in every):
+        struct, _, member = table.rpartition(".")
+        files = kernel.names.files_defining_struct(struct)
+        if not any(member in members(kernel, struct, file) for file in files):
+            wrong.append(table)
+    assert wrong == []
+
+
+def members(program: Program, struct: str, path: str) -> set[str]:
+    """The names of a struct's fields, those in unnamed unions of it among them."""
+    found = program.struct_at(struct, path)
+    fields = found[1].fields if found is not None else ()
+    inner = (members(program, f.type.name, path) for f in fields if "<anon:" in f.type.name)
+    return {f.name for f in fields}.union(*inner)
