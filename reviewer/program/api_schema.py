@@ -2,7 +2,7 @@
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
 model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``,
-``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``.
+``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``, ``comes_back``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
