@@ -8,7 +8,7 @@ an order of such says little.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -167,7 +167,8 @@ class Orders:
         taken = next((s.args[0][0] for s in calls), None)
         frame = self.program.frame(func)
         one = hold.name in self.trees and hold.where != OUTSIDE
-        return whole(frame, hold.lock) if one else "", whole(flow.frame, taken) if flow is not None and taken is not None else ""
+        other = flow is not None and taken is not None and effect.hold is not None and effect.hold.name in self.trees
+        return whole(frame, hold.lock) if one else "", whole(flow.frame, taken) if other and flow and taken else ""
 
     def nests(self, effect: Effect) -> bool:
         """Whether a lock is taken with a subclass: to lockdep, a class apart from that of the other objects."""
@@ -211,8 +212,10 @@ class Orders:
         everyone = order.func.path if second in self.around and not first_word else ""
         held = self.word(first).encode()
         asked = 0
-        candidates = self._candidates(order, words, first_word, everyone)
-        for func in sorted(candidates, key=lambda f: not held or held not in f.text):
+        candidates: Iterable[Func] = self._candidates(order, words, first_word, everyone)
+        if self.entries.nearby is not None:  # a review, in which it matters that none is missed: who names both first
+            candidates = sorted(candidates, key=lambda f: not held or held not in f.text)
+        for func in candidates:
             if asked >= MAX_FUNCTIONS:
                 return
             asked += func.key not in self._of
