@@ -37,6 +37,10 @@ TASKS_PER_PROCESS = 12
 """Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
 memory is better given back."""
 
+AT_HOME = 100
+"""Tasks that are done without a process for them, if no more than one is wanted; more of them would fill the memory, which only
+the end of a process gives back (6.5 GB after 200 tasks)."""
+
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
 
@@ -183,7 +187,7 @@ def run(
         yield from elsewhere([task.files for task in tasks])
         return
     units = [tuple(unit) for _, unit in groupby(tasks, key=lambda task: id(task.part if together else task))]
-    if jobs < 2 or len(units) < 2:
+    if len(units) < 2 or (jobs < 2 and len(units) <= AT_HOME):
         for i, unit in enumerate(units, 1):
             yield from done(job, unit)
             if i % TASKS_PER_PROCESS == 0:
@@ -192,7 +196,7 @@ def run(
     global _inherited
     _inherited = job, units
     try:
-        processes = min(jobs, len(units))
+        processes = min(max(jobs, 1), len(units))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
         each = max(1, len(units) // (4 * processes))
