@@ -28,6 +28,7 @@ from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.stable import Written
+from reviewer.program.waiting import comes_first
 
 RULE = "self-deadlock"
 
@@ -101,17 +102,19 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     func = flow.frame.func
     best: dict[tuple[Expr, str], Again] = {}
     written: Written | None = None
-    asserted: list[Hold] = []
+    asserted: list[tuple[Hold, Seen]] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
     still = focus.let_go.kept(func)
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue
-        asserted += asserts(focus, func, seen)
+        asserted += ((hold, seen) for hold in asserts(focus, func, seen))
+        # Not what another arm says: if (flags & LOCK) mutex_lock(&lock); else lockdep_assert_held(&lock);
+        said = [hold for hold, at in asserted if at is seen or comes_first(flow.frame, at, seen)]
         known = still.get(seen.event.at, ())
         held = [h for h in seen.may() if counts(h)]
         more = [
-            h for h in dict.fromkeys((*asserted, *known, *entered))
+            h for h in dict.fromkeys((*said, *known, *entered))
             if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)
         ]  # fmt: skip
         if not held and not more:
@@ -152,7 +155,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         doubt += 2 if any(is_code(g.condition) for g in guards) else 1
                     entry = entered.get(hold) if hold not in known else None
                     doubt += entry.doubt if entry is not None else 0
-                    again = Again(seen, hold, there, hold in asserted, there.doubt + doubt, entry)
+                    again = Again(seen, hold, there, hold in said, there.doubt + doubt, entry)
                     key = (hold.lock, there.func.key)
                     if key not in best or again.doubt < best[key].doubt:
                         best[key] = again
