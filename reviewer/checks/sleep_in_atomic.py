@@ -25,7 +25,7 @@ from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen, on_every_way
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.modes import OFF, Mode
 from reviewer.program.summaries import Binding
@@ -155,6 +155,8 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                 if hold not in must:
                     doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
                 doubt += far(focus, func, effect)
+                if focus.other is None and not hold.name and hold.kind not in ALONE and effect.way:
+                    doubt += 2  # of what class it is cannot be told, and so not whether the callee lets it go
                 if hold.where and hold.kind in CPU:
                     # A callee that nests such sections by a count of its own seems to leave one open; not on all ways.
                     doubt += 1 if hold in must else 2
