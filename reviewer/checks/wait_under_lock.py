@@ -69,12 +69,12 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
     """Whether the call waits, or, if that is of interest, what it calls by name does."""
     if not isinstance(call.callee, Name):
         return False
+    if below and call.callee.id in focus.horizon.back:
+        return True
     for target in focus.summaries.calls.named(call.callee.id, func.path):
         if target.model is not None and waits(target.model):
             return True
         if below and target.func is not None and focus.horizon.has(waits, target.func, DEPTH - 1):
-            return True
-        if below and call.callee.id in focus.horizon.back:
             return True
     return False
 

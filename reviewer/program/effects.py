@@ -294,7 +294,7 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
         name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
-        back = self.program.models.comes_back.get(name, ()) if self.tables_below else ()
+        back = self.summaries.names.horizon.back.get(name, ())
         for invokes in (*(target.model.invokes if target.model is not None else ()), *back) if depth else ():
             yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
         if target.model is not None or target.func is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 from reviewer.program.calls import Calls
 from reviewer.program.link import Func
 from reviewer.program.models import Function as Model
+from reviewer.program.models import Invokes
 
 DEPTH = 4
 """How far below a function effects are looked for: a call within the folder, of a header or of a macro counts 1, one that
@@ -40,7 +41,7 @@ class Horizon:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
-        self.back: Collection[str] = ()
+        self.back: Mapping[str, tuple[Invokes, ...]] = {}
         self._made: dict[tuple[Test, str, int], bool] = {}
 
     def has(self, test: Test, func: Func, depth: int) -> bool:

@@ -50,7 +50,7 @@ MAX_ALIKE = 2
 """Holds of a lock under the same words in one state."""
 
 MAX_NESTED = 4
-"""The same of what may be held more than once: readers, interrupts and preemption off, a counted semaphore."""
+"""The same of what may be held more than once: readers, interrupts and preemption off."""
 
 LAST = 1 << 30
 """The number, among the events of its block, of the condition at its end."""

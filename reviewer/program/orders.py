@@ -143,15 +143,15 @@ class Orders:
                         h.name for h in (*must, *effect.held)
                         if h.mode == "exclusive" and h.name not in ("", hold.name, inner.name) and h.kind not in ALONE
                     )  # fmt: skip
-                    names, whole = (hold.name, inner.name), self.wholes(func, hold, there)
-                    vague = any(self.small(n, func) or (n in self.trees and not w) for n, w in zip(names, whole, strict=True))
+                    names, wholes = (hold.name, inner.name), self.wholes(func, hold, there)
+                    vague = any(self.small(n, func) or (n in self.trees and not w) for n, w in zip(names, wholes, strict=True))
                     entry = entered.get(hold)
                     again = hold.at == seen.event.at  # in a loop, what the call itself may have left held: most likely it has not
                     perhaps = 0 if hold in must else 2 if again else 1
                     doubt = there.doubt + perhaps + 2 * vague + (there.doubt > 0 and abroad(func, there))
                     doubt += entry.doubt if entry is not None else 0
                     doubt += 2 * self.nests(there)
-                    yield Order(func, seen, hold, there, outer, doubt, entry, whole)
+                    yield Order(func, seen, hold, there, outer, doubt, entry, wholes)
 
     @cached_property
     def trees(self) -> frozenset[str]:
@@ -160,25 +160,27 @@ class Orders:
 
     def wholes(self, func: Func, hold: Hold, effect: Effect) -> tuple[str, str]:
         """Of two locks that are in such a class, the structs whose part the objects are (``&dev->dev``: a ``struct nfc_dev``)."""
-        if self.entries.nearby is None or self.trees.isdisjoint((hold.name, effect.hold.name if effect.hold is not None else "")):
+        if self.entries.nearby is None:
             return "", ""
-        flow = self.summaries.flow(effect.func)
-        calls = (s for s in flow.seen if s.event.at == effect.at and s.args and s.args[0]) if flow is not None else ()
-        taken = next((s.args[0][0] for s in calls), None)
-        frame = self.program.frame(func)
-        one = hold.name in self.trees and hold.where != OUTSIDE
-        other = flow is not None and taken is not None and effect.hold is not None and effect.hold.name in self.trees
-        return whole(frame, hold.lock) if one else "", whole(flow.frame, taken) if other and flow and taken else ""
+        first = second = ""
+        if hold.name in self.trees and hold.where != OUTSIDE:
+            first = whole(self.program.frame(func), hold.lock)
+        if effect.hold is not None and effect.hold.name in self.trees and (args := self._args(effect)):
+            second = whole(self.program.frame(effect.func), args[0])
+        return first, second
 
     def nests(self, effect: Effect) -> bool:
         """Whether a lock is taken with a subclass: to lockdep, a class apart from that of the other objects."""
         model = self.program.model(effect.name)
         index = next((t.subclass for t in (model.takes if model is not None else ()) if t.subclass is not None), None)
-        flow = self.summaries.flow(effect.func) if index is not None else None
-        for seen in flow.seen if flow is not None else ():
-            if seen.event.at == effect.at and index is not None and seen.args and index < len(seen.args[0]):
-                return seen.args[0][index] != Const(0)
-        return False
+        args = self._args(effect) if index is not None else ()
+        return index is not None and index < len(args) and args[index] != Const(0)
+
+    def _args(self, effect: Effect) -> tuple[Expr, ...]:
+        """What the call of an effect passes, in terms of the function that makes it; nothing where that cannot be told."""
+        flow = self.summaries.flow(effect.func)
+        calls = (s for s in (flow.seen if flow is not None else ()) if s.event.at == effect.at and s.args)
+        return next((s.args[0] for s in calls if s.args[0]), ())
 
     def small(self, name: str, func: Func) -> bool:
         """Whether a class is a lock inside of a struct that everybody embeds for it."""

@@ -24,6 +24,9 @@ DIRECT = "__GFP_DIRECT_RECLAIM"
 MAX_FILES = 24
 """Files of a folder that are read for what runs inside reclaim."""
 
+MAX_BESIDE = 12
+"""Files of a folder that are looked at for tables with a function of another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class InReclaim:
@@ -36,9 +39,6 @@ class InReclaim:
     flags: tuple[str, ...]
     effect: Effect
     idle: bool = False
-
-MAX_BESIDE = 12
-"""Files of a folder that are looked at for tables with a function of another one."""
 
 
 class Reclaim:
