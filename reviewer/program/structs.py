@@ -113,7 +113,8 @@ class Frame:
         enumerator = self.program.enumerator(word, path)
         if enumerator is not None:
             return Const(enumerator)
-        if self.program.functions(path, word) or self.program.model(word) is not None:
+        # A family of names (``trace_*``) is no proof that this one is a function.
+        if self.program.functions(path, word) or self.program.models.meant(word) in self.program.models.functions:
             return Name(word)
         if not word.islower():
             constant = self.program.constant(word, path)  # a family of its own has a lower case prefix (``lbmSYNC``)
