@@ -33,13 +33,12 @@ from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 from reviewer.workers import pool
 
-TASKS_PER_PROCESS = 12
-"""Tasks that a process takes on, at most; then a fresh one follows, for what was linked for one part rarely serves another, and
-memory is better given back."""
-
 AT_HOME = 100
 """Tasks that are done without a process for them, if no more than one is wanted; more of them would fill the memory, which only
 the end of a process gives back (6.5 GB after 200 tasks)."""
+
+COLLECTED_AFTER = 12
+"""Such tasks after which the programs that are done with are looked for, whose parts hold each other."""
 
 MANY_FILES = 2_500
 """Files that a process has in memory, some 90 kB each, when it lets go of them before its next task."""
@@ -190,8 +189,8 @@ def run(
     if len(units) < 2 or (jobs < 2 and len(units) <= AT_HOME):
         for i, unit in enumerate(units, 1):
             yield from done(job, unit)
-            if i % TASKS_PER_PROCESS == 0:
-                gc.collect()  # a program, its flows and frames hold each other
+            if i % COLLECTED_AFTER == 0:
+                gc.collect()
         return
     global _inherited
     _inherited = job, units
@@ -199,8 +198,7 @@ def run(
         processes = min(max(jobs, 1), len(units))
         gc.collect()
         gc.freeze()  # what a worker inherits stays shared with its parent
-        each = max(1, len(units) // (4 * processes))
-        with pool(processes, _start, min(each, TASKS_PER_PROCESS)) as workers:
+        with pool(processes, _start, 1) as workers:
             for found in workers.imap(_unit, range(len(units)), chunksize=1):
                 yield from found
     finally:
@@ -216,7 +214,8 @@ _inherited: tuple[Job, Sequence[Sequence[Task]]] | None = None
 
 
 def _start() -> None:
-    """In a worker: it has files of its own."""
+    """In a worker, which takes on one task: it has files of its own. What was linked for a part hardly serves another, and taking
+    a program apart, whose parts hold each other, costs a tenth of making it; the end of a process costs nothing."""
     assert _inherited is not None
     job, _ = _inherited
     job.tree.after_fork()
@@ -226,9 +225,7 @@ def _start() -> None:
 def _unit(i: int) -> list[Done]:
     assert _inherited is not None
     job, units = _inherited
-    found = done(job, units[i])
-    gc.collect()
-    return found
+    return done(job, units[i])
 
 
 def done(job: Job, tasks: Sequence[Task]) -> list[Done]:
