@@ -78,7 +78,7 @@ class ByName:
         if got is None:
             got = (
                 func.macro is not None or len(func.calls) <= THIN or claims(func) or names_lock(func)
-                or any(self.touches_locks(c) for c in func.calls)
+                or any(self.touches_locks(c) or self._passes_on(c, func.path) for c in func.calls)
             )  # fmt: skip
             self._thin[func.key] = got
         return got
@@ -92,6 +92,15 @@ class ByName:
         """Whether an API of that name takes or drops anything."""
         model = self.program.models.functions.get(name)
         return model is not None and bool(model.takes or model.drops or model.gfp_scope)
+
+    def _passes_on(self, name: str, path: str) -> bool:
+        """Whether a name is that of an inline that only calls such an API (``pte_unmap()``)."""
+        if name in self.program.models.functions:
+            return False
+        return any(
+            f.macro is None and self.cost(f) == 0 and any(self.touches_locks(c) for c in f.calls)
+            for f in self.program.resolve(name, path)
+        )
 
     def calls_indirectly(self, func: Func) -> bool:
         """Whether it calls through a field or a pointer, so that names do not tell whom."""

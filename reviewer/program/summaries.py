@@ -27,7 +27,7 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
-from reviewer.program.telling import WARNS
+from reviewer.program.telling import WARNS, stores
 
 MAX_BINDINGS = 64
 """Bindings of one function that get a summary of their own; a further one uses the unbound summary, and so depends on who asked
@@ -289,12 +289,7 @@ class Summaries:
     def _stored_in(self, struct: str, field: str, path: str) -> Iterator[str]:
         for file in self.program.unit(path):
             for func in self.program.functions_with(file, field):
-                body = self.program.body(func)
-                stores = body is not None and any(
-                    isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field
-                    for b in body.blocks for e in b.events
-                )  # fmt: skip
-                flow = self.flow(func) if stores else None
+                flow = self.flow(func) if stores(self.program.body(func), field) else None
                 for seen in flow.seen if flow is not None else ():
                     target, value = seen.args[0] if isinstance(seen.event, facts.Write) else (None, None)
                     if not isinstance(target, Member) or target.name != field or value is None:
@@ -659,7 +654,7 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
             same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
                 old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters,
-                nonzero=old.nonzero and no_zero(e),
+                nonzero=(old.nonzero and no_zero(e)) or (same is None and both_failed(old, result)),
             )  # fmt: skip
     if len(merged) > 1:
         told = conditions(flow, merged)
@@ -781,6 +776,12 @@ def joined_result(one: Expr | None, other: Expr | None, tracked: bool) -> Expr |
         if one.value and other.value and not negative(one) and not negative(other):
             return Const(1)
     return None
+
+
+def both_failed(old: Outcome, result: Expr | None) -> bool:
+    """Whether a function that has failed before, with whatever number, does so again: the number is not known, but no zero."""
+    failed = old.nonzero or (isinstance(old.result, Const) and negative(old.result))
+    return failed and isinstance(result, Const) and negative(result)
 
 
 def negative(value: Const) -> bool:
