@@ -111,8 +111,15 @@ def by_flag(focus: Focus, effect: Effect) -> int:
 
 
 def seldom(focus: Focus, doubt: int, effect: Effect) -> int:
-    """The doubt that in code that has run, all the conditions on a way that is not sure by itself are ever met at once."""
-    if focus.other is not None or doubt != 1 or len(effect.way) < CONDITIONS:
+    """The doubt that in code that has run, all the conditions on a way that is not sure by itself are ever met at once, or that
+    it was not somebody else who came there first, as early as the machine started."""
+    if focus.other is not None or doubt != 1:
+        return 0
+    if focus.settled.once(effect):
+        return 1
+    files = len({effect.func.path, *(f.path for f, _ in effect.way)})
+    enough = CONDITIONS if files <= FAR_FILES else CONDITIONS - 1
+    if len(effect.way) < enough:
         return 0
     met = 0
     for func, at in (*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)):
@@ -120,14 +127,14 @@ def seldom(focus: Focus, doubt: int, effect: Effect) -> int:
         body = flow.frame.body if flow is not None else None
         blocks = {s.block for s in flow.seen if s.event.at == at} if flow is not None else set()
         met += bool(blocks) and body is not None and not any(on_every_way(body, b) for b in blocks)
-    return int(met >= CONDITIONS)
+    return int(met >= enough)
 
 
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
     """What is said of one call: the surest of what may sleep there, if nothing on the way speaks against it."""
     first = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
-    doubts = [s.doubt + by_flag(focus, s.effect) + seldom(focus, s.doubt, s.effect) for s in first]
-    ranked = sorted((replace(s, doubt=doubt) for s, doubt in zip(first, doubts, strict=True)), key=Sleep.rank)
+    flagged = [replace(s, doubt=s.doubt + by_flag(focus, s.effect)) for s in first]
+    ranked = sorted((replace(s, doubt=s.doubt + seldom(focus, s.doubt, s.effect)) for s in flagged), key=Sleep.rank)
     free = (s for s in ranked if not focus.settled.against(func, seen, s.effect))
     return next(free, replace(ranked[0], doubt=ranked[0].doubt + 2) if ranked else None)
 
@@ -153,7 +160,9 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                 name = hold.name or hold.kind
                 doubt = least
                 if hold not in must:
-                    doubt += 2 if hold.where else 1  # a callee that leaves with it on some ways only is itself at fault
+                    # A callee that leaves with it on some ways only is itself at fault; and what a function does on its own
+                    # with a lock that it may not have, in code that has run, goes by a word that both depend on.
+                    doubt += 2 if hold.where or (focus.other is None and not effect.way) else 1
                 doubt += far(focus, func, effect)
                 if focus.other is None and not hold.name and hold.kind not in ALONE and effect.way:
                     doubt += 2  # of what class it is cannot be told, and so not whether the callee lets it go

@@ -37,6 +37,9 @@ SPUN = frozenset({"timer", "tasklet"})
 FAR = 3
 """Calls to a wait and to the lock together, from which on one of their conditions most often keeps them apart."""
 
+VERY_FAR = 6
+"""Calls to a wait and to the lock together, from which on that is all but sure."""
+
 TASKS = frozenset({"work", "workqueue", "thread"})
 """Waits for a task."""
 
@@ -105,20 +108,27 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Ite
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         if hold is not None and comes_back(func, effect):
             blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
-        if focus.other is None and hold is not None and blocked.doubt == 0:
-            blocked = with_doubt(blocked, far(effect, hold, blocked))
+        if focus.other is None:
+            blocked = with_doubt(blocked, seldom(effect, hold, blocked))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
 
 
-def far(effect: Effect, hold: Hold, blocked: Blocked) -> int:
+def seldom(effect: Effect, hold: Hold | None, blocked: Blocked) -> int:
     """The doubt about code that has run that the wait is ever made for one that needs the lock: there are several calls in
-    between, each with its conditions, or a callee waits for a whole queue, which most often has no such work by then."""
+    between, each with its conditions, or a callee waits for a whole queue, which most often has no such work by then. What waits
+    for itself where a field says so, and does so each time, would have been seen."""
     assert effect.wait is not None
+    if hold is None:
+        return int(blocked.doubt == 1)
     calls = len(effect.way) + sum(s.kind == "call" for s in blocked.proof)
+    if hold.where == OUTSIDE:
+        return 0
+    if calls >= VERY_FAR:
+        return 2 - min(blocked.doubt, 1)
     queue = effect.wait.what == "workqueue" and bool(effect.way)
-    return int(hold.where != OUTSIDE and (calls >= FAR or queue))
+    return int(blocked.doubt == 0 and (calls >= FAR or queue))
 
 
 def comes_back(func: Func, effect: Effect) -> bool:

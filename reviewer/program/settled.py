@@ -23,7 +23,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses
-from reviewer.program.telling import conditions_of, reachable
+from reviewer.program.telling import conditions_of, reachable, stores
 from reviewer.program.waiting import comes_first
 
 MAX_GUARDS = 24
@@ -51,7 +51,7 @@ class Settled:
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
             for guard in self.guards(inner, at):
-                if self._settled(above, inner, guard) or self._still_empty(above, inner, guard):
+                if any(settles(above, inner, guard) for settles in (self._settled, self._still_empty, self._denied)):
                     return True
             here = next((s for s in self._seen(inner) if s.event.at == at), None)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
@@ -139,10 +139,11 @@ class Settled:
                 continue
             if block not in reachable(body, (number, edge)):
                 positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
-                yield Guard(self._told_by(flow.frame, condition), (edge == exit_.then) == positive)
+                same, condition = polarity(self._told_by(flow.frame, condition))
+                yield Guard(condition, (edge == exit_.then) == (positive == same))
 
     def _told_by(self, frame: Frame, condition: Expr) -> Expr:
-        """The field that a function returns, for a call of such a function."""
+        """The field or the flag that a function asks for, for a call of such a function."""
         call = frame.call(condition.call) if isinstance(condition, Result) else None
         if call is None or not isinstance(call.callee, Name):
             return condition
@@ -151,10 +152,36 @@ class Settled:
             results = {e.value for e in flow.endings} if flow is not None else set()
             if len(results) == 1:
                 value = results.pop()
-                if isinstance(value, Member):
+                told = polarity(value)[1] if value is not None else None
+                if value is not None and (isinstance(told, Member) or (told is not None and is_flag(told))):
                     args = tuple(frame.canonical(a, {}) for a in call.args)
                     return values.substitute(value, args, call.callee.id)
         return condition
+
+    def _denied(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a function on the way goes on only where the same object says the opposite (``if (is_vf(p)) poll(p);``, and
+        ``poll()`` is for those that are none)."""
+        frame = self.program.frame(inner)
+        asked_for, truth, other = asked(frame, guard)
+        condition = asked_for if asked_for is not None else guard.condition if is_flag(guard.condition) else None
+        field_of = condition.left if isinstance(condition, Binary) else condition
+        word = field_of.name if isinstance(field_of, Member) else ""
+        if stores(self.program.body(inner), word):
+            return False
+        for func, at, args in reversed(above):
+            if condition is None or not word or self._may_store(func, word):
+                return False
+            condition = values.substitute(condition, args, frame.func.name)
+            frame = self.program.frame(func)
+            for said in self.guards(func, at):
+                field, here, value = asked(frame, said)
+                if field is None and is_flag(said.condition):
+                    field, here, value = said.condition, said.truth, None
+                if field == condition and contradict((truth, other), (here, value)):
+                    return True
+            if any(isinstance(e, Result | Text) for e in values.walk(condition)):
+                return False
+        return False
 
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         frame = self.program.frame(inner)
@@ -170,6 +197,15 @@ class Settled:
         if found:
             return denies(found[-1], wanted, other)
         return other is None and wanted and self._new(above, frame, field)
+
+    def _may_store(self, func: Func, field: str) -> bool:
+        """Whether a function, or one that it calls by name, stores something in a field of that name."""
+        for s in self._seen(func):
+            if isinstance(s.event, Call) and isinstance(s.event.callee, Name):
+                for target in self.summaries.calls.named(s.event.callee.id, func.path)[:1]:
+                    if target.func is not None and field in target.func.words and stores(self.program.body(target.func), field):
+                        return True
+        return stores(self.program.body(func), field)
 
     def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
         """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
@@ -345,6 +381,20 @@ def by_name(frame: Frame, value: Expr) -> Expr:
     if call is None or call.args or not isinstance(call.callee, Name):
         return value
     return Text(f"{call.callee.id}()")
+
+
+def contradict(one: tuple[bool, Expr | None], two: tuple[bool, Expr | None]) -> bool:
+    """Whether what two conditions want of one field, as :func:`asked` tells it, cannot be had at once."""
+    if one[1] == two[1]:
+        return one[0] != two[0]
+    (first, a), (second, b) = one, two
+    if isinstance(a, Const) and isinstance(b, Const):
+        return first and second
+    set_to = a if b is None else b if a is None else None
+    if not isinstance(set_to, Const):
+        return False
+    equal, nonzero = (first, second) if b is None else (second, first)
+    return equal and bool(set_to.value) != nonzero
 
 
 def denies(value: Expr, wanted: bool, other: Expr | None) -> bool:

@@ -306,3 +306,8 @@ def from_block(body: Body, start: int, without: tuple[int, int] | None = None) -
                 seen.add(to)
                 todo.append(to)
     return frozenset(seen)
+
+
+def stores(body: Body | None, field: str) -> bool:
+    """Whether something is stored in a member of that name."""
+    return body is not None and any(isinstance(w.target, Member) and w.target.name == field for w in writes(body))
