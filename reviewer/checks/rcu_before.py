@@ -8,19 +8,25 @@ from dataclasses import dataclass, field
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import values
-from reviewer.program.grace import Deed, Grace, owner
+from reviewer.program.grace import DOES, Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
-from reviewer.program.summaries import place
+from reviewer.program.summaries import accesses, place
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
 
 SHALLOW = 2
 """How far below a call a section of its own is looked for, in the distances of ``horizon.py``."""
+
+BELOW = 4
+"""Calls within its file, the one in the section among them, to the function that reads what readers are waited for."""
+
+UNLINKS = 2
+"""How far below a call something is looked for that takes something away from readers."""
 
 
 @dataclass(slots=True)
@@ -193,7 +199,85 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
         return None
     left = [s for s in flow.seen if s.event.at in moved and not has_section(focus, flow, s)]
     given_back = {e for s in flow.seen if gives_back(s) for args in s.args for a in args for e in values.walk(a)}
-    return next((s for s in left if any(r not in given_back for r in borrowed(focus, flow, s))), None)
+    for s in left:
+        if any(r not in given_back for r in borrowed(focus, flow, s)) or awaited_below(focus, flow, s):
+            return s
+    return None
+
+
+def awaited_below(focus: Focus, flow: Flow, seen: Seen) -> bool:
+    """Whether a function that is called reads a member of which another one of the file, once it has stored something there,
+    waits for those who read it: for this section, then (net/xdp/xsk.c, ``WRITE_ONCE(xs->state, ..); synchronize_net();``)."""
+    if not isinstance(seen.event, Call) or not isinstance(seen.event.callee, Name):
+        return False
+    path = flow.frame.func.path
+    readers: dict[str, Func] = {}
+    todo = [seen.event.callee.id]
+    for _ in range(BELOW):
+        found = (t.func for c in todo for t in focus.summaries.calls.named(c, path) if t.func is not None and t.func.path == path)
+        new = {f.key: f for f in found if f.key not in readers}
+        readers |= new
+        todo = [c for f in new.values() for c in f.calls]
+    members = awaited_members(focus, path) if readers else frozenset()
+    return any(tag in f.words and member in f.words for f in readers.values() for tag, member in members)
+
+
+def awaited_members(focus: Focus, path: str) -> frozenset[tuple[str, str]]:
+    """``(struct, member)`` of what a function of the file stores on the way to a wait for readers that it makes by itself."""
+    found: set[tuple[str, str]] = set()
+    for func in focus.program.functions_in(path):
+        if not focus.horizon.has(DOES["wait"], func, 0):
+            continue
+        flow = focus.flow(func)
+        events = flow.seen if flow is not None else []
+        ends = [s.event.at for s in events if (m := model_of(focus, s)) is not None and DOES["wait"](m)]
+        for target in (t for s in events if ends and s.event.at < max(ends) for t in stored(focus, s)):
+            tag = flow.frame.type_of(target.base) if flow is not None and isinstance(target, Member) else None
+            if tag is not None and flow is not None and isinstance(target, Member):
+                found.add((flow.frame.resolve(tag).name.removeprefix("struct "), target.name))
+    return frozenset(found)
+
+
+def stored(focus: Focus, seen: Seen) -> Iterator[Expr]:
+    """Where an event stores something, by itself or by an API."""
+    if isinstance(seen.event, Write):
+        yield seen.args[0][0]
+    model = model_of(focus, seen)
+    for access, where in accesses(model, seen.args[0]) if model is not None and seen.args else ():
+        if access.op != "read":
+            yield where
+
+
+def wait_gone(focus: Focus, flow: Flow) -> tuple[Seen, str] | None:
+    """``(event, callee)``: the last call of a function that takes something away from readers, for whom it then waited by itself
+    before the patch, and for whom now neither it nor any other function of the patch does."""
+    func, old, body = flow.frame.func, focus.before, flow.frame.body
+    if old is None:
+        return None
+    before, now = care_of(old, func), care_of(focus, func)
+    if not before.by_itself or now.by_itself or not now.waits < before.waits or not now.later <= before.later:
+        return None
+    others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
+    if any(care_of(focus, f).waits - care_of(old, f).waits for f in others):
+        return None
+    grace = Grace(focus.summaries)
+    ends = [
+        s.event.at for was in focus.flows_before(func) for s in was.seen
+        if (m := model_of(old, s)) is not None and DOES["wait"](m)
+    ]  # fmt: skip
+    taken = {
+        line_of(old, was.frame.func, s) for was in focus.flows_before(func) for s in was.seen if ends and s.event.at < max(ends)
+    }
+    for s in sorted(flow.seen, key=lambda s: s.event.at, reverse=True):
+        if not isinstance(s.event, Call) or not isinstance(s.event.callee, Name) or line_of(focus, func, s) not in taken:
+            continue
+        if body is not None and grace.waits(flow.frame, s.event, s.callee) and on_every_way(body, s.block):
+            return None
+        for target in focus.summaries.calls.named(s.event.callee.id, func.path):
+            model = target.model
+            if DOES["unlink"](model) if model is not None else target.func and grace.may("unlink", target.func, UNLINKS):
+                return s, s.event.callee.id
+    return None
 
 
 def did_before(focus: Focus, func: Func) -> tuple[set[str], set[str]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import effect_steps, place, step
-from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone
+from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone, wait_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Result, Write
@@ -134,7 +134,9 @@ def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
 def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
     """What the function did for readers before the patch."""
     flow = focus.flow(func) if focus.edited(func) else None
+    gone = wait_gone(focus, flow) if flow is not None else None
     for seen, object_, how, freed in lost(focus, flow) if flow is not None else ():
+        gone = None
         file, line, column, function = place(func, seen.event.at)
         word = values.show(object_, names(focus, func))
         what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
@@ -148,6 +150,15 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
             rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
             message=f"{what}; before the patch that was done {how}",
             involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+        )  # fmt: skip
+    if gone is not None:
+        seen, word = gone
+        file, line, column, function = place(func, seen.event.at)
+        yield Finding(
+            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+            message=f"{word}() takes something away from RCU readers; before the patch {func.name}() then waited for them",
+            involves=(word,), proof=(step(focus.analysis, "access", func, seen.event.at),),
+            event=focus.program.line_text(file, line),
         )  # fmt: skip
 
 
