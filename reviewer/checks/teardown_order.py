@@ -204,6 +204,8 @@ def lost(old: Teardown, new: Teardown, func: Func, act: Act) -> Iterator[Finding
         moved = {(a.func.path, a.func.name) for a in uses.waits} - {(a.func.path, a.func.name) for a in were.waits}
         if moved or new.waited(uses, above, act):
             return
+        if ended is None and any(new.unbinds(new.tops(a.func)) is not None for a in uses.waits if a.func.key != func.key):
+            return  # the other end waits: what is stopped may be pending when it comes
         weak = next((a for a in new.lives.acts(func) if a.kind == "stop" and a.name == act.name), None)
     else:
         weak = None

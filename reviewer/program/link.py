@@ -404,7 +404,7 @@ class Program:
         unit = self.units.with_name(path, name)
         for file in (path, *unit):
             own = self.functions(file, name)
-            if own and (file.endswith(".c") or not all(map(may_be_stub, own)) or self._only_in(file, name)):
+            if own and (file.endswith(".c") or not all(map(self._may_be_stub, own)) or self._only_in(file, name)):
                 return real_bodies(own)
         macro = self.macro_function(name, path, (path, *unit))
         if macro is not None:
@@ -423,6 +423,14 @@ class Program:
         files = closest([f for f in self.names.files_defining_macro(name) if reachable(f, path)], path)
         macro = self.macro_function(name, path, files)
         return (macro,) if macro is not None else stubs or self._renamed(name, path)
+
+    def _may_be_stub(self, func: Func) -> bool:
+        """Whether it may stand, in some configuration, for what a source defines: an inline under ``#if`` that calls nothing, or
+        nothing but what has no effect (``return ERR_PTR(-ENOTSUPP);``)."""
+        if func.definition is None or not func.definition.condition:
+            return False
+        models = (self.models.functions.get(name) for name in func.calls)
+        return all(m is not None and (m.pure or m.identity is not None) for m in models)
 
     def _renamed(self, name: str, path: str) -> tuple[Func, ...]:
         """What a macro without parameters gives another name (``#define hold take``)."""
@@ -836,11 +844,6 @@ def runs_at_boot(func: Func) -> bool:
         return False
     file, piece = func.source
     return re.search(rb"\b__(?:init|exit)\b", file.skim.code_of(piece)[: piece.brace - piece.start]) is not None
-
-
-def may_be_stub(func: Func) -> bool:
-    """Whether it may stand, in some configuration, for what a source defines: an inline that calls nothing, under ``#if``."""
-    return not func.calls and func.definition is not None and bool(func.definition.condition)
 
 
 def real_bodies(funcs: tuple[Func, ...]) -> tuple[Func, ...]:
