@@ -138,6 +138,7 @@ class Takes(Part):
     subclass: ArgIndex | None = None
     recursive: bool = False
     already: Outcome | None = None
+    sure_without: ArgIndex | None = None
 
     def record(self, held_when: str = "always") -> models.Takes:
         fields = self.fields()

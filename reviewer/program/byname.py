@@ -49,6 +49,7 @@ class ByName:
         self._below: dict[tuple[str, int], bool] = {}
         self._indirect: dict[str, bool] = {}
         self._depths: dict[tuple[str, int], int] = {}
+        self._hidden: dict[tuple[str, int], bool] = {}
         self._made: dict[tuple[What, str, int], bool] = {}
 
     # --- how far a summary looks ------------------------------------------------------------------
@@ -92,6 +93,23 @@ class ByName:
         """Whether an API of that name takes or drops anything."""
         model = self.program.models.functions.get(name)
         return model is not None and bool(model.takes or model.drops or model.gfp_scope)
+
+    def only_releases(self, func: Func) -> bool:
+        """Whether what it calls by name drops something and takes nothing: a callee that is worth nothing without a look."""
+        models = [m for c in func.calls if (m := self.program.models.functions.get(c)) is not None]
+        return any(m.drops for m in models) and not any(m.takes for m in models)
+
+    def hides_release(self, func: Func, level: int) -> bool:
+        """Whether it calls such a one that lies below the level."""
+        key = (func.key, level)
+        got = self._hidden.get(key)
+        if got is None:
+            got = self._hidden[key] = any(
+                self.cost(callee) > level and self.only_releases(callee)
+                for name in func.calls if name not in self.program.models.functions
+                for callee in self.program.resolve(name, func.path)
+            )  # fmt: skip
+        return got
 
     def _passes_on(self, name: str, path: str) -> bool:
         """Whether a name is that of an inline that only calls such an API (``pte_unmap()``)."""

@@ -47,7 +47,8 @@ class Takes(Model, frozen=True):
     ``already``: in the same words, the result that says that this very task held the lock before the call and
     still does, so that nothing was taken; "" where there is no such result.
     ``subclass``: index of the argument that is a lockdep subclass, or None. It is an annotation: it does
-    not make another mutex. ``recursive``: the same owner may take it again.
+    not make another mutex. ``recursive``: the same owner may take it again. ``sure_without``: index of an argument
+    without which (NULL) it is held in any case.
     """
 
     lock: Place
@@ -59,6 +60,7 @@ class Takes(Model, frozen=True):
     subclass: int | None = None
     recursive: bool = False
     already: str = ""
+    sure_without: int | None = None
 
 
 class Drops(Model, frozen=True):

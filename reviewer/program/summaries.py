@@ -53,6 +53,8 @@ class Summary(msgspec.Struct, eq=False):
     outcomes: tuple[Outcome, ...] = (Outcome(),)
     flow: Flow | None = None
     complete: bool = True
+    missed: bool = False
+    """Whether a release somewhere below was not looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Summaries:
         self._containers: dict[tuple[str, str, str], str | None] = {}
         self._level = LEVELS
         self._cut = False
+        self._missed = False
         self.statistics = Statistics()
 
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
@@ -107,6 +110,7 @@ class Summaries:
         key = (func.key, binding, level)
         got = self._made.get(key)
         if got is not None:
+            self._missed |= got.missed
             return got
         if key in self._open:
             self.statistics.recursions += 1
@@ -115,15 +119,18 @@ class Summaries:
             got = self._taken_over(func, binding, level)
             if got is not None:
                 self._made[key] = got
+                self._missed |= got.missed
                 return got
         self._open.add(key)
-        before, cut, self._level, self._cut = self._level, self._cut, level, False
+        before, cut, missed = self._level, self._cut, self._missed
+        self._level, self._cut, self._missed = level, False, False
         try:
             made = self._make(func, binding)
-            if self._cut:  # a callee that was not looked into may give back what it seems to return with
+            made.missed = self._missed
+            if self._cut or made.missed:  # what was not looked into may give back what the function seems to return with
                 made.outcomes = tuple(dict.fromkeys(map(without_takes, made.outcomes)))
         finally:
-            self._level, self._cut = before, cut
+            self._level, self._cut, self._missed = before, cut, missed or self._missed
             self._open.discard(key)
         self._made[key] = made
         self.statistics.summaries += 1
@@ -161,7 +168,7 @@ class Summaries:
         flow = known.flow
         if flow is not None:
             flow = replace(flow, frame=self.program.frame(func))
-        return Summary(func, binding, known.outcomes, flow, known.complete)
+        return Summary(func, binding, known.outcomes, flow, known.complete, known.missed)
 
     def _admitted(self, func: Func, binding: Binding) -> Binding:
         """The binding, or none if the function has too many already."""
@@ -386,8 +393,10 @@ class Summaries:
         level = self._level - self.names.cost(target.func)
         if level < 0 or not self.names.thin(target.func):
             self._cut |= level < 0 and any(self.names.touches_locks(c) for c in target.func.calls)
+            self._missed |= level < 0 and self.names.only_releases(target.func)
             return NOTHING
         if not frame.uses(call.number) and not self.names.steers(target.func, level):
+            self._missed |= self.names.hides_release(target.func, level)
             return NOTHING
         summary = self.of(target.func, self.bind(target.func, args, frame), level)
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
@@ -865,6 +874,9 @@ def model_outcomes(
     lost = (takes[0].name or "?") if takes and takes[0].taken != "lock" else ""
     if when == "always":
         return (Outcome(tuple(takes), drops, result, nonzero=model.never_null),)
+    without = model.takes[0].sure_without
+    if when == "zero" and without is not None and without < len(args) and args[without] == Const(0):
+        return (Outcome(tuple(takes), drops, Const(0)),)
     if when in RESULT_WHEN:
         yes, no = RESULT_WHEN[when]
         return (
