@@ -165,11 +165,10 @@ class Settled:
         asked_for, truth, other = asked(frame, guard)
         condition = asked_for if asked_for is not None else guard.condition if is_flag(guard.condition) else None
         field_of = condition.left if isinstance(condition, Binary) else condition
-        word = field_of.name if isinstance(field_of, Member) else ""
-        if stores(self.program.body(inner), word):
+        if condition is None or not isinstance(field_of, Member) or stores(self.program.body(inner), field_of.name):
             return False
         for func, at, args in reversed(above):
-            if condition is None or not word or self._may_store(func, word):
+            if self._may_store(func, field_of.name):
                 return False
             condition = values.substitute(condition, args, frame.func.name)
             frame = self.program.frame(func)

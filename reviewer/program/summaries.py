@@ -110,7 +110,6 @@ class Summaries:
         key = (func.key, binding, level)
         got = self._made.get(key)
         if got is not None:
-            self._missed |= got.missed
             return got
         if key in self._open:
             self.statistics.recursions += 1
@@ -119,7 +118,6 @@ class Summaries:
             got = self._taken_over(func, binding, level)
             if got is not None:
                 self._made[key] = got
-                self._missed |= got.missed
                 return got
         self._open.add(key)
         before, cut, missed = self._level, self._cut, self._missed
@@ -130,7 +128,7 @@ class Summaries:
             if self._cut or made.missed:  # what was not looked into may give back what the function seems to return with
                 made.outcomes = tuple(dict.fromkeys(map(without_takes, made.outcomes)))
         finally:
-            self._level, self._cut, self._missed = before, cut, missed or self._missed
+            self._level, self._cut, self._missed = before, cut, missed
             self._open.discard(key)
         self._made[key] = made
         self.statistics.summaries += 1
@@ -399,6 +397,7 @@ class Summaries:
             self._missed |= self.names.hides_release(target.func, level)
             return NOTHING
         summary = self.of(target.func, self.bind(target.func, args, frame), level)
+        self._missed |= summary.missed
         if summary.outcomes is NOTHING or summary.outcomes == NOTHING:
             return NOTHING
         prefix = f"{call.number}"
