@@ -6,11 +6,15 @@ import errno
 import gc
 import os
 import platform
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -69,6 +73,12 @@ def run(arguments: Sequence[str]) -> int:
     if sys.stderr is None:  # closed by whoever started us (2>&-)
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
     gc.set_threshold(*COLLECT_AFTER)
+    with _noticed() as pressed:
+        return _run(arguments, pressed)
+
+
+def _run(arguments: Sequence[str], pressed: list[int]) -> int:
+    """:param pressed: gets an entry with every Ctrl-C."""
     try:
         with cli.make_context(NAME, list(arguments)) as ctx:
             code = cli.invoke(ctx)
@@ -90,7 +100,8 @@ def run(arguments: Sequence[str]) -> int:
         close_stdout()
         return 0
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it where it hits the making of a class
+        # Python 3.11 wraps it where it hits the making of a class, and pydantic keeps only its text.
+        if pressed or isinstance(error.__cause__, KeyboardInterrupt):
             return _interrupted()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             close_stdout()
@@ -98,6 +109,26 @@ def run(arguments: Sequence[str]) -> int:
             say(f"{NAME}: {where}: {error.strerror}; make room, or write elsewhere")
             return 2
         return _crashed(error, arguments)
+
+
+@contextmanager
+def _noticed() -> Iterator[list[int]]:
+    """Where every Ctrl-C is noted, before it is raised as it always is."""
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupted() -> int:

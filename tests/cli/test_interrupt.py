@@ -108,3 +108,21 @@ def test_interrupts_at_any_time(kernel: Path, tmp_path: Path) -> None:
     if (store / FILE_NAME).exists():
         with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as db:
             assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_an_interrupt_that_a_library_makes_something_else_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pydantic gives only the text of what hits it while it makes a class."""
+    from reviewer.cli import main
+
+    def hit(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise ValueError(f"no class: {error!r}") from None
+
+    monkeypatch.setattr(main.cli, "invoke", hit)
+    assert main.run(["rules", "list"]) == 130
+    assert capsys.readouterr().err == "reviewer: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
