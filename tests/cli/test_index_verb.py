@@ -104,7 +104,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
     yield sized
     if folder.is_mount():
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a worker may be on its way out
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
