@@ -14,7 +14,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
-from reviewer.program.summaries import accesses, place
+from reviewer.program.summaries import place, stored
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
@@ -69,17 +69,13 @@ def care_of(focus: Focus, func: Func) -> Care:
     return found
 
 
-def lost(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str, Deed | None]]:
+def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Seen, Expr, str, Deed | None]]:
     """``(event, object, what was lost, where it is freed)`` for what the function did before the patch and does not any more."""
-    func = flow.frame.func
-    if focus.before is None:
-        return
-    for seen, object_, name in hastened(focus, flow):
-        yield seen, object_, "later, after a grace period", Deed(object_, name, func, seen.event.at)
-    before = care_of(focus.before, func)
+    if not waits_instead(before, now):
+        for seen, object_, name in hastened(focus, flow):
+            yield seen, object_, "later, after a grace period", Deed(object_, name, flow.frame.func, seen.event.at)
     if not (before.later or before.waits or before.variants or before.published):
         return
-    now = care_of(focus, func)
     grace = Grace(focus.summaries)
     unwaited = before.waits and not now.waits and now.later <= before.later
     for seen in flow.seen:
@@ -113,8 +109,6 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
     still = {f.name: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
     mine = {key for was in before for key in given_up(old, was.frame.func)}
     now = given_up(focus, func)
-    if waits_instead(care_of(old, func), care_of(focus, func)):
-        return
     for name, callback in left.items():
         kept = given_up(focus, still[name]).keys() if name in still else set()
         gone = given_up(old, callback).keys() - kept
@@ -199,75 +193,56 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
         return None
     left = [s for s in flow.seen if s.event.at in moved and not has_section(focus, flow, s)]
     given_back = {e for s in flow.seen if gives_back(s) for args in s.args for a in args for e in values.walk(a)}
+    members = awaited_members(focus, func.path) if left else frozenset()
     for s in left:
-        if any(r not in given_back for r in borrowed(focus, flow, s)) or awaited_below(focus, flow, s):
+        if any(r not in given_back for r in borrowed(focus, flow, s)) or reads_below(focus, func.path, s, members):
             return s
     return None
 
 
-def awaited_below(focus: Focus, flow: Flow, seen: Seen) -> bool:
-    """Whether a function that is called reads a member of which another one of the file, once it has stored something there,
-    waits for those who read it: for this section, then (net/xdp/xsk.c, ``WRITE_ONCE(xs->state, ..); synchronize_net();``)."""
-    if not isinstance(seen.event, Call) or not isinstance(seen.event.callee, Name):
-        return False
-    path = flow.frame.func.path
+def reads_below(focus: Focus, path: str, seen: Seen, members: frozenset[tuple[str, str]]) -> bool:
+    """Whether a function of the file that is called, or one below it, names one of these members and its struct."""
     readers: dict[str, Func] = {}
-    todo = [seen.event.callee.id]
+    callee = seen.event.callee if isinstance(seen.event, Call) and members else None
+    todo = [callee.id] if isinstance(callee, Name) else []
     for _ in range(BELOW):
         found = (t.func for c in todo for t in focus.summaries.calls.named(c, path) if t.func is not None and t.func.path == path)
         new = {f.key: f for f in found if f.key not in readers}
         readers |= new
         todo = [c for f in new.values() for c in f.calls]
-    members = awaited_members(focus, path) if readers else frozenset()
     return any(tag in f.words and member in f.words for f in readers.values() for tag, member in members)
 
 
 def awaited_members(focus: Focus, path: str) -> frozenset[tuple[str, str]]:
-    """``(struct, member)`` of what a function of the file stores on the way to a wait for readers that it makes by itself."""
+    """``(struct, member)`` of what a function of the file stores before it waits, by itself, for those who read it: what sections
+    are for (net/xdp/xsk.c, ``WRITE_ONCE(xs->state, ..); synchronize_net();``)."""
     found: set[tuple[str, str]] = set()
     for func in focus.program.functions_in(path):
-        if not focus.horizon.has(DOES["wait"], func, 0):
+        flow = focus.flow(func) if focus.horizon.has(DOES["wait"], func, 0) else None
+        if flow is None:
             continue
-        flow = focus.flow(func)
-        events = flow.seen if flow is not None else []
-        ends = [s.event.at for s in events if (m := model_of(focus, s)) is not None and DOES["wait"](m)]
-        for target in (t for s in events if ends and s.event.at < max(ends) for t in stored(focus, s)):
-            tag = flow.frame.type_of(target.base) if flow is not None and isinstance(target, Member) else None
-            if tag is not None and flow is not None and isinstance(target, Member):
+        last = max((s.event.at for s in flow.seen if (m := model_of(focus, s)) is not None and DOES["wait"](m)), default=0)
+        for target in (t for s in flow.seen if s.event.at < last for t in stored(s, model_of(focus, s))):
+            tag = flow.frame.type_of(target.base) if isinstance(target, Member) else None
+            if tag is not None and isinstance(target, Member):
                 found.add((flow.frame.resolve(tag).name.removeprefix("struct "), target.name))
     return frozenset(found)
 
 
-def stored(focus: Focus, seen: Seen) -> Iterator[Expr]:
-    """Where an event stores something, by itself or by an API."""
-    if isinstance(seen.event, Write):
-        yield seen.args[0][0]
-    model = model_of(focus, seen)
-    for access, where in accesses(model, seen.args[0]) if model is not None and seen.args else ():
-        if access.op != "read":
-            yield where
-
-
-def wait_gone(focus: Focus, flow: Flow) -> tuple[Seen, str] | None:
+def wait_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, str] | None:
     """``(event, callee)``: the last call of a function that takes something away from readers, for whom it then waited by itself
     before the patch, and for whom now neither it nor any other function of the patch does."""
     func, old, body = flow.frame.func, focus.before, flow.frame.body
-    if old is None:
-        return None
-    before, now = care_of(old, func), care_of(focus, func)
+    assert old is not None
     if not before.by_itself or now.by_itself or not now.waits < before.waits or not now.later <= before.later:
         return None
     others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
     if any(care_of(focus, f).waits - care_of(old, f).waits for f in others):
         return None
     grace = Grace(focus.summaries)
-    ends = [
-        s.event.at for was in focus.flows_before(func) for s in was.seen
-        if (m := model_of(old, s)) is not None and DOES["wait"](m)
-    ]  # fmt: skip
-    taken = {
-        line_of(old, was.frame.func, s) for was in focus.flows_before(func) for s in was.seen if ends and s.event.at < max(ends)
-    }
+    then = [(was.frame.func, s) for was in focus.flows_before(func) for s in was.seen]
+    last = max((s.event.at for _, s in then if (m := model_of(old, s)) is not None and DOES["wait"](m)), default=0)
+    taken = {line_of(old, f, s) for f, s in then if s.event.at < last}
     for s in sorted(flow.seen, key=lambda s: s.event.at, reverse=True):
         if not isinstance(s.event, Call) or not isinstance(s.event.callee, Name) or line_of(focus, func, s) not in taken:
             continue

@@ -6,13 +6,13 @@ call the same helper, or the same function before the patch, have a section.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import effect_steps, place, step
-from reviewer.checks.rcu_before import bared, lost, out_of_section, section_gone, wait_gone
+from reviewer.checks.rcu_before import bared, care_of, lost, out_of_section, section_gone, wait_gone
 from reviewer.checks.registry import general
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Result, Write
@@ -76,16 +76,11 @@ def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
                 and seen.block in reached(body, successors(body.blocks[walk.block].exit))
                 and (above := focus.nearby.held_above(func, pins)) in ("none", "unknown")
             ):
-                file, line, column, function = place(func, freed.at)
                 word = values.show(cursor, names(focus, func))
                 walked = step(focus.analysis, "access", func, event.at, walk.must())
-                yield Finding(
-                    rule=RULE, severity="error", confidence="high" if above == "none" else "medium", file=file, line=line,
-                    column=column, function=function,
-                    message=f"{word} is left to be freed by RCU, and {model.name}() goes on from it outside of a read section",
-                    involves=(word,), proof=(walked, step(focus.analysis, "call", func, freed.at)),
-                    event=focus.program.line_text(file, line),
-                )  # fmt: skip
+                message = f"{word} is left to be freed by RCU, and {model.name}() goes on from it outside of a read section"
+                steps = (walked, step(focus.analysis, "call", func, freed.at))
+                yield told(focus, func, freed.at, message, word, steps, "high" if above == "none" else "medium")
                 return
 
 
@@ -103,13 +98,8 @@ def waits_inside(focus: Focus, func: Func) -> Iterator[Finding]:
         section = next((h for h in still.get(seen.event.at, ()) if h.kind == "srcu"), None)
         wait = next((e for e in focus.effects.at(func, seen) if e.wait is not None and e.doubt < 2), None) if section else None
         if section is not None and wait is not None:
-            file, line, column, function = place(func, seen.event.at)
-            yield Finding(
-                rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-                message=f"{wait.called}() waits in a read section of {section.name}, which was let go here before the patch",
-                involves=(section.name,), proof=effect_steps(focus.analysis, func, section, wait),
-                event=focus.program.line_text(file, line),
-            )  # fmt: skip
+            message = f"{wait.called}() waits in a read section of {section.name}, which was let go here before the patch"
+            yield told(focus, func, seen.event.at, message, section.name, effect_steps(focus.analysis, func, section, wait))
             return
 
 
@@ -117,27 +107,23 @@ def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
     """Pointers that are followed after the section in which they were fetched."""
     analysis = focus.analysis
     for at, held in after_section(focus.summaries, func, out_of_section(focus, func)).items():
-        file, line, column, function = place(func, at)
         word = values.show(held.pointer, names(focus, func))
         fetched = f"{word} was fetched ({held.name}())" if not isinstance(held.pointer, Result) else f"what {word} gave was found"
         steps = (
             step(analysis, "access", func, held.at), step(analysis, "release", func, held.over),
             step(analysis, "access", func, at),
         )  # fmt: skip
-        yield Finding(
-            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{fetched} in an RCU read section and is followed after its end",
-            involves=(word,), proof=steps, event=focus.program.line_text(file, line),
-        )  # fmt: skip
+        yield told(focus, func, at, f"{fetched} in an RCU read section and is followed after its end", word, steps)
 
 
 def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
     """What the function did for readers before the patch."""
     flow = focus.flow(func) if focus.edited(func) else None
-    gone = wait_gone(focus, flow) if flow is not None else None
-    for seen, object_, how, freed in lost(focus, flow) if flow is not None else ():
-        gone = None
-        file, line, column, function = place(func, seen.event.at)
+    if flow is None or focus.before is None:
+        return
+    before, now = care_of(focus.before, func), care_of(focus, func)
+    found = list(lost(focus, flow, before, now))
+    for seen, object_, how, freed in found:
         word = values.show(object_, names(focus, func))
         what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
         what = f"{word} is stored" if isinstance(seen.event, Write) else what
@@ -146,20 +132,23 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
             step(focus.analysis, "access", freed.func, freed.at) if freed is not None
             else step(focus.analysis, "access", func, seen.event.at)
         )  # fmt: skip
-        yield Finding(
-            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{what}; before the patch that was done {how}",
-            involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
-        )  # fmt: skip
+        yield told(focus, func, seen.event.at, f"{what}; before the patch that was done {how}", word, steps)
+    gone = wait_gone(focus, flow, before, now) if not found else None
     if gone is not None:
         seen, word = gone
-        file, line, column, function = place(func, seen.event.at)
-        yield Finding(
-            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{word}() takes something away from RCU readers; before the patch {func.name}() then waited for them",
-            involves=(word,), proof=(step(focus.analysis, "access", func, seen.event.at),),
-            event=focus.program.line_text(file, line),
-        )  # fmt: skip
+        message = f"{word}() takes something away from RCU readers; before the patch {func.name}() then waited for them"
+        yield told(focus, func, seen.event.at, message, word, (step(focus.analysis, "access", func, seen.event.at),))
+
+
+def told(
+    focus: Focus, func: Func, at: int, message: str, word: str, steps: Sequence[Step], confidence: Confidence = "medium"
+) -> Finding:
+    """A finding at a position of a function, about what ``word`` names."""
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=message, involves=(word,), proof=tuple(steps), event=focus.program.line_text(file, line),
+    )  # fmt: skip
 
 
 def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
@@ -262,17 +251,13 @@ class Reads:
             yield self.uncovers(func, seen, "a read section of SRCU")
 
     def uncovers(self, func: Func, seen: Seen, what: str) -> Finding:
-        file, line, column, function = place(func, seen.event.at)
         callee = seen.event.callee if isinstance(seen.event, Call) else None
         model = self.focus.program.model(callee.id) if isinstance(callee, Name) else None
         named = isinstance(callee, Name) and not (model is not None and model.pure)
         word = f"{callee.id}()" if named and isinstance(callee, Name) else "what this line reads"
-        return Finding(
-            rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-            message=f"{word} stood in {what} before the patch, and stands in none any more",
-            involves=(word,), proof=(step(self.focus.analysis, "access", func, seen.event.at, seen.must()),),
-            event=self.focus.program.line_text(file, line),
-        )  # fmt: skip
+        message = f"{word} stood in {what} before the patch, and stands in none any more"
+        steps = (step(self.focus.analysis, "access", func, seen.event.at, seen.must()),)
+        return told(self.focus, func, seen.event.at, message, word, steps)
 
     def above(self, func: Func, need: Need, others: bool) -> Verdict:
         """Whether the callers have a section, or, with ``others``, a lock that may do as well."""

@@ -117,8 +117,7 @@ def seldom(focus: Focus, doubt: int, effect: Effect) -> int:
         return 0
     if focus.settled.once(effect):
         return 1
-    files = len({effect.func.path, *(f.path for f, _ in effect.way)})
-    enough = CONDITIONS if files <= FAR_FILES else CONDITIONS - 1
+    enough = CONDITIONS if files(effect) <= FAR_FILES else CONDITIONS - 1
     if len(effect.way) < enough:
         return 0
     met = 0
@@ -163,7 +162,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                     # A callee that leaves with it on some ways only is itself at fault; and what a function does on its own
                     # with a lock that it may not have, in code that has run, goes by a word that both depend on.
                     doubt += 2 if hold.where or (focus.other is None and not effect.way) else 1
-                doubt += far(focus, func, effect)
+                doubt += far(focus, effect)
                 if focus.other is None and not hold.name and hold.kind not in ALONE and effect.way:
                     doubt += 2  # of what class it is cannot be told, and so not whether the callee lets it go
                 if hold.where and hold.kind in CPU:
@@ -307,11 +306,15 @@ def unsure(focus: Focus, effect: Effect) -> int:
     return doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
 
 
-def far(focus: Focus, func: Func, effect: Effect) -> int:
+def far(focus: Focus, effect: Effect) -> int:
     """The doubt that the way is ever gone as a whole: it leads through several files, each with conditions of its own. Nobody has
     run what a patch brings."""
-    files = {func.path, effect.func.path, *(f.path for f, _ in effect.way)}
-    return int(focus.other is None and len(effect.way) >= FAR_FILES <= len(files))
+    return int(focus.other is None and len(effect.way) >= FAR_FILES <= files(effect))
+
+
+def files(effect: Effect) -> int:
+    """How many files a way leads through, that of its first function among them."""
+    return len({effect.func.path, *(f.path for f, _ in effect.way)})
 
 
 def allowed(focus: Focus, effect: Effect, masks: str, interrupt: bool) -> bool:

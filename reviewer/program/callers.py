@@ -284,7 +284,7 @@ class CallerSearch:
 
     def _given(self, got: Callers, passed: Passed, model: Model) -> None:
         """The function is an argument of a modelled API."""
-        known = model.pure or model.identity is not None
+        known = model.passes
         line = passed.func.line_of(passed.call.at)
         for r in model.registers:
             if r.callback == passed.index:

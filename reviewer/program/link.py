@@ -430,7 +430,7 @@ class Program:
         if func.definition is None or not func.definition.condition:
             return False
         models = (self.models.functions.get(name) for name in func.calls)
-        return all(m is not None and (m.pure or m.identity is not None) for m in models)
+        return all(m is not None and m.passes for m in models)
 
     def _renamed(self, name: str, path: str) -> tuple[Func, ...]:
         """What a macro without parameters gives another name (``#define hold take``)."""

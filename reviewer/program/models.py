@@ -350,6 +350,11 @@ class Function(Model, frozen=True):
     alias: str = ""  # behaves as this other function, with the same arguments
     source: str = ""
 
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is done at all, but that a value may be given on."""
+        return self.pure or self.identity is not None
+
 
 class Gate(Model, frozen=True):
     """A function whose callers are let in by something that the models know better than a graph search."""

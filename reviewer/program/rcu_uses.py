@@ -81,7 +81,7 @@ class Uses(Observer):
                     assert model is not None
                     held |= {Held(pointer, model.name, event.at)}
                 return held
-            if model is not None and (model.pure or model.takes or model.drops or model.identity is not None):
+            if model is not None and (model.passes or model.takes or model.drops):
                 return held
             if self.moved and model is None and isinstance(event.callee, Name) and not event.loop and not locked:
                 found = Result(event.number)

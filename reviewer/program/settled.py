@@ -22,7 +22,7 @@ from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import Summaries, accesses
+from reviewer.program.summaries import Summaries, accesses, stored
 from reviewer.program.telling import conditions_of, reachable, stores
 from reviewer.program.waiting import comes_first
 
@@ -72,14 +72,10 @@ class Settled:
     def sets(self, frame: Frame, name: str) -> bool:
         """Whether a function stores something in a variable, by itself or by an API that publishes."""
         for s in self._seen(frame.func):
-            if isinstance(s.event, facts.Write):
-                if object_name(frame, rooted(frame, s.args[0][0])) == name:
-                    return True
-            elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
-                model = self.program.models.functions.get(s.event.callee.id)
-                for a, path in accesses(model, s.args[0]) if model is not None else ():
-                    if a.op != "read" and object_name(frame, rooted(frame, path)) == name:
-                        return True
+            callee = s.event.callee if isinstance(s.event, Call) else None
+            model = self.program.models.functions.get(callee.id) if isinstance(callee, Name) else None
+            if any(object_name(frame, rooted(frame, path)) == name for path in stored(s, model)):
+                return True
         return False
 
     def by_flag(self, effect: Effect) -> bool:
@@ -89,7 +85,7 @@ class Settled:
     def by_field(self, effect: Effect) -> bool:
         """Whether a callee comes to the effect only if a field of some object says so."""
         return any(
-            asked(self.program.frame(inner), g)[0] is not None or is_flag(g.condition)
+            asked_word(self.program.frame(inner), g)[0] is not None
             for inner, at in steps(effect) for g in self.guards(inner, at)
         )  # fmt: skip
 
@@ -162,8 +158,7 @@ class Settled:
         """Whether a function on the way goes on only where the same object says the opposite (``if (is_vf(p)) poll(p);``, and
         ``poll()`` is for those that are none)."""
         frame = self.program.frame(inner)
-        asked_for, truth, other = asked(frame, guard)
-        condition = asked_for if asked_for is not None else guard.condition if is_flag(guard.condition) else None
+        condition, truth, other = asked_word(frame, guard)
         field_of = condition.left if isinstance(condition, Binary) else condition
         if condition is None or not isinstance(field_of, Member) or stores(self.program.body(inner), field_of.name):
             return False
@@ -173,9 +168,7 @@ class Settled:
             condition = values.substitute(condition, args, frame.func.name)
             frame = self.program.frame(func)
             for said in self.guards(func, at):
-                field, here, value = asked(frame, said)
-                if field is None and is_flag(said.condition):
-                    field, here, value = said.condition, said.truth, None
+                field, here, value = asked_word(frame, said)
                 if field == condition and contradict((truth, other), (here, value)):
                     return True
             if any(isinstance(e, Result | Text) for e in values.walk(condition)):
@@ -200,11 +193,17 @@ class Settled:
     def _may_store(self, func: Func, field: str) -> bool:
         """Whether a function, or one that it calls by name, stores something in a field of that name."""
         for s in self._seen(func):
-            if isinstance(s.event, Call) and isinstance(s.event.callee, Name):
-                for target in self.summaries.calls.named(s.event.callee.id, func.path)[:1]:
-                    if target.func is not None and field in target.func.words and stores(self.program.body(target.func), field):
-                        return True
+            below = self._naming(func, s, field)
+            if below is not None and stores(self.program.body(below), field):
+                return True
         return stores(self.program.body(func), field)
+
+    def _naming(self, func: Func, seen: Seen, word: str) -> Func | None:
+        """The function that an event calls by name, if the word stands in it."""
+        callee = seen.event.callee if isinstance(seen.event, Call) else None
+        for target in self.summaries.calls.named(callee.id, func.path)[:1] if isinstance(callee, Name) else ():
+            return target.func if target.func is not None and word in target.func.words else None
+        return None
 
     def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
         """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
@@ -222,12 +221,11 @@ class Settled:
                 if bit:
                     yield from self._bit(frame, s, name, bit)
                     continue
-                for target in self.summaries.calls.named(s.event.callee.id, func.path)[:1]:
-                    if target.func is not None and word in target.func.words:
-                        below = self.program.frame(target.func)
-                        for inner in self._seen(target.func):
-                            if isinstance(inner.event, facts.Write):
-                                yield from self._value(below, inner, name)
+                below = self._naming(func, s, word)
+                flow = self.summaries.flow(below) if below is not None else None
+                for inner in flow.seen if flow is not None else ():
+                    if isinstance(inner.event, facts.Write) and flow is not None:
+                        yield from self._value(flow.frame, inner, name)
 
     def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
         """What an event makes of one bit."""
@@ -368,6 +366,11 @@ def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
         if isinstance(other, Const | Text):
             return condition.left, guard.truth == (condition.op == "=="), other
     return None, False, None
+
+
+def asked_word(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
+    """The same, and of a flag its bits."""
+    return (guard.condition, guard.truth, None) if is_flag(guard.condition) else asked(frame, guard)
 
 
 def is_object(expr: Expr) -> bool:

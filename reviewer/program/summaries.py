@@ -918,3 +918,12 @@ def accesses(model: Model, args: tuple[Expr, ...]) -> Iterator[tuple[Accesses, E
         found = place(a.object, args)
         if found is not None:
             yield a, found
+
+
+def stored(seen: Seen, model: Model | None) -> Iterator[Expr]:
+    """Where an event, a call of a ``model`` perhaps, stores something."""
+    if isinstance(seen.event, facts.Write):
+        yield seen.args[0][0]
+    for a, path in accesses(model, seen.args[0]) if model is not None and seen.args else ():
+        if a.op != "read":
+            yield path

@@ -37,7 +37,7 @@ def lock_use(summaries: Summaries, func: Func) -> LockUse:
         if not isinstance(callee, Name):
             continue
         model = summaries.program.model(callee.id)
-        if model is not None and (model.pure or model.takes or model.drops or model.identity is not None):
+        if model is not None and (model.passes or model.takes or model.drops):
             continue
         found.calls.add(callee.id)
         for hold in seen.must():
