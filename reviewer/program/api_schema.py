@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from reviewer.program import models
 from reviewer.program.models import Irq, Kind, Masks, Mode, Place, Taken
@@ -24,7 +24,7 @@ _FAMILY = re.compile(r"[\w{},]+\Z")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _ARG = re.compile(r"arg (\d)\Z")
 _PLACE = re.compile(
-    r"(?:(?P<object>object )?arg (?P<arg>\d)|(?P<result>result)|global (?P<name>(?:struct )?[\w./:-]+))"
+    r"(?:(?P<object>object )?arg (?P<arg>\d)|(?P<result>result)|global (?P<name>(?:struct )?[\w./:-]+|[\w ]+ of \{folder\}))"
     r"(?: (?P<path>(?:\.\w+)+))?\Z"
 )
 _RESULTS = ("zero", "nonzero", "nonnegative", "positive", "not_error")
@@ -219,8 +219,11 @@ class Invokes(Part):
         return models.Invokes(**{**self.fields(), "holds": tuple(h.record() for h in self.holds)})
 
 
+TableText = Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]
+
+
 class Back(Part):
-    table: Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]
+    table: TableText
     holds: OneOrMore[Held] = []
 
 
@@ -589,15 +592,23 @@ class TreesEntry(Part):
 
 
 class BackEntry(Part):
-    """``comes_back``: functions that run operations of their caller's own driver before they return."""
+    """``comes_back``: functions that run operations of their caller's own driver before they return, or wait for such."""
 
     comes_back: list[str] = Field(min_length=1)
-    invokes: list[Back] = Field(min_length=1)
+    invokes: list[Back] = []
+    waits_for: list[TableText] = []
     source: Source
 
+    @model_validator(mode="after")
+    def _comes_back_to_something(self) -> BackEntry:
+        if not self.invokes and not self.waits_for:
+            raise ValueError("name operations in invokes or in waits_for")
+        return self
+
     def records(self) -> tuple[models.Invokes, ...]:
-        return tuple(
-            models.Invokes(table=i.table, bound="directory", holds=tuple(h.record() for h in i.holds)) for i in self.invokes
+        return (
+            *(models.Invokes(table=i.table, bound="directory", holds=tuple(h.record() for h in i.holds)) for i in self.invokes),
+            *(models.Invokes(table=table, bound="directory", waited=True) for table in self.waits_for),
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reviewer.parse.facts import Call, Cast, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import attributes
 from reviewer.program.calls import function_names
-from reviewer.program.effects import Effect
+from reviewer.program.effects import OPERATIONS, Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.models import Registers, Waits
@@ -65,6 +65,8 @@ class Waited:
         wait = effect.wait
         if wait is None:
             return ()
+        if wait is OPERATIONS:
+            return tuple(self._operations(effect))
         for frame, what in self.objects(asked, effect):
             if wait.what == attributes.KIND:
                 return tuple(Awaited(f, wait.what) for f in attributes.callbacks(self.program, frame.func.path, what))
@@ -80,6 +82,14 @@ class Waited:
                     got = self._found[key] = tuple(self._search(frame, wait, what, name, whole))
                 return got
         return ()
+
+    def _operations(self, effect: Effect) -> Iterator[Awaited]:
+        for invokes in self.program.models.comes_back[effect.name]:
+            if invokes.waited:
+                struct, _, field = invokes.table.rpartition(".")
+                for target in self.summaries.calls.beside(struct, field, effect.func.path, ""):
+                    if target.func is not None:
+                        yield Awaited(target.func, f"{field} operation", 0 if target.sure else 1)
 
     def objects(self, asked: Func, effect: Effect) -> Iterator[tuple[Frame, Expr]]:
         """The object that is waited for, as the waiting function names it, then as ``asked`` does."""

@@ -36,6 +36,9 @@ MAX_ARGUMENTS = 4
 TABLES_BELOW = 2
 """Calls below a function down to one that calls through a table."""
 
+OPERATIONS = Waits(what="operations")
+"""Of whoever calls what waits for the operations of its caller's driver."""
+
 EffectKind = Literal["sleep", "alloc", "acquire", "wait"]
 
 Blocks = Callable[[Program, Flow], frozenset[int]]
@@ -295,6 +298,8 @@ class Effects:
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
         name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
         back = self.summaries.names.horizon.back.get(name, ())
+        if any(b.waited for b in back):
+            yield Effect("wait", name, None, func, call.at, wait=OPERATIONS, held=held, let_go=gone, doubt=doubt)
         for invokes in (*(target.model.invokes if target.model is not None else ()), *back) if depth else ():
             yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
         if target.model is not None or target.func is None:
@@ -323,7 +328,7 @@ class Effects:
         gone: tuple[Expr, ...], doubt: int, depth: int,
     ) -> Iterator[Effect]:  # fmt: skip
         """The effects of what an API runs before it returns."""
-        if invokes.context not in ("task", "atomic"):
+        if invokes.context not in ("task", "atomic") or invokes.waited:
             return
         under = name if invokes.context == "atomic" else ""
         around = (*held, *(h for h in outside(invokes.holds) if h is not None))
@@ -353,7 +358,7 @@ class Effects:
 
         held = [place(d.lock, args) for d in model.drops]
         for takes in (*model.takes, *model.inside):
-            lock = place(takes.lock, args)
+            lock = place(takes.lock, args, func.path)
             if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
                 yield replace(effect("acquire", lock), hold=hold, last=last_if(model))  # refcount_dec_and_mutex_lock()

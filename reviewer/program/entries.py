@@ -476,7 +476,7 @@ class Entries:
             held = [*operation.holds, *self._among(operation, slot.path)]
             if not held and operation.holds_among and not operation.sure:
                 return  # of those who register themselves by another name nothing is known
-            for hold in outside(held):
+            for hold in outside(held, slot.path):
                 yield Entry(
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
                     int(not operation.sure),

@@ -147,7 +147,7 @@ def own_takings(program: Program, node: Node) -> Iterator[tuple[Taking, Seen]]:
         if edge.model.chain_call is not None and edge.model.chain_call.holds is not None:
             specs.append(edge.model.chain_call.holds)
         for spec in specs:
-            lock = place(spec.lock, edge.args)
+            lock = place(spec.lock, edge.args, node.func.path)
             if lock is None or spec.kind in CONTEXTS:
                 continue
             name = lock_class(frame, lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 
 import msgspec
@@ -45,9 +46,24 @@ class Hold(msgspec.Struct, frozen=True):
         return f"{self.name} (shared)" if self.mode == "shared" else self.name
 
 
-def outside(held: Iterable[Held]) -> list[Hold | None]:
-    """The holds of callers that a model tells of; None by itself where it tells of none."""
-    return [Hold(Name("::" + h.lock), h.lock, h.kind, h.mode, "lock", "", 0, OUTSIDE) for h in held] or [None]
+FOLDER = "{folder}"
+"""At the end of a lock's name in a model (``x of {folder}``): the folder of the driver, each of which has one of its own."""
+
+
+def of_folder(lock: str, path: str) -> str:
+    return lock.replace(FOLDER, posixpath.dirname(path)) if FOLDER in lock else lock
+
+
+def as_said(lock: str, path: str) -> str:
+    """A lock as the models call it, for one who asks from a file."""
+    folder = posixpath.dirname(path)
+    return lock.removesuffix(folder) + FOLDER if folder and lock.endswith(f" of {folder}") else lock
+
+
+def outside(held: Iterable[Held], path: str = "") -> list[Hold | None]:
+    """The holds of callers that a model tells of; None by itself where it tells of none. ``path``: the file that is called."""
+    names = [(of_folder(h.lock, path), h) for h in held]
+    return [Hold(Name("::" + name), name, h.kind, h.mode, "lock", "", 0, OUTSIDE) for name, h in names] or [None]
 
 
 def lock_class(frame: Frame, lock: Expr) -> str:

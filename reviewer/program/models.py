@@ -94,7 +94,8 @@ class Waits(Model, frozen=True):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU), ``attribute`` (those who read or write it).
+    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU), ``attribute`` (those who read or write it), ``operations`` (of the
+    driver that waits: what :class:`Invokes` calls ``waited``).
     ``on``: the object waited on. ``releases``: a lock that is dropped while it sleeps and held again afterwards
     (``wait_event_lock_irq``): sleeping under it is no fault.
     """
@@ -133,7 +134,7 @@ class Invokes(Model, frozen=True):
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
     ``last``: it runs only if the caller's reference was the last one. ``seldom``: as a rule it runs later, on its own.
     ``holds``: what the call holds around the callback. ``instead``: a member of the table that runs in its
-    place, where there is one.
+    place, where there is one. ``waited``: another task runs it, whose end the call waits for.
     """
 
     callback: int | None = None
@@ -146,6 +147,7 @@ class Invokes(Model, frozen=True):
     many: bool = False
     last: bool = False
     seldom: bool = False
+    waited: bool = False
     holds: tuple[Held, ...] = ()
 
 

@@ -21,7 +21,7 @@ from reviewer.program.entries import Entries, Entry
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, COMMON, OUTSIDE, SLEEPING, Hold
+from reviewer.program.locks import ALONE, COMMON, OUTSIDE, SLEEPING, Hold, as_said
 from reviewer.program.objects import rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
@@ -208,10 +208,12 @@ class Orders:
         that is held, if the callers of some operations hold that which is taken. Elsewhere, in files that name both."""
         first, second = order.pair
         yield from self.registered_under(order)
-        words = {word for word in (self.word(second), *self.wrappers(order), *self.takers.get(second, ())) if word}
-        first_word = self.word(first) if second in self.around else ""
+        taking = self.takers.get(as_said(second, order.func.path), ())
+        words = {word for word in (self.word(second), *self.wrappers(order), *taking) if word}
+        around = as_said(second, order.func.path) in self.around
+        first_word = self.word(first) if around else ""
         # What everybody calls his so (``lock``) is looked for where it is taken here.
-        everyone = order.func.path if second in self.around and not first_word else ""
+        everyone = order.func.path if around and not first_word else ""
         held = self.word(first).encode()
         asked = 0
         candidates: Iterable[Func] = self._candidates(order, words, first_word, everyone)
@@ -237,14 +239,15 @@ class Orders:
                 if any(h.name == second for _, h in self.entries.held(func)):
                     found.setdefault(func.key, func)
             yield from found.values()
-        if self.entries.nearby is not None and second not in self.around:
+        if self.entries.nearby is not None and as_said(second, order.func.path) not in self.around:
             for func in self.program.functions_in(order.func.path):
                 if self.entries.slots(func) and any(h.name == second for _, h in self.entries.held_for_sure(func)):
                     yield func
 
     def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
         """The files with one of the words: of the folder, its own first, and of others that name the lock which is held, too."""
-        held = {word for word in (self.word(order.pair[0]), *self.takers.get(order.pair[0], ())) if word}
+        first = order.pair[0]
+        held = {word for word in (self.word(first), *self.takers.get(as_said(first, order.func.path), ())) if word}
         named = self.program.names.files_mentioning(sorted(words | held))
         home, folder = order.func.path, posixpath.dirname(order.func.path)
         taking = {f for word in words for f in named[word] if f.endswith(".c")}

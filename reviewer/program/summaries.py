@@ -23,7 +23,7 @@ from reviewer.program.byname import LEVELS, ByName, Holding
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
-from reviewer.program.locks import Hold, lock_class
+from reviewer.program.locks import Hold, lock_class, of_folder
 from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame
@@ -518,10 +518,11 @@ def without_takes(outcome: Outcome) -> Outcome:
     return outcome if takes == outcome.takes else replace(outcome, takes=takes)
 
 
-def place(where: Place, args: tuple[Expr, ...]) -> Expr | None:
-    """The object that a model's place means in a call with these arguments, as a canonical lvalue."""
+def place(where: Place, args: tuple[Expr, ...], path: str = "") -> Expr | None:
+    """The object that a model's place means in a call with these arguments, as a canonical lvalue. ``path``: the file of the
+    call, for what each driver has one of."""
     if where.base == "global":
-        found: Expr = Name(f"::{where.name}")
+        found: Expr = Name(f"::{of_folder(where.name, path)}")
     elif where.base == "arg":
         if where.index >= len(args):
             return None
