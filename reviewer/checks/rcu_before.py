@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import values
 from reviewer.program.grace import DOES, Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
@@ -15,6 +15,7 @@ from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.summaries import place, stored
+from reviewer.program.upward import ATOMIC
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
@@ -98,8 +99,8 @@ def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Se
 
 
 def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
-    """What the function gives back by itself without a wait, and what before the patch was given back by a callback that it left
-    to RCU, and that does so no more or is not left to it any more."""
+    """What the function does to an object by itself without a wait (it frees a part of it, or hands it on to be freed), and what
+    before the patch was done by a callback that it left to RCU, and that does so no more or is not left to it any more."""
     func, old = flow.frame.func, focus.before
     assert old is not None
     before = focus.flows_before(func)
@@ -107,13 +108,13 @@ def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
     if not left:
         return
     still = {f.name: f for seen in flow.seen for f in left_to_rcu(focus, flow, seen)}
-    mine = {key for was in before for key in given_up(old, was.frame.func)}
-    now = given_up(focus, func)
+    mine = {key for was in before for key in done_to(old, was.frame.func)}
+    now = done_to(focus, func)
     for name, callback in left.items():
-        kept = given_up(focus, still[name]).keys() if name in still else set()
-        gone = given_up(old, callback).keys() - kept
+        kept = done_to(focus, still[name]).keys() if name in still else set()
+        gone = done_to(old, callback).keys() - kept
         for key in sorted((gone & now.keys()) - mine):
-            yield now[key], now[key].args[0][0], key[0]
+            yield *now[key], key[0]
 
 
 def waits_instead(before: Care, now: Care) -> bool:
@@ -130,17 +131,20 @@ def left_to_rcu(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Func]:
             yield from focus.setups.started(flow.frame, spec, seen.args[0])
 
 
-def given_up(focus: Focus, func: Func) -> dict[tuple[str, str], Seen]:
-    """Calls that free something or give a reference back, by their names and the member that is passed."""
-    found: dict[tuple[str, str], Seen] = {}
+def done_to(focus: Focus, func: Func) -> dict[tuple[str, str], tuple[Seen, Member]]:
+    """Calls that work on a member of some object, by their names and that member; what they set up only is no work."""
+    found: dict[tuple[str, str], tuple[Seen, Member]] = {}
     flow = focus.flow(func)
     for seen in flow.seen if flow is not None else ():
-        if isinstance(seen.event, Call) and isinstance(seen.event.callee, Name) and seen.args and seen.args[0]:
-            model, member = model_of(focus, seen), seen.args[0][0]
-            while isinstance(member, Cast):
-                member = member.operand
-            if isinstance(member, Member) and (gives_back(seen) or (model is not None and model.frees is not None)):
-                found.setdefault((seen.event.callee.id, member.name), seen)
+        model = model_of(focus, seen)
+        if not isinstance(seen.event, Call) or not isinstance(seen.event.callee, Name) or not seen.args:
+            continue
+        if model is None or not (model.pure or (model.registers and not any(r.starts for r in model.registers))):
+            for member in seen.args[0]:
+                while isinstance(member, Cast | AddressOf):
+                    member = member.operand if isinstance(member, Cast) else member.base
+                if isinstance(member, Member):
+                    found.setdefault((seen.event.callee.id, member.name), (seen, member))
     return found
 
 
@@ -179,7 +183,8 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
 
     None where the function still has a section, has a lock that it had not, gives a reference back, reads by another accessor
     than before, or where all that is left of the section has one of its own. What it works on there must be borrowed: found by
-    some call, and never given back. Whoever takes a section from around his own objects mostly has no use for it.
+    some call, and never given back. Whoever takes a section from around his own objects mostly has no use for it, unless he
+    calls what all others call in one.
     """
     func = flow.frame.func
     if focus.before is None or any(h.kind == "rcu" for h in holds(flow)):
@@ -197,7 +202,43 @@ def section_gone(focus: Focus, flow: Flow) -> Seen | None:
     for s in left:
         if any(r not in given_back for r in borrowed(focus, flow, s)) or reads_below(focus, func.path, s, members):
             return s
+        if wanted_by_all(focus, func, s):
+            return s
     return None
+
+
+def users(focus: Focus, helper: Func, besides: Func) -> tuple[int, int]:
+    """How many callers of a helper have a section around the call, and how many others have nothing at all."""
+    have: set[str] = set()
+    lack: set[str] = set()
+    for site in focus.nearby.of(helper).sites:
+        held = [h for world in site.seen.held for h in world]
+        if any(h.kind == "rcu" for h in held):
+            have.add(site.caller.key)
+        elif not held and focus.nearby.held_above(site.caller, lambda h: h.kind == "rcu") != "all":
+            lack.add(site.caller.key)
+    return len(have), len(lack - have - {besides.key})
+
+
+def wanted_by_all(focus: Focus, func: Func, seen: Seen) -> bool:
+    """Whether a function that is called is one that others call in a section, and nobody with no section and no lock at all."""
+    callee = seen.event.callee if isinstance(seen.event, Call) else None
+    for target in focus.summaries.calls.named(callee.id, func.path) if isinstance(callee, Name) else ():
+        sites = focus.nearby.of(target.func).sites if target.func is not None else ()
+        others = [(s.caller, [h for world in s.seen.held for h in world]) for s in sites if s.caller.key != func.key]
+        inside = (any(map(is_section, held)) or focus.nearby.held_above(f, is_section) == "all" for f, held in others)
+        if any(inside) and not any(not held and focus.nearby.held_above(f, does) == "none" for f, held in others):
+            return True
+    return False
+
+
+def is_section(hold: Hold) -> bool:
+    return hold.kind == "rcu"
+
+
+def does(hold: Hold) -> bool:
+    """Whether a lock may do instead of a section, by its kind."""
+    return hold.kind == "rcu" or hold.kind in ATOMIC or hold.mode == "exclusive"
 
 
 def reads_below(focus: Focus, path: str, seen: Seen, members: frozenset[tuple[str, str]]) -> bool:
@@ -253,6 +294,28 @@ def wait_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, 
             if DOES["unlink"](model) if model is not None else target.func and grace.may("unlink", target.func, UNLINKS):
                 return s, s.event.callee.id
     return None
+
+
+def barrier_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, Func, Flow] | None:
+    """``(call, callback, flow of its function)``: what the file leaves to RCU, and a function waited for before the patch
+    (Documentation/RCU/rcubarrier.rst); now neither it does nor another function of the patch."""
+    func, old = flow.frame.func, focus.before
+    assert old is not None
+    gone = {w for w in before.waits - now.waits if (m := focus.program.model(w)) is not None and for_callbacks(m)}
+    others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
+    if not gone or not flow.seen or any(gone & (care_of(focus, f).waits - care_of(old, f).waits) for f in others):
+        return None
+    for mine in focus.program.functions_in(func.path):
+        inner = focus.flow(mine) if focus.horizon.has(DOES["defer"], mine, 0) else None
+        for seen in inner.seen if inner is not None else ():
+            for callback in left_to_rcu(focus, inner, seen) if inner is not None else ():
+                if inner is not None and callback.path == func.path:
+                    return seen, callback, inner
+    return None
+
+
+def for_callbacks(model: Model) -> bool:
+    return any(w.what == "callbacks" for w in model.waits)
 
 
 def did_before(focus: Focus, func: Func) -> tuple[set[str], set[str]]:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import effect_steps, place, step
-from reviewer.checks.rcu_before import bared, care_of, lost, out_of_section, section_gone, wait_gone
+from reviewer.checks.rcu_before import bared, barrier_gone, care_of, does, lost, out_of_section, section_gone, users, wait_gone
 from reviewer.checks.registry import general
+from reviewer.checks.unpinned import unpinned
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Result, Write
 from reviewer.program import values
@@ -114,6 +115,10 @@ def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
             step(analysis, "access", func, at),
         )  # fmt: skip
         yield told(focus, func, at, f"{fetched} in an RCU read section and is followed after its end", word, steps)
+    for seen, word, over in unpinned(focus, func):
+        ways = (step(analysis, "release", func, over.event.at), step(analysis, "access", func, seen.event.at))
+        message = f"{word} is used after the RCU read section that it was found in, with no reference any more"
+        yield told(focus, func, seen.event.at, message, word, ways)
 
 
 def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
@@ -125,7 +130,7 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
     found = list(lost(focus, flow, before, now))
     for seen, object_, how, freed in found:
         word = values.show(object_, names(focus, func))
-        what = f"{word} is freed ({freed.name}()) at once" if freed is not None else f"{word} is linked or unlinked"
+        what = f"{freed.name}() is called for {word} at once" if freed is not None else f"{word} is linked or unlinked"
         what = f"{word} is stored" if isinstance(seen.event, Write) else what
         steps = [step(focus.analysis, "call", f, call.at) for f, call in freed.way] if freed is not None else []
         steps.append(
@@ -133,6 +138,12 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
             else step(focus.analysis, "access", func, seen.event.at)
         )  # fmt: skip
         yield told(focus, func, seen.event.at, f"{what}; before the patch that was done {how}", word, steps)
+    barrier = barrier_gone(focus, flow, before, now)
+    if barrier is not None:
+        seen, callback, left = barrier
+        steps = [step(focus.analysis, "register", left.frame.func, seen.event.at)]
+        message = f"{func.name}() waits no more for what is left to RCU: {callback.name}() may still be to come"
+        yield told(focus, func, flow.seen[-1].event.at, message, callback.name, steps)
     gone = wait_gone(focus, flow, before, now) if not found else None
     if gone is not None:
         seen, word = gone
@@ -183,7 +194,6 @@ class Reads:
         self.older = Reads(focus.before) if focus.before is not None else None
         self._protected: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         self.nearby = focus.nearby
-        self._users: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def of(self, func: Func) -> Iterator[Finding]:
         depth = self.depth(func)
@@ -272,7 +282,7 @@ class Reads:
         if (other or need.vouched) and not removed:
             return None
         helper = need.way[1][0] if len(need.way) > 1 else need.func
-        with_section, without = self.users(helper, func) if need.way else (0, 0)
+        with_section, without = users(self.focus, helper, func) if need.way else (0, 0)
         if need.way and not removed and not with_section:
             return None  # nobody does it: the helper's own affair
         if not need.way and not removed and not need.spec.strict:
@@ -334,27 +344,6 @@ class Reads:
                             found |= {(need.spec.flavour, word) for word in (need.object, need.through) if word}
             got = self._protected[key] = frozenset(found)
         return got
-
-    def users(self, helper: Func, besides: Func) -> tuple[int, int]:
-        """How many callers of a helper have a section around the call, and how many others have nothing at all."""
-        got = self._users.get(helper.key)
-        if got is None:
-            have: set[str] = set()
-            lack: set[str] = set()
-            for site in self.nearby.of(helper).sites:
-                holds = [h for world in site.seen.held for h in world]
-                if any(h.kind == "rcu" for h in holds):
-                    have.add(site.caller.key)
-                elif not holds and self.nearby.held_above(site.caller, lambda h: h.kind == "rcu") != "all":
-                    lack.add(site.caller.key)
-            got = self._users[helper.key] = (frozenset(have), frozenset(lack))
-        have_it, lack_it = got
-        return len(have_it), len(lack_it - have_it - {besides.key})
-
-
-def does(hold: Hold) -> bool:
-    """Whether a lock may do instead of a section, by its kind."""
-    return hold.kind == "rcu" or hold.kind in ATOMIC or hold.mode == "exclusive"
 
 
 def names(focus: Focus, func: Func) -> dict[str, str]:
