@@ -19,7 +19,7 @@ from reviewer.program.lifetimes import Lifetimes
 from reviewer.program.link import Func
 from reviewer.program.lockclasses import LockClasses
 from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import Hold
+from reviewer.program.locks import ALONE, Hold
 from reviewer.program.lockusers import LockUsers
 from reviewer.program.modes import Modes
 from reviewer.program.nearby import Nearby
@@ -69,7 +69,7 @@ class Focus:
     @cached_property
     def orders(self) -> Orders:
         """Which lock is taken under which."""
-        return Orders(self.summaries, self.effects, self.entries)
+        return Orders(self.summaries, self.effects, self.entries, self.newly_locked if self.before is not None else None)
 
     @cached_property
     def upward(self) -> Upward:
@@ -191,6 +191,10 @@ class Focus:
             isinstance(s.event, Call) and (s.callee or s.event.callee) == callee and all(h.name != hold.name for h in s.may())
             for flow in self.flows_before(func) for s in flow.seen
         )  # fmt: skip
+
+    def newly_locked(self, func: Func, seen: Seen) -> bool:
+        """Whether a patch makes a call under a lock that was made without it before."""
+        return any(self.came_under(func, seen, h) for h in seen.must() if h.kind not in ALONE)
 
     def callers_of(self, func: Func) -> Callers:
         """Call sites and registrations of a function, one level."""

@@ -221,15 +221,23 @@ def users(focus: Focus, helper: Func, besides: Func) -> tuple[int, int]:
 
 
 def wanted_by_all(focus: Focus, func: Func, seen: Seen) -> bool:
-    """Whether a function that is called is one that others call in a section, and nobody with no section and no lock at all."""
+    """Whether a function is called that others in the file call in a section, and nobody there with no section and no lock."""
     callee = seen.event.callee if isinstance(seen.event, Call) else None
-    for target in focus.summaries.calls.named(callee.id, func.path) if isinstance(callee, Name) else ():
-        sites = focus.nearby.of(target.func).sites if target.func is not None else ()
-        others = [(s.caller, [h for world in s.seen.held for h in world]) for s in sites if s.caller.key != func.key]
-        inside = (any(map(is_section, held)) or focus.nearby.held_above(f, is_section) == "all" for f, held in others)
-        if any(inside) and not any(not held and focus.nearby.held_above(f, does) == "none" for f, held in others):
-            return True
-    return False
+    if not isinstance(callee, Name) or focus.program.model(callee.id) is not None:
+        return False
+    inside = False
+    for other in focus.program.functions_with(func.path, callee.id):
+        flow = focus.flow(other) if other.key != func.key and callee.id in other.calls else None
+        for held in (s.may() for s in (flow.seen if flow is not None else ()) if is_call_of(s, callee)):
+            if any(map(is_section, held)) or focus.nearby.held_above(other, is_section) in ("all", "some"):
+                inside = True
+            elif not any(map(does, held)) and focus.nearby.held_above(other, does) == "none":
+                return False
+    return inside
+
+
+def is_call_of(seen: Seen, callee: Name) -> bool:
+    return isinstance(seen.event, Call) and seen.event.callee == callee
 
 
 def is_section(hold: Hold) -> bool:

@@ -7,8 +7,10 @@ callers, and what those hold who call it through a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+
+import msgspec
 
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
@@ -27,7 +29,9 @@ from reviewer.program.lockflow import Flow, Seen, names_in
 from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
+from reviewer.program.roundtrips import plain
 from reviewer.program.stable import Written
+from reviewer.program.structs import Frame
 from reviewer.program.waiting import comes_first
 
 RULE = "self-deadlock"
@@ -120,9 +124,14 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
         if not held and not more:
             continue
         locks = {h.lock for h in (*held, *more)}
+        classes = {h.name for h in (*held, *more)}
         must = seen.must()
         for effect in focus.effects.at(func, seen):
-            if effect.kind != "acquire" or effect.what not in locks or not blocks(focus, effect):
+            if effect.kind != "acquire" or not blocks(focus, effect):
+                continue
+            if effect.what not in locks and effect.hold is not None and effect.hold.name in classes:
+                effect = renamed(flow.frame, effect, locks)
+            if effect.what not in locks:
                 continue
             if effect.what in effect.let_go and (effect.way or all(h.lock != effect.what for h in seen.may())):
                 continue  # by this function itself on some way to a lock of its own: there it is not held, here it may be
@@ -161,6 +170,18 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                         best[key] = again
     for again in best.values():
         yield finding(focus, func, again)
+
+
+def renamed(frame: Frame, effect: Effect, locks: Iterable[Expr]) -> Effect:
+    """An effect on one of some locks that has it by another name, with the name that the lock has there."""
+    what = effect.what
+    for around in (False, True) if what is not None and what not in effect.let_go else ():
+        assert what is not None
+        names = {plain(frame, lock, around): lock for lock in locks}
+        found = names.get(plain(frame, what, around))
+        if found is not None:
+            return msgspec.structs.replace(effect, what=found, doubt=max(effect.doubt, int(around)))
+    return effect
 
 
 def is_code(condition: Expr) -> bool:

@@ -434,6 +434,8 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     kept = stopped or uses.escapes or teardown.counted(uses, func.path)
     if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses):
         return
+    if not teardown.callbacks(uses, func.path):
+        return  # whether it keeps the object by itself cannot be told
     for begin in teardown.tops(func):
         for slot, table in lives.operations(begin):
             for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
@@ -450,7 +452,8 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
 
 
 def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
-    """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed."""
+    """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed, or
+    one that they have only just made."""
     begins = {f.key for f in teardown.tops(func)}
     for end in teardown.program.functions_in(act.func.path):
         if end.key in begins or not teardown.lives.may_act(end, 0):
@@ -459,7 +462,9 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
         if not callers or all(c.key in begins for c in callers):
             continue
         for freed in teardown.lives.acts(end):
-            if freed.kind == "free" and freed.func.key == end.key and freed.struct:
+            if freed.kind == "free" and freed.func.key == end.key and freed.struct and freed.path is not None:
+                if teardown.focus.analysis.shared.private(teardown.program.frame(end), freed.path):
+                    continue
                 if teardown.lives.contains(freed.struct, owner_of(act.name), end.path):
                     yield end, freed
                     break

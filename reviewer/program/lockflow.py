@@ -606,6 +606,8 @@ class Runner:
         elif gone is None and any(isinstance(v, Const) for v in state.known.values()):
             # Named by what has since been found to be a number.
             gone = self.take_out(state, lambda h: not h.name and values.rebuild(h.lock, state.constant) == lock)
+        if gone is None and not name and len(state.locks) == 1 and through_local(lock):
+            gone = self.take_out(state, lambda h: True)  # the variable is not known to hold it any more; there is no other
         if gone is not None:
             return gone
         if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:
@@ -769,6 +771,11 @@ def tell_apart(state: State, value: Expr, outcomes: tuple[Outcome, ...]) -> None
         if other is not None and other != value and not isinstance(other, Const):
             assume(state, Binary("==", value, other), False)
             assume(state, Binary("==", other, value), False)
+
+
+def through_local(lock: Expr) -> bool:
+    """Whether all that is known of a lock is the local variable that points to it."""
+    return isinstance(lock, Deref) and isinstance(lock.base, Name) and lock.base.id.startswith("$")
 
 
 def once(hold: Hold) -> bool:

@@ -8,7 +8,7 @@ an order of such says little.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from reviewer.program.awaited import within
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect, Effects, is_named
 from reviewer.program.entries import Entries, Entry
+from reviewer.program.horizon import DEPTH, FAR
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable
 from reviewer.program.lockflow import Flow, Seen
@@ -85,10 +86,13 @@ def whole(frame: Frame, lock: Expr) -> str:
 
 
 class Orders:
-    """The orders of one program, memoised by function."""
+    """The orders of one program, memoised by function. ``deeper``: calls below which more is looked at than elsewhere."""
 
-    def __init__(self, summaries: Summaries, effects: Effects, entries: Entries) -> None:
+    def __init__(
+        self, summaries: Summaries, effects: Effects, entries: Entries, deeper: Callable[[Func, Seen], bool] | None = None
+    ) -> None:
         self.entries = entries
+        self.deeper = deeper
         self.summaries = summaries
         self.effects = effects
         self.program: Program = summaries.program
@@ -125,7 +129,8 @@ class Orders:
             if not held:
                 continue
             must = (*entered, *lent, *seen.must())
-            for effect in self.effects.at(func, seen):
+            depth = FAR if self.deeper is not None and self.deeper(func, seen) else DEPTH
+            for effect in self.effects.at(func, seen, depth):
                 inner = effect.hold
                 if effect.kind != "acquire" or inner is None or inner.taken == "trylock" or not keeps_out(inner):
                     continue

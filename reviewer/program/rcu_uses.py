@@ -98,7 +98,7 @@ class Uses(Observer):
                 held = held - {h} if isinstance(event, Call) and hands_on(frame, args, h.pointer) else held
             elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
                 held = held - {h}
-        if isinstance(event, Write) and isinstance(args[0], Name):
+        if (isinstance(event, Write) or (isinstance(event, Call) and event.loop)) and args and isinstance(args[0], Name):
             held = frozenset(h for h in held if args[0].id not in lockflow.names_in(h.pointer))
         return held
 

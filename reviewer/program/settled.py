@@ -51,7 +51,7 @@ class Settled:
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
             for guard in self.guards(inner, at):
-                if any(settles(above, inner, guard) for settles in (self._settled, self._still_empty, self._denied)):
+                if any(settles(above, inner, guard) for settles in (self._settled, self._still_empty, self._denied, self._given)):
                     return True
             here = next((s for s in self._seen(inner) if s.event.at == at), None)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
@@ -173,6 +173,20 @@ class Settled:
                     return True
             if any(isinstance(e, Result | Text) for e in values.walk(condition)):
                 return False
+        return False
+
+    def _given(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a parameter must be NULL, for which a function on the way passes a pointer that it has asked for, or follows
+        for another argument (``start(&node->rx, node)``)."""
+        condition = guard.condition
+        for func, at, args in reversed(above if not guard.truth else ()):
+            if not isinstance(condition, Name) or not condition.id.startswith("%") or int(condition.id[1:]) >= len(args):
+                return False
+            condition = args[int(condition.id[1:])]
+            if any(isinstance(e, Member) and e.arrow and e.base == condition for a in args for e in values.walk(a)):
+                return True
+            if any(g.truth and g.condition == condition for g in self.guards(func, at)):
+                return True
         return False
 
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:

@@ -36,6 +36,9 @@ WAITING = re.compile(
 )
 """How the kernel names a field, a flag or a parameter that says whether to wait (``request->waiting``, ``API_NO_WAIT_RES``)."""
 
+ALLOWS = re.compile(r"(?:^|_)(?:allows?|can|may|should|wants?)_(?:\w+_)?(?:block|blocking|sleep|wait)(?:_|$)")
+"""How it names a function that tells the same of what it is given (``gfpflags_allow_blocking(mask)``)."""
+
 ONCE = re.compile(r"(?:^|_)(?:initiali[sz]ed|inited|init_done|setup_done|lazy)(?:_|$)", re.IGNORECASE)
 """How it names what tells that something is done by whoever comes first, and not by those who come later."""
 
@@ -181,7 +184,7 @@ def chosen(program: Program, flow: Flow) -> frozenset[int]:
             return []
         positive, _ = polarity(exit_.condition)
         said = [w for e in asked_of(exit_.condition) for w in words_in(flow, e)]
-        if any(WAITING.search(word) for word in said):
+        if any(WAITING.search(word) for word in said) or any(map(ALLOWS.search, callees_in(flow, exit_.condition))):
             return [exit_.then, exit_.other]
         if is_function(flow, conditions[exit_.at]) and not fails(body, exit_.other if positive else exit_.then):
             return [exit_.then, exit_.other]
