@@ -131,9 +131,11 @@ class Compiler:
                 once("ops", name, (*loc, "ops"))
                 self._ops[name] = entry.record()
         elif isinstance(entry, schema.BackEntry):
+            records = entry.records()
             for name in entry.comes_back:
-                once("comes_back", name, (*loc, "comes_back"))
-                self._tables["comes_back"][name] = entry.records()
+                for invokes in records:
+                    once("comes_back", f"{name}, {invokes.table}", (*loc, "comes_back"))
+                self._tables["comes_back"][name] = (*self._tables["comes_back"].get(name, ()), *records)
         else:
             for table, values in entry.fields().items():
                 for name, value in values.items() if table in self._tables else ():

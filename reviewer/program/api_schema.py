@@ -179,7 +179,7 @@ class GfpScope(Part):
 class Waits(Part):
     what: Literal[
         "event", "completion", "work", "workqueue", "timer", "irq", "thread", "grace_period", "refcount",
-        "device", "tasklet", "callbacks", "napi", "attribute",
+        "device", "tasklet", "callbacks", "napi", "attribute", "urb",
     ]  # fmt: skip
     on: PlaceText | None = None
     condition: ArgIndex | None = None

@@ -109,7 +109,7 @@ class Waited:
             yield self.program.frame(asked), what
 
     def _search(self, frame: Frame, wait: Waits, what: Expr, name: str, whole: tuple[str, ...]) -> Iterator[Awaited]:
-        if wait.what in ("work", "timer", "tasklet"):
+        if wait.what in ("work", "timer", "tasklet", "urb", "napi"):
             found = self.setups.of(frame, what)
             for func in found:  # a struct that is there for its work has as many functions as users
                 yield Awaited(func, wait.what, min(len(found) - 1, 2), item=name)

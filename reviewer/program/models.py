@@ -94,8 +94,8 @@ class Waits(Model, frozen=True):
 
     ``what``: ``event`` (``on`` is the wait queue, ``condition`` the index of the condition argument),
     ``completion``, ``work``, ``workqueue``, ``timer``, ``irq``, ``thread``, ``grace_period``, ``refcount``,
-    ``device``, ``tasklet``, ``napi``, ``callbacks`` (of RCU), ``attribute`` (those who read or write it), ``operations`` (of the
-    driver that waits: what :class:`Invokes` calls ``waited``).
+    ``device``, ``tasklet``, ``napi``, ``urb``, ``callbacks`` (of RCU), ``attribute`` (those who read or write it),
+    ``operations`` (of the driver that waits: what :class:`Invokes` calls ``waited``).
     ``on``: the object waited on. ``releases``: a lock that is dropped while it sleeps and held again afterwards
     (``wait_event_lock_irq``): sleeping under it is no fault.
     """
