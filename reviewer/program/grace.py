@@ -118,7 +118,7 @@ class Grace:
                 unlinks.append(Deed(owner(frame, values.address_of(where)), model.name, frame.func, call.at))
         if model.publishes is not None and model.publishes.value < len(args):
             where = place(model.publishes.object, args)
-            if where is not None and args[model.publishes.value] == Const(0):
+            if where is not None and args[model.publishes.value] != where:  # with NULL or another object in its place
                 unlinks.append(Deed(where, model.name, frame.func, call.at))
         if model.frees is not None and model.frees < len(args) and not self.keeps_type(frame, model, args):
             frees.append(Deed(owner(frame, args[model.frees]), model.name, frame.func, call.at))

@@ -217,6 +217,10 @@ class Observer:
         """The new ``extra`` after ``event``; ``args`` are canonical (a call's, or target and value of a write)."""
         return state.extra
 
+    def looks(self, frame: Frame, read: facts.Read, state: State) -> object:
+        """The new ``extra`` after what a branch asks for, or what the function returns."""
+        return state.extra
+
     def outcome(self, frame: Frame, call: facts.Call, outcome: Outcome, state: State) -> object:
         """The new ``extra`` once a call has ended this way."""
         return state.extra
@@ -677,6 +681,8 @@ class Runner:
             yield from self.switch(exit_, state)
         elif isinstance(exit_, facts.Return):
             value = self.frame.canonical(exit_.value, state.known) if exit_.value is not None else None
+            if exit_.value is not None:
+                state.extra = self.observer.looks(self.frame, facts.Read(exit_.value, exit_.at), state)
             self.ended.append(Ending(state, value, exit_.at))
 
     def branch(self, b: int, exit_: facts.Branch, state: State) -> Iterator[tuple[int, State]]:
@@ -687,6 +693,7 @@ class Runner:
         if not isinstance(condition, Config):
             test = facts.Read(exit_.condition, exit_.at)
             self.record(b, LAST, test, state, None, (condition,))
+            state.extra = self.observer.looks(self.frame, test, state)
         positive, condition = polarity(condition)
         known = values.truth(condition)
         if known is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Result, Write
+from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Read, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.grace import owner
 from reviewer.program.lifetimes import PUT
@@ -100,6 +100,14 @@ class Uses(Observer):
                 held = held - {h}
         if (isinstance(event, Write) or (isinstance(event, Call) and event.loop)) and args and isinstance(args[0], Name):
             held = frozenset(h for h in held if args[0].id not in lockflow.names_in(h.pointer))
+        return held
+
+    def looks(self, frame: Frame, read: Read, state: State) -> object:
+        held: frozenset[Held] = state.extra  # type: ignore[assignment]
+        for h in held:
+            if h.over >= 0 and state.locks == () and follows(frame, read, state, h.pointer):
+                self.found.setdefault(read.at, h)
+                held = held - {h}
         return held
 
     def outcome(self, frame: Frame, call: Call, outcome: Outcome, state: State) -> object:
