@@ -124,6 +124,13 @@ class Grace:
             frees.append(Deed(owner(frame, args[model.frees]), model.name, frame.func, call.at))
         return Deeds(tuple(unlinks), tuple(frees))
 
+    def new(self, frame: Frame, where: Expr) -> bool:
+        """Whether a place is in an object that the function has made."""
+        root = root_of(where) if isinstance(where, Member) else None
+        call = frame.call(root.call) if isinstance(root, Result) else None
+        model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+        return model is not None and (model.fresh or model.allocates is not None)
+
     def keeps_type(self, frame: Frame, model: Model, args: tuple[Expr, ...]) -> bool:
         """Whether the cache that an object goes back to is made so that readers who still hold it find another of its kind, and
         look whether it is the one that they mean."""
@@ -272,6 +279,8 @@ class Watch(Observer):
                     self.found.setdefault(event.at, (self.deeds[object_, at], freed))
         for unlinked in deeds.unlinks:
             if not isinstance(unlinked.object, Const) and unlinked.object not in self.alone:
+                if self.grace.new(frame, unlinked.object):
+                    continue
                 self.deeds[unlinked.object, event.at] = unlinked
                 gone = gone | {(unlinked.object, event.at)}
         return gone
