@@ -65,7 +65,7 @@ class Waited:
         wait = effect.wait
         if wait is None:
             return ()
-        if wait is OPERATIONS:
+        if wait == OPERATIONS:
             return tuple(self._operations(effect))
         for frame, what in self.objects(asked, effect):
             if wait.what == attributes.KIND:

@@ -45,7 +45,7 @@ def _whole(frame: Frame, part: Expr, as_: CType) -> Expr | None:
 
 
 def _part_of_whole(frame: Frame, whole: Expr, name: str) -> Expr | None:
-    """What a pointer leads to that is cast to the struct around it, of which this very part is named."""
+    """What a pointer leads to that is cast to the struct around it, if this very part, the only one of its type, is named."""
     if not isinstance(whole, Cast):
         return None
     part, member = frame.type_of(whole.operand), frame.type_of(Member(whole, name, True))
@@ -53,7 +53,7 @@ def _part_of_whole(frame: Frame, whole: Expr, name: str) -> Expr | None:
         return None
     part, member = frame.resolve(part), frame.resolve(member)
     same = part.name == member.name and part.pointer == 1 and not member.pointer and part.name.startswith(("struct ", "union "))
-    return Deref(whole.operand) if same else None
+    return Deref(whole.operand) if same and _fields(frame, whole.type, member, 0) == 1 else None
 
 
 def _back(frame: Frame, there: Expr, as_: CType | None) -> Expr | None:
@@ -71,12 +71,13 @@ def _back(frame: Frame, there: Expr, as_: CType | None) -> Expr | None:
     mine, other, back = frame.resolve(mine), frame.resolve(other), frame.resolve(back)
     if not (mine == back and mine.pointer == other.pointer == 1 and mine.name != other.name):
         return None
-    if _pointers(frame, mine, other) != 1 or (as_ is None and _pointers(frame, other, mine) != 1):
+    if _fields(frame, mine, other, 1) != 1 or (as_ is None and _fields(frame, other, mine, 1) != 1):
         return None
     return start
 
 
-def _pointers(frame: Frame, owner: CType, to: CType) -> int:
-    """How many pointers of one struct lead to another."""
+def _fields(frame: Frame, owner: CType, to: CType, pointer: int) -> int:
+    """How many members of a struct are of another, or pointers to it."""
     found = frame.program.struct_at(owner.name, frame.func.path)
-    return sum(f.type.name == to.name and f.type.pointer > 0 for f in found[1].fields) if found is not None else 0
+    fields = found[1].fields if found is not None else ()
+    return sum(f.type.name == to.name and f.type.pointer == pointer for f in fields)
