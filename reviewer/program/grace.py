@@ -86,7 +86,7 @@ class Grace:
                         for deed in found.frees:
                             if exported(deed.object):
                                 frees.setdefault(deed.object, deed)
-            got = self._made[key] = Deeds(tuple(unlinks.values())[:4], tuple(frees.values())[:8])
+            got = self._made[key] = Deeds(tuple(unlinks.values())[:8], tuple(frees.values())[:8])
         return got
 
     def at(self, frame: Frame, call: Call, callee: Expr | None, args: tuple[Expr, ...], depth: int = DEPTH) -> Deeds:
@@ -117,16 +117,18 @@ class Grace:
             if where is not None:
                 unlinks.append(Deed(owner(frame, values.address_of(where)), model.name, frame.func, call.at))
         if model.publishes is not None and model.publishes.value < len(args):
-            where = place(model.publishes.object, args)
-            if where is not None and args[model.publishes.value] != where:  # with NULL or another object in its place
+            where, value = place(model.publishes.object, args), args[model.publishes.value]
+            # With NULL or another object in its place; an initialisation takes nobody's.
+            if where is not None and (value == Const(0) or (model.publishes.ordered and value != where)):
                 unlinks.append(Deed(where, model.name, frame.func, call.at))
         if model.frees is not None and model.frees < len(args) and not self.keeps_type(frame, model, args):
             frees.append(Deed(owner(frame, args[model.frees]), model.name, frame.func, call.at))
         return Deeds(tuple(unlinks), tuple(frees))
 
-    def new(self, frame: Frame, where: Expr) -> bool:
-        """Whether a place is in an object that the function has made."""
-        root = root_of(where) if isinstance(where, Member) else None
+    def in_new(self, frame: Frame, unlinked: Deed) -> bool:
+        """Whether a pointer gets another value that is in an object which the function has made."""
+        api = self.program.model(unlinked.name)
+        root = root_of(unlinked.object) if api is not None and api.publishes is not None else None
         call = frame.call(root.call) if isinstance(root, Result) else None
         model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
         return model is not None and (model.fresh or model.allocates is not None)
@@ -279,7 +281,7 @@ class Watch(Observer):
                     self.found.setdefault(event.at, (self.deeds[object_, at], freed))
         for unlinked in deeds.unlinks:
             if not isinstance(unlinked.object, Const) and unlinked.object not in self.alone:
-                if self.grace.new(frame, unlinked.object):
+                if self.grace.in_new(frame, unlinked):
                     continue
                 self.deeds[unlinked.object, event.at] = unlinked
                 gone = gone | {(unlinked.object, event.at)}
