@@ -367,6 +367,12 @@ def before_the_patch(focus: Focus, take: Take) -> list[Take]:
     return [t for t in same if t.hold.name == take.hold.name]
 
 
+def may_nest(focus: Focus, mode: Mode) -> bool:
+    """Whether a way may lead through locks that nobody tells of: it has no known beginning, or a system call's, far above."""
+    operation = focus.program.models.operations.get(mode.entry.by) if mode.entry is not None else None
+    return mode.entry is None or (operation is not None and not operation.holds and not operation.holds_among)
+
+
 def weakened(focus: Focus, take: Take) -> Finding | None:
     """A patch stops turning interrupts off, or saving what they were, in a function that not only tasks are known to call."""
     old = before_the_patch(focus, take)
@@ -376,9 +382,9 @@ def weakened(focus: Focus, take: Take) -> Finding | None:
     less = STRENGTH[take.masks] < min(STRENGTH[t.masks] for t in old)
     if not less and not (saved and take.hold.irq == "off"):
         return None
-    unsure = [m for m in focus.modes.of(take.func) if m.entry is None or m.context != "task"]
+    unsure = [m for m in focus.modes.of(take.func) if may_nest(focus, m) or m.context != "task"]
     needed = min((t.masks for t in old), key=lambda m: STRENGTH[m])
-    if not any(m.context == "task" and m.entry is None for m in unsure) and all(
+    if not any(m.context == "task" and may_nest(focus, m) for m in unsure) and all(
         m.context == "task" or STRENGTH[stronger(m.masks, MASKED[m.context])] >= STRENGTH[needed] for m in unsure
     ):
         return None
