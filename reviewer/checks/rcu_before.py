@@ -213,9 +213,9 @@ def users(focus: Focus, helper: Func, besides: Func) -> tuple[int, int]:
     lack: set[str] = set()
     for site in focus.nearby.of(helper).sites:
         held = [h for world in site.seen.held for h in world]
-        if any(h.kind == "rcu" for h in held):
+        if any(map(is_section, held)):
             have.add(site.caller.key)
-        elif not held and focus.nearby.held_above(site.caller, lambda h: h.kind == "rcu") != "all":
+        elif not held and focus.nearby.held_above(site.caller, is_section) != "all":
             lack.add(site.caller.key)
     return len(have), len(lack - have - {besides.key})
 
@@ -246,7 +246,7 @@ def is_section(hold: Hold) -> bool:
 
 def does(hold: Hold) -> bool:
     """Whether a lock may do instead of a section, by its kind."""
-    return hold.kind == "rcu" or hold.kind in ATOMIC or hold.mode == "exclusive"
+    return is_section(hold) or hold.kind in ATOMIC or hold.mode == "exclusive"
 
 
 def reads_below(focus: Focus, path: str, seen: Seen, members: frozenset[tuple[str, str]]) -> bool:
@@ -315,9 +315,11 @@ def barrier_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[See
         return None
     for mine in focus.program.functions_in(func.path):
         inner = focus.flow(mine) if focus.horizon.has(DOES["defer"], mine, 0) else None
-        for seen in inner.seen if inner is not None else ():
-            for callback in left_to_rcu(focus, inner, seen) if inner is not None else ():
-                if inner is not None and callback.path == func.path:
+        if inner is None:
+            continue
+        for seen in inner.seen:
+            for callback in left_to_rcu(focus, inner, seen):
+                if callback.path == func.path:
                     return seen, callback, inner
     return None
 

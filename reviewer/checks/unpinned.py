@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from reviewer.checks.focus import Focus
+from reviewer.checks.rcu_before import does, is_section, model_of
 from reviewer.parse.facts import AddressOf, Call, Cast, Expr, Member, Name, Result, Write
 from reviewer.program.lifetimes import GET, PUT
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.settled import always_first
-from reviewer.program.upward import ATOMIC
 from reviewer.program.values import walk
 
 
@@ -31,7 +31,7 @@ def unpinned(focus: Focus, func: Func) -> Iterator[tuple[Seen, str, Seen]]:
     ends = [s for s in flow.seen if in_section(s) and ends_section(focus, s)] if pinned else []
     for seen in flow.seen if ends else ():
         over = next((e for e in ends if always_first(flow.frame, e, seen)), None)
-        if over is None or any(h.kind == "rcu" or h.kind in ATOMIC or h.mode == "exclusive" for h in seen.may()):
+        if over is None or any(map(does, seen.may())):
             continue
         used = next((v for v in sorted(pinned) if uses(seen, v)), None)
         if used is not None:
@@ -40,12 +40,11 @@ def unpinned(focus: Focus, func: Func) -> Iterator[tuple[Seen, str, Seen]]:
 
 
 def in_section(seen: Seen) -> bool:
-    return any(h.kind == "rcu" for h in seen.must())
+    return any(map(is_section, seen.must()))
 
 
 def ends_section(focus: Focus, seen: Seen) -> bool:
-    callee = seen.event.callee if isinstance(seen.event, Call) else None
-    model = focus.program.model(callee.id) if isinstance(callee, Name) else None
+    model = model_of(focus, seen)
     return model is not None and any(h.kind == "rcu" for h in model.drops)
 
 
