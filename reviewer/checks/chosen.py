@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from reviewer.checks.analysis import Analysis
+from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Items
 from reviewer.program.calls import function_names
 from reviewer.program.change import KEYWORDS, Change
@@ -23,6 +24,9 @@ LEVELS = 4
 MAX_FILES = 24
 """Files that name one function and are looked at for callers, the nearest first. What more files name is an API of its own, and
 whoever changes how it may be called knows its users."""
+
+TABLES, MAX_CALLS = 2, 4
+"""How many tables on a way upwards are followed, and calls through one that are."""
 
 MAX_CALLERS = 240
 """Callers that are looked at."""
@@ -92,6 +96,22 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
                     following.append(caller)
                     added += 1
         level = following
+    return list(chosen.values())
+
+
+def through_tables(focus: Focus, functions: Iterable[Func]) -> list[Func]:
+    """The functions, and who calls them as operations of tables whose context no model knows, several levels up."""
+    chosen = {f.key: f for f in functions}
+    level = list(chosen.values())
+    for _ in range(TABLES):
+        following: dict[str, Func] = {}
+        for slot in (s for f in level for s in focus.entries.slots(f)):
+            sites, cut = focus.callers.through(slot.struct, slot.field, slot.path)
+            found = {s.caller.key: s.caller for s in sites if reachable(slot.path, s.caller.path)}
+            if not cut and len(found) <= MAX_CALLS:
+                following |= found
+        level = [f for f in with_callers(focus.program, following.values()) if f.key not in chosen] if following else []
+        chosen |= {f.key: f for f in level}
     return list(chosen.values())
 
 

@@ -12,6 +12,7 @@ from reviewer.parse.facts import Call
 from reviewer.program.awaited import Waited
 from reviewer.program.balance import Releases
 from reviewer.program.callers import Callers, CallerSearch, Root
+from reviewer.program.effects import Effect
 from reviewer.program.entries import Entries
 from reviewer.program.holders import Holders
 from reviewer.program.horizon import Horizon
@@ -39,7 +40,8 @@ class Focus:
     question. A rule that looks for a partner (who waits for a function that has changed, who frees what it uses) finds it among
     these, after a cheap look at the names that they call. ``before``: of a review, the focus on the tree
     before the patch: what is inferred statistically is inferred there, else one edit would bring findings in functions that it
-    leaves alone. ``after``: of that one, the focus on the tree after the patch.
+    leaves alone. ``after``: of that one, the focus on the tree after the patch. ``about``: files that somebody has asked for by
+    name, if that is so: of several reasons for one finding, one that leads through them is the one to be told.
     """
 
     analysis: Analysis
@@ -47,6 +49,7 @@ class Focus:
     beside: Sequence[Func] = ()
     before: Focus | None = None
     after: Focus | None = None
+    about: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.program = self.analysis.program
@@ -61,6 +64,10 @@ class Focus:
     @cached_property
     def files(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f.path for f in self.functions))
+
+    def aside(self, func: Func, effect: Effect) -> bool:
+        """Whether the way from a function to an effect leads past the files that were asked for."""
+        return bool(self.about) and self.about.isdisjoint((func.path, effect.func.path, *(f.path for f, _ in effect.way)))
 
     @cached_property
     def callers(self) -> CallerSearch:

@@ -65,7 +65,7 @@ def pairs(focus: Focus, func: Func) -> Iterator[tuple[Seen, Hold, Effect]]:
 def comes_home(func: Func, effect: Effect) -> int:
     """1 where a library comes back to the file that called it, through one of several tables: the object is that file's."""
     there = {f.path for f, _ in effect.way[1:]} - {func.path}
-    return int(effect.some and effect.func.path == func.path and bool(there))
+    return int((effect.some or effect.kin) and effect.func.path == func.path and bool(there))
 
 
 def always(seen: Seen, name: str) -> bool:

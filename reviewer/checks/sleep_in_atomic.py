@@ -57,7 +57,8 @@ CPU = frozenset({"irq", "preempt"})
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A call that may sleep, with what forbids it. ``because``: how the sentence ends; ``object``: what the finding is about."""
+    """A call that may sleep, with what forbids it. ``because``: how the sentence ends; ``object``: what the finding is about.
+    ``aside``: it leads past the files that were asked for."""
 
     doubt: int
     effect: Effect
@@ -65,9 +66,10 @@ class Sleep:
     object: str
     hold: Hold | None = None
     entry: Entry | None = None
+    aside: bool = False
 
-    def rank(self) -> tuple[int, int, int]:
-        return self.doubt, self.hold is None, self.effect.depth
+    def rank(self) -> tuple[int, int, int, int]:
+        return self.doubt, self.aside, self.hold is None, self.effect.depth
 
 
 @general(RULE)
@@ -86,6 +88,8 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
                 yield from below
                 if not below and focus.other is not None and focus.differs(func):
                     yield from in_context_above(focus, focus.other, func)
+        elif focus.effects.through_tables(func):
+            yield from in_context(focus, func, through=True)
 
 
 def few(found: list[tuple[Seen, Sleep]]) -> Iterator[tuple[Seen, Sleep]]:
@@ -168,7 +172,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                 if hold.where and hold.kind in CPU:
                     # A callee that nests such sections by a count of its own seems to leave one open; not on all ways.
                     doubt += 1 if hold in must else 2
-                yield Sleep(doubt, effect, f"while {name} is held", name, hold)
+                yield Sleep(doubt, effect, f"while {name} is held", name, hold, aside=focus.aside(func, effect))
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
             yield Sleep(least, effect, because, effect.under)
@@ -221,8 +225,11 @@ def passed_above(focus: Focus, effect: Effect) -> bool:
     return False
 
 
-def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
-    """Calls that may sleep in a function that is started where it must not."""
+def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Finding]:
+    """Calls that may sleep in a function that is started where it must not.
+
+    :param through: only tables lead to them, and an operation of one that is known to be called so is told of by itself.
+    """
     entry = focus.entries.strictest(func) or focus.entries.learned(func)
     flow = focus.flow(func) if entry is not None else None
     if entry is None or flow is None:
@@ -230,6 +237,9 @@ def in_context(focus: Focus, func: Func) -> Iterator[Finding]:
     for seen in flow.seen:
         effect = nearest(focus, func, seen, entry) if isinstance(seen.event, Call) else None
         if effect is None or (entry.hold is not None and lets_go(flow, effect, entry.hold)):
+            continue
+        below = (*(f for f, _ in effect.way[1:]), effect.func) if through else ()
+        if any(focus.entries.strictest(f) or focus.entries.learned(f) for f in below):
             continue
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
@@ -291,7 +301,7 @@ def handed_down(focus: Focus, mode: Mode, func: Func) -> tuple[Seen, Binding] | 
 def nearest(focus: Focus, func: Func, seen: Seen, entry: Entry) -> Effect | None:
     interrupt = entry.context in ("softirq", "hardirq")
     found = (e for e in blocking(focus, func, seen) if not allowed(focus, e, entry.masks, interrupt))
-    return min(found, key=lambda e: (unsure(focus, e), e.depth), default=None)
+    return min(found, key=lambda e: (unsure(focus, e), focus.aside(func, e), e.depth), default=None)
 
 
 def unsure(focus: Focus, effect: Effect) -> int:
@@ -299,7 +309,7 @@ def unsure(focus: Focus, effect: Effect) -> int:
     it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
     object decides which of two locks is taken. What a patch brings need not be so sure: nobody has run it."""
     doubt = effect.doubt
-    if focus.other is None and doubt:
+    if focus.other is None and doubt > effect.kin:
         doubt = 2  # one of several functions by a name or a table: that it is not this one has been seen to, as a rule
     if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
         return doubt + 2

@@ -14,7 +14,7 @@ from itertools import groupby
 import msgspec
 
 from reviewer.checks.analysis import Analysis
-from reviewer.checks.chosen import of_files
+from reviewer.checks.chosen import of_files, through_tables
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check
@@ -49,7 +49,9 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
     """What the general rules say of these files and, with ``above``, of their callers elsewhere."""
     left_out = analysis.program.switches.left_out
     functions = [f for f in of_files(analysis, files, above) if not f.condition or not left_out(f.condition, f.path)]
-    return findings(Focus(analysis, functions, functions), checks)
+    if above:
+        functions = through_tables(Focus(analysis, functions, functions), functions)
+    return findings(Focus(analysis, functions, functions, about=frozenset(files) if above else frozenset()), checks)
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:

@@ -32,6 +32,9 @@ MAX_ABOVE = 24
 """Callers that are looked at."""
 
 
+CALLBACKS = frozenset({"timer", "work", "tasklet"})
+"""What is set up on an object and runs some time after it was started."""
+
 TIMER = "struct timer_list"
 """What makes a work item a delayed one (include/linux/workqueue.h)."""
 
@@ -105,12 +108,17 @@ class Teardown:
             for a in self.lives.acts(func)
         )
 
-    def ends(self, name: str, above: Iterable[Func]) -> Act | None:
-        """Where the object of a class, or one that has it inside, is freed below some function."""
+    def ends(self, name: str, above: Iterable[Func], begin: Func | None = None) -> Act | None:
+        """Where the object of a class, or one that has it inside, is freed below some function.
+
+        :param begin: what makes the object, so that one with a private area is known by its size.
+        """
         owner = owner_of(name)
         freed = [act for func in above for act in self.lives.frees(func)] if owner else []
         whole = (act for act in freed if self.lives.contains(act.struct, owner, act.func.path))
-        return next(whole, None) or next((act for act in freed if self.lives.is_private(act, owner)), None)
+        private = (act for act in freed if self.lives.is_private(act, owner))
+        made = (act for act in freed if begin is not None and self.lives.made_with(begin, act.struct, owner))
+        return next(whole, None) or next(private, None) or next(made, None)
 
     def unbinds(self, above: Iterable[Func]) -> Func | None:
         """The first that is an operation which ends what another of its table begins, or leaves a module."""
@@ -156,9 +164,16 @@ class Teardown:
         """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
         name = uses.setups[0].name if uses.setups else ""
         for callback in self.callbacks(uses, home):
-            if any(PUT.search(n) for n in callback.calls) or self.ends(name, [callback]) is not None:
+            if any(self.gives_back(n, callback) for n in callback.calls) or self.ends(name, [callback]) is not None:
                 return True
         return any(a.used for a in uses.stops) or any(self.takes_reference(n) for a in uses.starts for n in a.func.calls)
+
+    def gives_back(self, name: str, func: Func) -> bool:
+        """Whether a call of that name in a function gives a reference back which somebody else has taken, and not a lock."""
+        if not PUT.search(name):
+            return False
+        twin = name.replace("put", "get").replace("unref", "ref").replace("release", "claim")
+        return twin == name or twin not in func.calls
 
     def takes_reference(self, name: str) -> bool:
         """Whether a function of that name takes a reference: ``x_get_call()``, if something gives it back by ``x_put_call()``."""
@@ -262,7 +277,7 @@ def waits_below(teardown: Teardown, func: Func) -> dict[tuple[str, str], Effect]
     found: dict[tuple[str, str], Effect] = {}
     for effect in teardown.focus.effects.of(func):
         wait = effect.wait
-        if wait is not None and wait.what in ("timer", "work", "tasklet") and not wait.gives_up and effect.what is not None:
+        if wait is not None and wait.what in CALLBACKS and not wait.gives_up and effect.what is not None:
             name = lives.name(frame, lives.whole(frame, rooted(frame, effect.what)))
             if name:
                 found.setdefault((wait.what, name), effect)
@@ -357,7 +372,7 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
         if not lives.may_act(func):
             continue
         for act in lives.acts(func):
-            if act.kind != "stop" or act.waits or act.used or not act.name or act.what not in ("timer", "work", "tasklet"):
+            if act.kind != "stop" or act.waits or act.used or not act.name or act.what not in CALLBACKS:
                 continue
             uses = lives.uses(act.name, func.path)
             if not uses.set_up or not teardown.runs(uses, func.path):
@@ -417,20 +432,29 @@ def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | No
 def never_stopped(teardown: Teardown) -> Iterator[Finding]:
     lives = teardown.lives
     done: set[str] = set()
-    for func in teardown.focus.functions:
-        if not lives.may_act(func):
-            continue
-        for act in lives.acts(func):
-            if act.kind == "setup" and act.name and owner_of(act.name) and act.name not in done and act.what in ("timer", "work"):
+    for func in beginning(teardown):
+        for act in lives.acts(func) if lives.may_act(func) else ():
+            if act.kind == "setup" and act.name not in done and owner_of(act.name) and act.what in CALLBACKS:
                 done.add(act.name)
                 yield from never(teardown, func, act)
+
+
+def beginning(teardown: Teardown) -> list[Func]:
+    """The functions that are looked at, and what stands below the operations that begin what one of these ends."""
+    lives, ends = teardown.lives, teardown.program.models.ends_of
+    found = {f.key: f for f in teardown.focus.functions}
+    for end in teardown.focus.functions:
+        for slot, table in lives.operations(end) if teardown.focus.differs(end) and lives.may_act(end) else ():
+            for begin in teardown.program.resolve(table[ends[slot]], end.path) if ends.get(slot) in table else ():
+                found |= lives.below(begin)
+    return list(found.values())
 
 
 def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     """A class that the whole folder never stops, and where its objects end: at the operation that ends what set it up."""
     lives = teardown.lives
     uses = lives.uses(act.name, func.path)
-    stopped = not all(only_asleep(teardown, a.func) for a in uses.stops)
+    stopped = not all(only_asleep(teardown, a.func) for a in uses.waits)
     kept = stopped or uses.escapes or teardown.counted(uses, func.path)
     if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses):
         return
@@ -441,7 +465,7 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
             for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
                 for end in teardown.program.resolve(name, begin.path):
                     both = (end, begin)
-                    ended = teardown.ends(act.name, [end])
+                    ended = teardown.ends(act.name, [end], begin)
                     if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
                         yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
                         return
@@ -495,7 +519,7 @@ def wrong_order(teardown: Teardown) -> Iterator[Finding]:
     for func in teardown.focus.functions:
         if not lives.may_act(func):
             continue
-        stops = [a for a in lives.acts(func) if a.kind == "stop" and a.name and a.what in ("timer", "work", "tasklet")]
+        stops = [a for a in lives.acts(func) if a.kind == "stop" and a.name and a.what in CALLBACKS]
         for first in stops:
             later = [a for a in stops if a.at > first.at and a.name != first.name]
             if first.waits and not first.for_good and later and not any(a.name == first.name and a.at > first.at for a in stops):

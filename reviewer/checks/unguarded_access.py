@@ -15,11 +15,12 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
 from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
-from reviewer.checks.proof import place, step
+from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.balance import word_of
+from reviewer.program.entries import Entry
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import reached
@@ -35,6 +36,9 @@ MAX_ASKED = 8
 
 DEEP, MAX_ASKING = 4, 80
 """How far, and in how many functions, an assertion is looked for of a lock that a patch takes from a call."""
+
+CHANGES = 2
+"""Guarded changes of a list, from which whoever walks it has to have the lock, too."""
 
 SHARE = 0.8
 """The part of all accesses that must have the lock."""
@@ -241,10 +245,23 @@ def asserted(side: Side) -> Iterator[Finding]:
                     if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
                         continue
                     taker = next((t for t in takers(side, caller, lock)), None)
-                    if taker is None or perhaps_taken(side, caller, taker[1]):
+                    entry = started(side, caller, lock) if taker is None else None
+                    if entry is None and (taker is None or perhaps_taken(side, caller, taker[1])):
                         continue
-                    took = step(side.focus.analysis, "acquire", taker[0], taker[1].at)
-                    yield unheld(side, caller, seen.event.at, func, lock, (took,), "medium", "")
+                    why = step(side.focus.analysis, "acquire", taker[0], taker[1].at) if taker is not None else None
+                    if entry is not None:
+                        why = entry_step(side.focus.analysis, entry)
+                    yield unheld(side, caller, seen.event.at, func, lock, (why,) if why is not None else (), "medium", "")
+
+
+def started(side: Side, func: Func, lock: str) -> Entry | None:
+    """What starts a function that nobody calls, if it certainly does so without the lock: by itself, or under locks that are
+    known."""
+    entries = side.focus.entries.of(func)
+    if not entries or side.focus.entries.slots(func) or side.guards.lives.callers(func):
+        return None
+    free = not any(e.doubt or (e.hold is not None and e.hold.name == lock) for e in entries)
+    return next((e for e in entries if free and not e.how.startswith("struct ")), None)
 
 
 def unheld(
@@ -295,7 +312,7 @@ def outliers(side: Side) -> Iterator[Finding]:
             continue
         yield from another(side, func)
         for t in side.guards.touches(func):
-            if t.held or t.look or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
+            if t.held or (t.access.op not in ("add", "sub", "rmw") and not t.look) or t.access.idempotent:
                 continue
             others = side.inside(t.object, func.path)
             counts = Counter(lock for o in others for lock in o.held)
@@ -305,6 +322,8 @@ def outliers(side: Side) -> Iterator[Finding]:
             inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
             if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
                 continue
+            if t.look and not all_but(t, others, inside):
+                continue
             if sometimes(side, t, lock):
                 continue  # the caller says whether it has the lock already
             if detached(side, t):
@@ -313,6 +332,12 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
+
+
+def all_but(touch: Touch, others: list[Touch], inside: list[Touch]) -> bool:
+    """Whether nobody but the function of an access is outside, and whoever is inside changes what the access looks at."""
+    out = {o.func.key for o in others} - {o.func.key for o in inside}
+    return out <= {touch.func.key} and sum(not o.look for o in inside) >= CHANGES
 
 
 def sometimes(side: Side, touch: Touch, lock: str) -> bool:

@@ -7,6 +7,7 @@ is known. A modelled function is a leaf.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
@@ -33,6 +34,9 @@ MAX_EFFECTS = 48
 MAX_ARGUMENTS = 4
 """Different arguments of one call that are told apart."""
 
+MAX_KIN = 4
+"""Entries of a table of one driver's that stand for kinds of its objects (three MACs of one family of chips)."""
+
 TABLES_BELOW = 2
 """Calls below a function down to one that calls through a table."""
 
@@ -55,7 +59,8 @@ class Effect(msgspec.Struct, frozen=True):
     ``cleared``: flags that memalloc scopes on the way take from an allocation's mask. ``doubt``: 0 while every call on the
     way can mean only this. ``under``: the API that runs a callback on the way where it must not sleep, "" for none;
     ``asked``: some function on the way has made sure that it runs in a task. ``some``: on the way is a call through a table of
-    which only some entries put their task to sleep. ``last``: it happens to whoever gives the last reference up. ``chosen``: a
+    which only some entries put their task to sleep; ``kin``: through one whose entries all stand in its caller's own folder,
+    each for some of the driver's objects. ``last``: it happens to whoever gives the last reference up. ``chosen``: a
     word that nobody on the way has decided says whether it happens (``if (request->waiting)``), or what is passed to the API.
     """
 
@@ -75,6 +80,7 @@ class Effect(msgspec.Struct, frozen=True):
     under: str = ""
     asked: bool = False
     some: bool = False
+    kin: bool = False
     last: bool = False
     chosen: bool = False
 
@@ -91,12 +97,13 @@ class Effect(msgspec.Struct, frozen=True):
 
     def key(self) -> tuple[object, ...]:
         """Effects with equal keys mean the same to a caller. Each function that takes a lock counts: on the way to one of them
-        something may speak against it."""
+        something may speak against it; so does each of those that a table has for different objects."""
         hold = self.hold
         lock = (hold.name, hold.mode, hold.taken, hold.irq, self.func.key) if hold is not None else None
         wait = self.wait.what if self.wait is not None else ""
         flags = self.asked, self.some, self.last, self.chosen
-        return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, flags
+        kin = self.func.key if self.kin else ""
+        return self.kind, self.what, lock, wait, self.let_go, self.gone, self.cleared, self.under, flags, kin
 
     def lets_go(self, hold: Hold) -> bool:
         """Whether the lock is not held here any more: the callee names it as its caller does, or names one of its class."""
@@ -176,22 +183,24 @@ class Effects:
             doubt = 2  # where what must not be is so
         scopes = cleared(seen)
         table = len(targets) > 1 and not is_named(seen.callee or call.callee)
+        kin = table and are_kin(func, targets)
         for args in list(dict.fromkeys(seen.args))[:MAX_ARGUMENTS]:
             found: list[Iterable[Effect]] = [
                 self._target(func, call, t, args, held, gone, doubt if t.sure else 2, depth) for t in targets
             ]
             if table:
                 found = [tuple(effects) for effects in found]
-            some = table and not all(any(may_block(self.summaries, e) for e in effects) for effects in found)
+            some = table and not kin and not all(any(may_block(self.summaries, e) for e in effects) for effects in found)
             for effect in (e for effects in found for e in effects):
                 if classes:
                     effect = replace(effect, gone=effect.gone | classes)
                 if scopes and effect.kind == "alloc":
                     effect = replace(effect, cleared=effect.cleared | scopes)
-                if (asked, some, last) != (False, False, False):
+                if asked or some or kin or last:
                     effect = replace(
-                        effect, asked=effect.asked or asked, some=effect.some or some, last=effect.last or last
-                    )
+                        effect, asked=effect.asked or asked, some=effect.some or some, kin=effect.kin or kin,
+                        last=effect.last or last,
+                    )  # fmt: skip
                 yield effect
 
     def asked(self, func: Func, seen: Seen) -> bool:
@@ -383,7 +392,11 @@ class Effects:
         names = self.summaries.names
         if names.calls_indirectly(func) or names.horizon.has(matters, func, depth):
             return True
-        return self.tables_below and depth > 1 and names.indirect_below(func, min(depth - 1, TABLES_BELOW))
+        return self.tables_below and depth > 1 and self.through_tables(func, min(depth - 1, TABLES_BELOW))
+
+    def through_tables(self, func: Func, depth: int = TABLES_BELOW) -> bool:
+        """Whether a function that stands so far below makes a call through a table, behind which any effect can stand."""
+        return self.summaries.names.indirect_below(func, depth)
 
 
 def matters(model: Model) -> bool:
@@ -392,6 +405,12 @@ def matters(model: Model) -> bool:
         model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
         or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
     )  # fmt: skip
+
+
+def are_kin(func: Func, targets: Iterable[Target]) -> bool:
+    """Whether a few functions that a table may hold all stand in the folder of their caller."""
+    homes = [posixpath.dirname(t.func.path) if t.func is not None else "" for t in targets]
+    return len(homes) <= MAX_KIN and set(homes) == {posixpath.dirname(func.path)}
 
 
 def is_named(callee: Expr) -> bool:

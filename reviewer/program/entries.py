@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Deref, Expr, Index, Items, Member, Name, Switch, Write
 from reviewer.program import values
 from reviewer.program.attributes import words
-from reviewer.program.callers import CallerSearch, means, names_function, stripped
+from reviewer.program.callers import BLOCK, CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
 from reviewer.program.locks import OUTSIDE, Hold, outside
 from reviewer.program.models import Held, Irq, Operation, Registers
 from reviewer.program.nearby import Nearby
+from reviewer.program.notified import Notified, named
 from reviewer.program.upward import ATOMIC, RESTRICTION
 
 MAX_FILES = 12
@@ -75,13 +76,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The function stands in ``struct T.field``."""
+    """The function stands in ``struct T.field``. ``table``: the variable or member that has it, "" where that has no name."""
 
     struct: str
     field: str
     path: str
     line: int
     function: str = ""
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Entries:
         self.nearby = nearby
         self.program = search.program
         self.summaries = search.summaries
+        self.notified = Notified(self.program)
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
@@ -365,7 +368,7 @@ class Entries:
             for v in self.program.initialised_with(file, name):
                 if isinstance(v.value, Items):
                     for struct, field, _ in self.search.slots(v.value, v.type, file, name):
-                        yield from self._in_slot(Slot(struct, field, file, v.line), slots)
+                        yield from self._in_slot(Slot(struct, field, file, v.line, "", v.name), slots)
             for user in self.program.functions_with(file, name):
                 yield from self._in_body(func, user, slots)
 
@@ -395,7 +398,7 @@ class Entries:
         for v in body.locals:
             if isinstance(v.value, Items):
                 for struct, field, _ in self.search.slots(v.value, v.type, user.path, func.name):
-                    yield from self._in_slot(Slot(struct, field, user.path, user.line + v.line, user.name), slots)
+                    yield from self._in_slot(Slot(struct, field, user.path, user.line + v.line, user.name, v.name), slots)
         for block in body.blocks:
             for event in block.events:
                 line = user.line_of(event.at)
@@ -407,12 +410,13 @@ class Entries:
                     type_ = event.value.type or frame.type_of(frame.canonical(event.target, {}))
                     if type_ is not None:
                         for struct, field, _ in self.search.slots(event.value, frame.resolve(type_), user.path, func.name):
-                            yield from self._in_slot(Slot(struct, field, user.path, line, user.name), slots)
+                            yield from self._in_slot(Slot(struct, field, user.path, line, user.name, named(event.target)), slots)
                 elif isinstance(event, Write) and isinstance(event.target, Member) and names_function(event.value, func):
                     owner = frame.type_of(frame.canonical(event.target.base, {}))
                     if owner is not None:
                         struct = frame.resolve(owner).name
-                        yield from self._in_slot(Slot(struct, event.target.name, user.path, line, user.name), slots)
+                        slot = Slot(struct, event.target.name, user.path, line, user.name, named(event.target.base))
+                        yield from self._in_slot(slot, slots)
 
     def _registered(self, api: str, index: int, path: str, line: int, function: str, depth: int = 0) -> Iterator[Entry]:
         """The function is an argument of a call: of a modelled API, or of a wrapper that passes it on."""
@@ -467,6 +471,8 @@ class Entries:
 
     def _in_slot(self, slot: Slot, slots: list[Slot]) -> Iterator[Entry]:
         struct = slot.struct.partition("@")[0]
+        if (struct, slot.field) == BLOCK and slot.table:
+            yield from self._on_chains(slot)
         operation = self.program.models.operations.get(f"{struct}.{slot.field}")
         if operation is None:
             if struct.startswith("struct ") and "<anon:" not in struct:
@@ -481,6 +487,13 @@ class Entries:
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
                     int(not operation.sure),
                 )  # fmt: skip
+
+    def _on_chains(self, slot: Slot) -> Iterator[Entry]:
+        """A notifier's callback, by the kind of the chain: an atomic one is called under RCU, whoever calls it."""
+        for joined in self.notified.chains(slot.table, slot.path):
+            if joined.kind == "atomic":
+                how = f"notifier chain {joined.chain}"
+                yield Entry("atomic", how, joined.api, MASKED["atomic"], joined.path, joined.line, joined.function)
 
     def _among(self, operation: Operation, path: str) -> list[Held]:
         """What is held around the operations of those who register themselves by a name that the unit has; the file where the

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Deref, Expr, Index, Items, Member, Name, Result, Text, Write
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.link import Func
@@ -434,6 +434,22 @@ class Lifetimes:
                             return True
         return False
 
+    def made_with(self, func: Func, whole: str, owner: str) -> bool:
+        """Whether below a function an object of type ``whole`` is made with a private area that has ``owner`` inside
+        (``dev = alloc_etherdev(sizeof(struct priv))``)."""
+        for f in self.below(func).values():
+            if not any("alloc" in name for name in f.calls):
+                continue
+            frame = self.program.frame(f)
+            for event in (e for block in (frame.body.blocks if frame.body is not None else ()) for e in block.events):
+                made = event.value if isinstance(event, Write) else None
+                call = frame.call(made.call) if isinstance(made, Result) else None
+                if call is None or not isinstance(event, Write) or pointed(frame, frame.canonical(event.target, {})) != whole:
+                    continue
+                if any(self.contains(size, owner, f.path) for size in sizes(frame, call.args)):
+                    return True
+        return False
+
     def contains(self, struct: str, owner: str, path: str, depth: int = 0) -> bool:
         """Whether an object of type ``struct`` has one of type ``owner`` inside, by value."""
         if struct == owner:
@@ -448,11 +464,30 @@ class Lifetimes:
     # --- operations -------------------------------------------------------------------------------
 
     def operations(self, func: Func) -> Iterator[tuple[str, dict[str, str]]]:
-        """``(field, the table's functions by field)`` for each table of its unit that holds a function."""
-        for file in self.program.unit(func.path):
+        """``(field, the table's functions by field)`` for each table of its driver that holds a function."""
+        for file in self._tabling(func):
             for v in self.program.initialised_with(file, func.name):
                 for table in tables(v.value) if v.value is not None else ():
                     yield from ((slot, table) for slot, name in table.items() if name == func.name)
+
+    def _tabling(self, func: Func) -> tuple[str, ...]:
+        """Files that may have a table with a function: its unit and, of one that others may name, its folder."""
+        unit, folder = self.program.unit(func.path), posixpath.dirname(func.path)
+        if func.static or not folder:
+            return unit
+        near = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ())
+        beside = [f for f in near if posixpath.dirname(f) == folder and f.endswith(".c") and f not in unit]
+        return (*unit, *beside[:MAX_NAMING])
+
+
+def sizes(frame: Frame, args: Iterable[Expr]) -> Iterator[str]:
+    """The structs of which the size is among some arguments (``sizeof(struct T)``, ``sizeof(*p)``)."""
+    for text in (a.text for a in args if isinstance(a, Text)):
+        match = SIZE.search(text)
+        if match is not None and match["pointer"]:
+            yield pointed(frame, frame.canonical(Name(match["pointer"]), {}))
+        elif match is not None:
+            yield f"struct {match['struct']}"
 
 
 def tables(value: Expr) -> Iterator[dict[str, str]]:
@@ -509,6 +544,9 @@ def holder(path: Expr | None) -> Expr | None:
         path = path.base
     return path.base if isinstance(path, Deref) else None
 
+
+SIZE = re.compile(r"\bsizeof\s*\(?\s*(?:struct\s+(?P<struct>\w+)|\*\s*(?P<pointer>\w+))")
+"""The size of a struct, or of what a local points to."""
 
 GET = re.compile(r"_(?:get|hold|ref|grab)(?:_unless_zero|_not_zero)?$|^(?:get|hold|grab)_")
 """How the kernel names what takes a reference; ``x_get_drvdata`` and the like only look something up."""

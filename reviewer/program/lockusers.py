@@ -96,19 +96,28 @@ class LockUsers:
         return got
 
     def look(self, name: str, path: str) -> tuple[bool, bool]:
-        """By the text of the files that name a class: whether several variants take it, and whether one of those files has to do
-        with interrupts, timers or softirqs."""
+        """By the text of the files that name a class: whether several variants take it, and whether one of those files, or one
+        that calls them in their folder, has to do with interrupts, timers or softirqs."""
         got = self._looks.get(name)
         if got is None:
             pattern = spelled(name)
             kinds: set[bytes] = set()
-            started = False
+            taking: dict[str, list[int]] = {}
             for file in self._files(name, path):
-                found = {m[1].removesuffix(b"save") for m in pattern.finditer(self.program.text(file))}
-                kinds |= found
-                started |= bool(found) and self._starts(file)
+                for m in pattern.finditer(self.program.text(file)):
+                    kinds.add(m[1].removesuffix(b"save"))
+                    taking.setdefault(file, []).append(m.start())
+            started = any(map(self._starts, taking)) or any(self._called_from(f, at) for f, at in taking.items())
             got = self._looks[name] = (len(kinds) > 1, started)
         return got
+
+    def _called_from(self, file: str, offsets: list[int]) -> bool:
+        """Whether another file of the folder has to do with interrupts and names a function that stands at such a place."""
+        folder = posixpath.dirname(file)
+        outward = [f.name for f in self.program.functions_at(file, offsets[:MAX_FUNCTIONS]) if not f.static] if folder else []
+        named = self.program.names.files_mentioning(outward, (folder,)) if outward else {}
+        beside = {f for files in named.values() for f in files if f.endswith(".c") and posixpath.dirname(f) == folder}
+        return any(map(self._starts, sorted(beside)))
 
     def _starts(self, file: str) -> bool:
         """Whether a file names anything by which code is started in another context than a task's."""

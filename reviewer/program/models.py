@@ -215,12 +215,15 @@ class Accesses(Model, frozen=True):
     finds: bool = False
 
 
+ChainKind = Literal["blocking", "atomic", "raw", "srcu"]
+
+
 class ChainCall(Model, frozen=True):
     """Calls every callback of a notifier chain. ``holds``: the chain's own lock around them, as a Place
     relative to the arguments, with its mode."""
 
     chain: Place
-    kind: Literal["blocking", "atomic", "raw", "srcu"]
+    kind: ChainKind
     action: int | None = 1
     data: int | None = 2
     holds: Takes | None = None
@@ -229,7 +232,7 @@ class ChainCall(Model, frozen=True):
 class ChainRegister(Model, frozen=True):
     chain: Place
     block: int = 1
-    kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
+    kind: ChainKind = "blocking"
     remove: bool = False
 
 
@@ -237,7 +240,7 @@ class ChainHead(Model, frozen=True):
     """A file-scope macro or an initialiser call that makes a chain head (``BLOCKING_NOTIFIER_HEAD``)."""
 
     head: int = 0
-    kind: Literal["blocking", "atomic", "raw", "srcu"] = "blocking"
+    kind: ChainKind = "blocking"
 
 
 class RcuRead(Model, frozen=True):

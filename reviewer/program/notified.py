@@ -1,0 +1,100 @@
+"""On which notifier chain a callback is, from its block upwards: who passes the block on, and to what that comes in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reviewer.parse.facts import Call, Expr, Member, Name
+from reviewer.program.callers import stripped
+from reviewer.program.link import Func, Program
+from reviewer.program.models import ChainKind, ChainRegister
+
+MAX_WRAPPERS = 3
+"""Functions that pass the block on, one to the next (``register_netevent_notifier()``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A chain of a ``kind`` on which a block is put by a call of ``api`` in a function. ``chain``: the name of
+    the head, or of the member that it is."""
+
+    kind: ChainKind
+    chain: str
+    api: str
+    path: str
+    line: int
+    function: str
+
+
+class Notified:
+    """Memoised by the block's name and its file."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._made: dict[tuple[str, str], tuple[Joined, ...]] = {}
+        self._wrapped: dict[tuple[str, int, str], tuple[ChainKind, str] | None] = {}
+
+    def chains(self, block: str, path: str) -> tuple[Joined, ...]:
+        """Where the unit of a file registers a block, by the name of its variable or member."""
+        key = (block, path)
+        got = self._made.get(key)
+        if got is None:
+            got = self._made[key] = tuple(self._joined(block, path))
+        return got
+
+    def _joined(self, block: str, path: str) -> Iterator[Joined]:
+        for file in self.program.unit(path):
+            for user in self.program.functions_with(file, block):
+                for call, index in passing(self.program, user, block):
+                    api = call.callee.id if isinstance(call.callee, Name) else ""
+                    chain = self._chain(api, index, file, MAX_WRAPPERS)
+                    if chain is not None:
+                        yield Joined(*chain, api, file, user.line_of(call.at), user.name)
+
+    def _chain(self, api: str, index: int, path: str, wrappers: int) -> tuple[ChainKind, str] | None:
+        """The chain that a function puts one of its arguments on, if it does."""
+        key = (api, index, path)
+        if key not in self._wrapped:
+            self._wrapped[key] = None
+            self._wrapped[key] = self._find(api, index, path, wrappers)
+        return self._wrapped[key]
+
+    def _find(self, api: str, index: int, path: str, wrappers: int) -> tuple[ChainKind, str] | None:
+        if self._register(api, index) is not None or not wrappers:
+            return None  # of a head that its user names nothing is known here
+        for receiver in self.program.resolve(api, path)[:1]:
+            words = [p.name for p in receiver.parameters]
+            for call, at in passing(self.program, receiver, words[index]) if index < len(words) else ():
+                inner = call.callee.id if isinstance(call.callee, Name) else ""
+                register = self._register(inner, at)
+                if register is not None and register.chain.base == "arg" and register.chain.index < len(call.args):
+                    return register.kind, named(call.args[register.chain.index])
+                found = self._chain(inner, at, receiver.path, wrappers - 1)
+                if found is not None:
+                    return found
+        return None
+
+    def _register(self, api: str, index: int) -> ChainRegister | None:
+        model = self.program.models.functions.get(self.program.models.meant(api))
+        register = model.chain_register if model is not None else None
+        return register if register is not None and not register.remove and register.block == index else None
+
+
+def passing(program: Program, func: Func, block: str) -> Iterator[tuple[Call, int]]:
+    """Calls that a function passes a block to, by its name, with the index of that argument."""
+    body = program.body(func)
+    for part in body.blocks if body is not None else ():
+        for event in part.events:
+            for index, arg in enumerate(event.args) if isinstance(event, Call) else ():
+                if named(arg) == block:
+                    assert isinstance(event, Call)
+                    yield event, index
+
+
+def named(value: Expr) -> str:
+    """The variable or member that an argument is, or is the address of; "" for another."""
+    value = stripped(value)
+    if isinstance(value, Member):
+        return value.name
+    return value.id.removeprefix("::") if isinstance(value, Name) else ""
