@@ -16,7 +16,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr, Member, Name
+from reviewer.parse.facts import Call, Expr, Member, Name, Result, Write
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
@@ -47,7 +47,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     teardown = Teardown(focus)
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown),
+        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown), *outlived(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()
@@ -397,9 +397,15 @@ def gone_after(teardown: Teardown, func: Func, act: Act) -> Func | None:
             return end
         for slot, table in lives.operations(end) if owner else ():
             begins = teardown.program.resolve(table[ends[slot]], end.path) if ends.get(slot) in table else ()
-            if any(lives.managed(begin, owner) for begin in begins):
+            if any(lives.managed(begin, owner) or sets_up(teardown, begin, act) for begin in begins):
                 return end
     return None
+
+
+def sets_up(teardown: Teardown, begin: Func, act: Act) -> bool:
+    """Whether what an act stops is set up by the operation that the end of the object undoes."""
+    below = teardown.lives.below(begin)
+    return any(a.func.key in below for a in teardown.lives.uses(act.name, act.func.path).setups)
 
 
 def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | None:
@@ -467,7 +473,8 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
                     both = (end, begin)
                     ended = teardown.ends(act.name, [end], begin)
                     if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
-                        yield finding(teardown, end, end_of(teardown, end, ended), act, None, ended, end, "medium")
+                        at, fellow = end_of(teardown, end, ended), stopped_instead(teardown, end, act)
+                        yield finding(teardown, end, at, act, None, ended, end, "medium", fellow=fellow)
                         return
     for end, freed in ended_nearby(teardown, func, act):
         if not teardown.waited(uses, teardown.tops(end)):
@@ -475,10 +482,20 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
             return
 
 
+def stopped_instead(teardown: Teardown, end: Func, act: Act) -> Act | None:
+    """Where, below the end of an object, another callback of it is stopped, as this one should be."""
+    for func in teardown.lives.below(end).values():
+        for other in teardown.lives.acts(func) if func.key != end.key and teardown.lives.may_act(func, 0) else ():
+            if other.kind == "stop" and owner_of(other.name) == owner_of(act.name):
+                return other
+    return None
+
+
 def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
     """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed, or
     one that they have only just made."""
     begins = {f.key for f in teardown.tops(func)}
+    shared = teardown.focus.analysis.shared
     for end in teardown.program.functions_in(act.func.path):
         if end.key in begins or not teardown.lives.may_act(end, 0):
             continue
@@ -487,11 +504,19 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
             continue
         for freed in teardown.lives.acts(end):
             if freed.kind == "free" and freed.func.key == end.key and freed.struct and freed.path is not None:
-                if teardown.focus.analysis.shared.private(teardown.program.frame(end), freed.path):
+                if shared.private(teardown.program.frame(end), freed.path) or made_here(teardown, end, freed):
                     continue
                 if teardown.lives.contains(freed.struct, owner_of(act.name), end.path):
                     yield end, freed
                     break
+
+
+def made_here(teardown: Teardown, func: Func, freed: Act) -> bool:
+    """Whether a function frees what it has itself allocated into a member before (``p->all = kcalloc(..)``), as it does when it
+    fails."""
+    flow = teardown.focus.flow(func)
+    written = (s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Write) and s.event.at < freed.at)
+    return any(target == freed.path and isinstance(value, Result) for s in written for target, value in s.args)
 
 
 def only_asleep(teardown: Teardown, func: Func) -> bool:
@@ -553,14 +578,58 @@ def always(teardown: Teardown, act: Act) -> bool:
     return on_every_way(body, next((s.block for s in flow.seen if s.event.at == act.at), 0))
 
 
+# --- a module that leaves its RCU callbacks behind ----------------------------------------------------------------------
+
+
+def outlived(teardown: Teardown) -> Iterator[Finding]:
+    """A module that goes while a function of it, which it has passed to call_rcu(), may still be pending
+    (Documentation/RCU/rcubarrier.rst)."""
+    focus = teardown.focus
+    for func in focus.functions:
+        if not teardown.leaves(func) or any(waits_somehow(teardown, f) for f in teardown.lives.below(func).values()):
+            continue
+        for mine in teardown.program.functions_in(func.path):
+            for seen, callback in left_to_rcu(teardown, mine) if mine.key != func.key else ():
+                steps = (step(focus.analysis, "register", mine, seen.event.at), step(focus.analysis, "call", callback, 0))
+                file, line, column, function = place(func, end_of(teardown, func, None))
+                yield Finding(
+                    rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+                    message=f"the module is left without rcu_barrier(), while {callback.name}() may still be about to run",
+                    involves=(callback.name,), proof=(*steps, step(focus.analysis, "return", func, 0)),
+                    event=teardown.program.line_text(file, line),
+                )  # fmt: skip
+                break
+
+
+def left_to_rcu(teardown: Teardown, func: Func) -> Iterator[tuple[Seen, Func]]:
+    """The functions of its own file that a function passes to call_rcu() and the like, with the calls."""
+    frame, models = teardown.program.frame(func), teardown.program.models.functions
+    for name in func.calls:
+        model = models.get(name)
+        for spec in (r for r in model.registers if r.how == "rcu" and r.callback is not None) if model is not None else ():
+            for seen in teardown.calls(func, name):
+                for callback in teardown.focus.setups.started(frame, spec, seen.args[0]):
+                    if callback.path == func.path:
+                        yield seen, callback
+
+
+def waits_somehow(teardown: Teardown, func: Func) -> bool:
+    """Whether a function waits for RCU's callbacks, or for something that one of them may tell of."""
+    found = (m for name in func.calls if (m := teardown.program.models.functions.get(name)) is not None)
+    return any(w.what in ("callbacks", "completion", "event") for m in found for w in m.waits) or "msleep" in func.calls
+
+
 def finding(
     teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
-    confidence: Confidence, again: Act | None = None, late: bool = False, flag: str = "",
+    confidence: Confidence, again: Act | None = None, late: bool = False, flag: str = "", fellow: Act | None = None,
 ) -> Finding:  # fmt: skip
+    """:param fellow: where another callback of the object is stopped."""
     analysis = teardown.focus.analysis
     name = act.name.lstrip("*") or act.api
     uses = teardown.lives.uses(act.name, func.path) if act.name else Uses()
     steps: list[Step] = [step(analysis, "register", a.func, a.at) for a in (*uses.setups[:1], *uses.starts[:1])]
+    if fellow is not None:
+        steps.append(step(analysis, "call", fellow.func, fellow.at))
     steps.append(step(analysis, "call", func, at))
     if ended is not None and (ended.func.key, ended.at) != (func.key, at):
         steps.append(step(analysis, "call", ended.func, ended.at))

@@ -322,7 +322,7 @@ def outliers(side: Side) -> Iterator[Finding]:
             inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
             if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
                 continue
-            if t.look and not all_but(t, others, inside):
+            if t.look and not (walks(side, t) and all_but(t, others, inside)):
                 continue
             if sometimes(side, t, lock):
                 continue  # the caller says whether it has the lock already
@@ -332,6 +332,12 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
+
+
+def walks(side: Side, touch: Touch) -> bool:
+    """Whether an access goes from entry to entry of a list; whether there is any may be asked at any time."""
+    flow = side.focus.flow(touch.func)
+    return any(s.event.at == touch.access.at and isinstance(s.event, Call) and s.event.loop for s in (flow.seen if flow else ()))
 
 
 def all_but(touch: Touch, others: list[Touch], inside: list[Touch]) -> bool:
