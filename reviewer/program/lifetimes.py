@@ -294,13 +294,15 @@ class Lifetimes:
         return not known.isdisjoint(("", name.lstrip("*")))  # a pointer to it may be the member
 
     def naming(self, word: str, home: str) -> Iterator[Func]:
-        """Functions of the unit, and of the folder and those below it, in which a word stands."""
+        """Functions of the unit, and of the folder and those below it, in which a word stands, and that are compiled at all."""
+        left_out = self.program.switches.left_out
         folder = posixpath.dirname(home)
         near = self.program.names.files_mentioning([word], (folder,) if folder else ()).get(word, ())
         files = dict.fromkeys([*self.program.unit(home), *(f for f in near if f.endswith(".c"))])
         self.program.load(files)
         for file in files:
-            yield from self.program.functions_with(file, word)
+            found = self.program.functions_with(file, word)
+            yield from (f for f in found if not f.condition or not left_out(f.condition, f.path))
 
     def _use(self, uses: Uses, func: Func, name: str) -> None:
         done: set[int] = set()
