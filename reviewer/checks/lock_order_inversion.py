@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.wait_under_lock import other_member
 from reviewer.program.link import Func
@@ -23,6 +23,9 @@ RULE = "lock-order-inversion"
 
 MAX_SEARCHED = 24
 """Orders of one focus whose inverse is searched beyond its functions."""
+
+MAX_MORE = 3
+"""Other functions that take the two locks, shown beside the two that are told of."""
 
 FAR = 3
 """Calls of two orders together, from which on one of their conditions most often keeps them apart."""
@@ -66,7 +69,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
         fresh = before is not None and blamed not in before
         shown = list(brought(focus, inverted) if fresh else inverted[:1])
         told |= {order.func.key for order, _ in shown}
-        yield from (finding(focus, *one) for one in shown)
+        more = [*(one for one, _ in inverted), *(back for one, against in found_[:1] for back in against)] if not fresh else []
+        yield from (finding(focus, *one, more) for one in shown)
     for func in focus.functions if focus.before is not None else ():
         if func.key not in told and focus.edited(func):
             yield from not_let_go(focus, func)
@@ -169,7 +173,18 @@ def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
     return any(other_member(focus, one.func, mine, other.func, theirs) for mine, theirs in pairs_)
 
 
-def finding(focus: Focus, one: Order, other: Order) -> Finding:
+def also(focus: Focus, more: Iterable[Order], told: Sequence[Order]) -> Iterator[Step]:
+    """Where other functions take the second lock under the first, or the first under the second."""
+    known = {f for order in told for f in (order.func.key, *met(order))}
+    others = {o.func.key: o for o in more if o.func.key not in known and o.doubt < 2}
+    for order in list(others.values())[:MAX_MORE]:
+        inner = order.effect.hold
+        holds = (order.hold, inner) if inner is not None else (order.hold,)
+        yield step(focus.analysis, "acquire", order.func, order.seen.event.at, holds)
+
+
+def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:
+    """:param more: other orders of the two locks, which go to the end of the proof."""
     analysis = focus.analysis
     first, second = one.pair
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other) + itself(one, other)
@@ -208,7 +223,8 @@ def finding(focus: Focus, one: Order, other: Order) -> Finding:
     return Finding(
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{waited} while {first} is held; {there}() takes them the other way round",
-        involves=tuple(sorted(one.pair)), proof=steps, event=focus.program.line_text(file, line),
+        involves=tuple(sorted(one.pair)), proof=(*steps, *also(focus, more, (one, other))),
+        event=focus.program.line_text(file, line),
     )  # fmt: skip
 
 

@@ -36,6 +36,9 @@ from reviewer.program.waiting import comes_first
 
 RULE = "self-deadlock"
 
+MAX_MORE = 3
+"""Other calls of one function that come to the same lock, shown beside the one that is told of."""
+
 OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 """Kinds that tell their owner that it has them, or of which nothing is known."""
 
@@ -105,6 +108,7 @@ class Again:
 def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
     func = flow.frame.func
     best: dict[tuple[Expr, str], Again] = {}
+    every: dict[tuple[Expr, str], dict[str, Again]] = {}
     written: Written | None = None
     asserted: list[tuple[Hold, Seen]] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
@@ -166,10 +170,12 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in said, there.doubt + doubt, entry)
                     key = (hold.lock, there.func.key)
+                    every.setdefault(key, {}).setdefault(there.called, again)
                     if key not in best or again.doubt < best[key].doubt:
                         best[key] = again
-    for again in best.values():
-        yield finding(focus, func, again)
+    for key, again in best.items():
+        others = [a for name, a in every[key].items() if name != again.effect.called and a.doubt < 2]
+        yield finding(focus, func, again, others[:MAX_MORE])
 
 
 def renamed(frame: Frame, effect: Effect, locks: Iterable[Expr]) -> Effect:
@@ -249,7 +255,8 @@ def nests(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> b
     return not any(m.context == "task" and m.masks != "bh" for m in focus.modes.of(func))
 
 
-def finding(focus: Focus, func: Func, again: Again) -> Finding:
+def finding(focus: Focus, func: Func, again: Again, more: Iterable[Again] = ()) -> Finding:
+    """:param more: by way of other callees, which go to the end of the proof."""
     hold, effect = again.hold, again.effect
     assert effect.hold is not None
     both = hold.mode == effect.hold.mode == "shared"
@@ -274,8 +281,9 @@ def finding(focus: Focus, func: Func, again: Again) -> Finding:
         why = f"while it is held by whoever calls {again.entry.how}"
         first = entry_step(analysis, again.entry)
     rest = effect_steps(analysis, func, hold, effect)
+    also = (step(analysis, "call", f, call.at, (hold,)) for a in more for f, call in a.effect.way[1:2])
     return Finding(
         rule=RULE, severity=severity, confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{name} {taken} {why}", involves=(name,),
-        proof=(first, *(s for s in rest if s != first)), event=focus.program.line_text(file, line),
+        proof=(first, *(s for s in rest if s != first), *also), event=focus.program.line_text(file, line),
     )  # fmt: skip
