@@ -42,6 +42,9 @@ CONDITIONS = 3
 MAX_LOOKED_AT = 4
 """Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
 
+MAX_MORE = 4
+"""Other functions in which one call may sleep, shown beside the one that is told of."""
+
 MAX_ALIKE = 5
 """Calls of one function that are told of under one lock: more of them are the same fault."""
 
@@ -358,6 +361,16 @@ def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep, above: Sequence[
         proof = effect_steps(focus.analysis, func, sleep.hold, effect)
     return Finding(
         rule=RULE, severity="error", confidence=confidence_of(sleep.doubt), file=file, line=line, column=column,
-        function=function, message=f"{what} {sleep.because}", involves=(sleep.object,), proof=tuple(proof),
-        event=focus.program.line_text(file, line),
+        function=function, message=f"{what} {sleep.because}", involves=(sleep.object,),
+        proof=(*proof, *also(focus, func, seen, sleep)), event=focus.program.line_text(file, line),
     )  # fmt: skip
+
+
+def also(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Iterator[Step]:
+    """Where other functions of the files that were asked for may sleep below the same call: those have to be mended, too."""
+    told = {sleep.effect.func.key}
+    for effect in blocking(focus, func, seen) if focus.about else ():
+        mine = effect.func.path in focus.about and effect.func.key not in told and unsure(focus, effect) < 2
+        if mine and (sleep.hold is None or not effect.lets_go(sleep.hold)) and len(told) <= MAX_MORE:
+            told.add(effect.func.key)
+            yield step(focus.analysis, "sleep", effect.func, effect.at)

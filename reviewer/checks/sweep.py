@@ -49,9 +49,11 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
     """What the general rules say of these files and, with ``above``, of their callers elsewhere."""
     left_out = analysis.program.switches.left_out
     functions = [f for f in of_files(analysis, files, above) if not f.condition or not left_out(f.condition, f.path)]
+    about = frozenset(files) if above else frozenset()
+    analysis.effects.about = about
     if above:
         functions = through_tables(Focus(analysis, functions, functions), functions)
-    return findings(Focus(analysis, functions, functions, about=frozenset(files) if above else frozenset()), checks)
+    return findings(Focus(analysis, functions, functions, about=about), checks)
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:

@@ -126,11 +126,12 @@ class Effects:
     """Tables of effects, memoised by function, constant arguments and depth.
 
     ``tables_below``: functions that only come to something through a table further down count, too, as they do for the few that a
-    review asks about.
+    review asks about. ``about``: files of which each function counts for itself, even if others have an equal effect nearer by.
     """
 
     def __init__(self, summaries: Summaries, tables_below: bool = False) -> None:
         self.summaries = summaries
+        self.about: frozenset[str] = frozenset()
         self.tables_below = tables_below
         self.program = summaries.program
         self._made: dict[tuple[str, Binding, int], tuple[Effect, ...]] = {}
@@ -152,9 +153,10 @@ class Effects:
                 for effect in self.at(func, seen, depth):
                     if seen.block in self._chosen_only(func, binding):
                         effect = replace(effect, chosen=True)
-                    old = found.get(effect.key())
+                    mark = effect.key(), effect.func.key if effect.func.path in self.about else ""
+                    old = found.get(mark)
                     if old is None or (effect.doubt, effect.depth) < (old.doubt, old.depth):
-                        found[effect.key()] = effect
+                        found[mark] = effect
             nearest = sorted(found.values(), key=lambda e: (e.doubt, e.depth))
             got = self._made[key] = tuple(nearest[:MAX_EFFECTS])
         return got
