@@ -489,11 +489,13 @@ class Entries:
                 )  # fmt: skip
 
     def _on_chains(self, slot: Slot) -> Iterator[Entry]:
-        """A notifier's callback, by the kind of the chain: an atomic one is called under RCU, whoever calls it."""
+        """A notifier's callback, by the kind of the chain: an atomic one is called under RCU, whoever calls it. When the machine
+        goes down, it may be that nobody minds."""
+        alone = {o.chain for o in self.program.models.obligations if o.alone}
         for joined in self.notified.chains(slot.table, slot.path):
             if joined.kind == "atomic":
-                how = f"notifier chain {joined.chain}"
-                yield Entry("atomic", how, joined.api, MASKED["atomic"], joined.path, joined.line, joined.function)
+                how, doubt = f"notifier chain {joined.chain}", int(joined.chain in alone)
+                yield Entry("atomic", how, joined.api, "", joined.path, joined.line, joined.function, None, doubt)
 
     def _among(self, operation: Operation, path: str) -> list[Held]:
         """What is held around the operations of those who register themselves by a name that the unit has; the file where the

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from reviewer.parse.facts import Call, Expr, Member, Name
 from reviewer.program.callers import stripped
 from reviewer.program.link import Func, Program
-from reviewer.program.models import ChainKind, ChainRegister
+from reviewer.program.models import ChainKind
+
+Chain = tuple[ChainKind, str]
+"""Its kind, and its head as :attr:`Joined.chain` has it."""
 
 MAX_WRAPPERS = 3
 """Functions that pass the block on, one to the next (``register_netevent_notifier()``)."""
@@ -33,7 +36,7 @@ class Notified:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._made: dict[tuple[str, str], tuple[Joined, ...]] = {}
-        self._wrapped: dict[tuple[str, int, str], tuple[ChainKind, str] | None] = {}
+        self._wrapped: dict[tuple[str, int, str], Chain | None] = {}
 
     def chains(self, block: str, path: str) -> tuple[Joined, ...]:
         """Where the unit of a file registers a block, by the name of its variable or member."""
@@ -47,38 +50,35 @@ class Notified:
         for file in self.program.unit(path):
             for user in self.program.functions_with(file, block):
                 for call, index in passing(self.program, user, block):
-                    api = call.callee.id if isinstance(call.callee, Name) else ""
-                    chain = self._chain(api, index, file, MAX_WRAPPERS)
+                    chain = self._chain(call, index, file, MAX_WRAPPERS)
                     if chain is not None:
-                        yield Joined(*chain, api, file, user.line_of(call.at), user.name)
+                        yield Joined(*chain, called(call), file, user.line_of(call.at), user.name)
 
-    def _chain(self, api: str, index: int, path: str, wrappers: int) -> tuple[ChainKind, str] | None:
-        """The chain that a function puts one of its arguments on, if it does."""
+    def _chain(self, call: Call, index: int, path: str, wrappers: int) -> Chain | None:
+        """The chain that a call puts one of its arguments on, if it does."""
+        model = self.program.models.functions.get(self.program.models.meant(called(call)))
+        register = model.chain_register if model is not None else None
+        if register is None:
+            return self._wrapper(called(call), index, path, wrappers) if wrappers else None
+        if register.remove or register.block != index or register.chain.base != "arg":
+            return None
+        return (register.kind, named(call.args[register.chain.index])) if register.chain.index < len(call.args) else None
+
+    def _wrapper(self, api: str, index: int, path: str, wrappers: int) -> Chain | None:
+        """The chain that a function puts one of its parameters on."""
         key = (api, index, path)
         if key not in self._wrapped:
             self._wrapped[key] = None
-            self._wrapped[key] = self._find(api, index, path, wrappers)
+            for receiver in self.program.resolve(api, path)[:1]:
+                words = [p.name for p in receiver.parameters]
+                inner = passing(self.program, receiver, words[index]) if index < len(words) else ()
+                chains = (self._chain(call, at, receiver.path, wrappers - 1) for call, at in inner)
+                self._wrapped[key] = next((c for c in chains if c is not None), None)
         return self._wrapped[key]
 
-    def _find(self, api: str, index: int, path: str, wrappers: int) -> tuple[ChainKind, str] | None:
-        if self._register(api, index) is not None or not wrappers:
-            return None  # of a head that its user names nothing is known here
-        for receiver in self.program.resolve(api, path)[:1]:
-            words = [p.name for p in receiver.parameters]
-            for call, at in passing(self.program, receiver, words[index]) if index < len(words) else ():
-                inner = call.callee.id if isinstance(call.callee, Name) else ""
-                register = self._register(inner, at)
-                if register is not None and register.chain.base == "arg" and register.chain.index < len(call.args):
-                    return register.kind, named(call.args[register.chain.index])
-                found = self._chain(inner, at, receiver.path, wrappers - 1)
-                if found is not None:
-                    return found
-        return None
 
-    def _register(self, api: str, index: int) -> ChainRegister | None:
-        model = self.program.models.functions.get(self.program.models.meant(api))
-        register = model.chain_register if model is not None else None
-        return register if register is not None and not register.remove and register.block == index else None
+def called(call: Call) -> str:
+    return call.callee.id if isinstance(call.callee, Name) else ""
 
 
 def passing(program: Program, func: Func, block: str) -> Iterator[tuple[Call, int]]:
