@@ -244,14 +244,18 @@ def asserted(side: Side) -> Iterator[Finding]:
                 for lock in wanted:
                     if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
                         continue
-                    taker = next((t for t in takers(side, caller, lock)), None)
-                    entry = started(side, caller, lock) if taker is None else None
-                    if entry is None and (taker is None or perhaps_taken(side, caller, taker[1])):
-                        continue
-                    why = step(side.focus.analysis, "acquire", taker[0], taker[1].at) if taker is not None else None
-                    if entry is not None:
-                        why = entry_step(side.focus.analysis, entry)
-                    yield unheld(side, caller, seen.event.at, func, lock, (why,) if why is not None else (), "medium", "")
+                    why = bare(side, caller, lock)
+                    if why is not None:
+                        yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
+
+
+def bare(side: Side, caller: Func, lock: str) -> Step | None:
+    """What shows that a caller has not the lock: that it calls what takes it, or what starts the caller."""
+    taker = next(takers(side, caller, lock), None)
+    if taker is not None:
+        return None if perhaps_taken(side, caller, taker[1]) else step(side.focus.analysis, "acquire", taker[0], taker[1].at)
+    entry = started(side, caller, lock)
+    return entry_step(side.focus.analysis, entry) if entry is not None else None
 
 
 def started(side: Side, func: Func, lock: str) -> Entry | None:
