@@ -47,7 +47,8 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     teardown = Teardown(focus)
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown), *outlived(teardown),
+        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown),
+        *left_running(teardown), *outlived(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()
@@ -177,9 +178,10 @@ class Teardown:
 
     def takes_reference(self, name: str) -> bool:
         """Whether a function of that name takes a reference: ``x_get_call()``, if something gives it back by ``x_put_call()``."""
-        if GET.search(name) is not None:
-            return True
-        return "_get_" in name and bool(self.program.names.files_defining(name.replace("_get_", "_put_", 1)))
+        if name.startswith("get_") or (GET.search(name) is None and "_get_" in name):
+            twin = re.sub(r"(^|_)get_", r"\1put_", name, count=1)
+            return twin in self.program.models.functions or bool(self.program.names.files_defining(twin))
+        return GET.search(name) is not None
 
 
 # --- a patch takes a wait away ------------------------------------------------------------------------------------------
@@ -559,8 +561,7 @@ def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> I
         other = lives.uses(second.name, func.path)
         for callback in teardown.callbacks(other, func.path):
             again = next((a for a in mine.starts if a.func.key == callback.key and always(teardown, a)), None)
-            back = [c for c in teardown.callbacks(mine, func.path) if any(a.func.key in lives.below(c) for a in other.starts)]
-            if again is None or back:
+            if again is None:
                 continue
             above = teardown.tops(func)
             ended, unbound = teardown.ends(first.name, above), teardown.unbinds(above)
@@ -599,6 +600,24 @@ def outlived(teardown: Teardown) -> Iterator[Finding]:
                     event=teardown.program.line_text(file, line),
                 )  # fmt: skip
                 break
+
+
+def left_running(teardown: Teardown) -> Iterator[Finding]:
+    """A callback of a variable of the module that leaves, which is started and which nothing in the module waits for."""
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not teardown.leaves(func):
+            continue
+        started = {
+            a.name: a for f in teardown.program.functions_in(func.path) if lives.may_act(f, 0) for a in lives.acts(f, 0)
+            if a.kind == "start" and a.what in CALLBACKS and a.name and not owner_of(a.name)
+        }  # fmt: skip
+        for name, act in started.items():
+            uses = lives.uses(name, func.path)
+            mine = [f for f in teardown.callbacks(uses, func.path) if f.path == func.path]
+            if mine and teardown.runs(uses, func.path) and not uses.stops and not uses.escapes:
+                if not teardown.waited(uses, [func]) and not any(waits_somehow(teardown, f) for f in lives.below(func).values()):
+                    yield finding(teardown, func, end_of(teardown, func, None), act, None, None, func, "medium")
 
 
 def left_to_rcu(teardown: Teardown, func: Func) -> Iterator[tuple[Seen, Func]]:
