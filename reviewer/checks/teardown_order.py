@@ -35,6 +35,9 @@ MAX_ABOVE = 24
 CALLBACKS = frozenset({"timer", "work", "tasklet"})
 """What is set up on an object and runs some time after it was started."""
 
+TOLD = frozenset({"callbacks", "completion", "event"})
+"""Waits by which a module may learn that the last of its callbacks has run."""
+
 TIMER = "struct timer_list"
 """What makes a work item a delayed one (include/linux/workqueue.h)."""
 
@@ -587,7 +590,7 @@ def outlived(teardown: Teardown) -> Iterator[Finding]:
     (Documentation/RCU/rcubarrier.rst)."""
     focus = teardown.focus
     for func in focus.functions:
-        if not teardown.leaves(func) or any(waits_somehow(teardown, f) for f in teardown.lives.below(func).values()):
+        if not teardown.leaves(func) or waits_at_end(teardown, func):
             continue
         for mine in teardown.program.functions_in(func.path):
             for seen, callback in left_to_rcu(teardown, mine) if mine.key != func.key else ():
@@ -616,7 +619,7 @@ def left_running(teardown: Teardown) -> Iterator[Finding]:
             uses = lives.uses(name, func.path)
             mine = [f for f in teardown.callbacks(uses, func.path) if f.path == func.path]
             if mine and teardown.runs(uses, func.path) and not uses.stops and not uses.escapes:
-                if not teardown.waited(uses, [func]) and not any(waits_somehow(teardown, f) for f in lives.below(func).values()):
+                if not teardown.waited(uses, [func]) and not waits_at_end(teardown, func):
                     yield finding(teardown, func, end_of(teardown, func, None), act, None, None, func, "medium")
 
 
@@ -632,10 +635,14 @@ def left_to_rcu(teardown: Teardown, func: Func) -> Iterator[tuple[Seen, Func]]:
                         yield seen, callback
 
 
-def waits_somehow(teardown: Teardown, func: Func) -> bool:
-    """Whether a function waits for RCU's callbacks, or for something that one of them may tell of."""
-    found = (m for name in func.calls if (m := teardown.program.models.functions.get(name)) is not None)
-    return any(w.what in ("callbacks", "completion", "event") for m in found for w in m.waits) or "msleep" in func.calls
+def waits_at_end(teardown: Teardown, func: Func) -> bool:
+    """Whether what runs at the end of a module waits for RCU's callbacks, or for something that a callback may tell of; by
+    itself, or by a call that leads far (``unregister_pernet_subsys()``)."""
+    if any(e.wait is not None and e.wait.what in TOLD for e in teardown.focus.effects.of(func)):
+        return True
+    models, below = teardown.program.models.functions, teardown.lives.below(func).values()
+    found = (m for f in below for name in f.calls if (m := models.get(name)) is not None)
+    return any(w.what in TOLD for m in found for w in m.waits) or any("msleep" in f.calls for f in below)
 
 
 def finding(
