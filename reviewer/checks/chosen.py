@@ -100,19 +100,23 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
 
 
 def through_tables(focus: Focus, functions: Iterable[Func]) -> list[Func]:
-    """The functions, and who calls them as operations of tables whose context no model knows, several levels up."""
-    chosen = {f.key: f for f in functions}
-    level = list(chosen.values())
+    """Who calls some functions as operations of tables whose context no model knows, and who calls those by their names; two
+    tables up."""
+    met = {f.key: f for f in functions}
+    found: dict[str, Func] = {}
+    level = list(met.values())
     for _ in range(TABLES):
         following: dict[str, Func] = {}
-        for slot in (s for f in level for s in focus.entries.slots(f)):
-            sites, cut = focus.callers.through(slot.struct, slot.field, slot.path)
-            found = {s.caller.key: s.caller for s in sites if reachable(slot.path, s.caller.path)}
-            if not cut and len(found) <= MAX_CALLS:
-                following |= found
-        level = [f for f in with_callers(focus.program, following.values()) if f.key not in chosen] if following else []
-        chosen |= {f.key: f for f in level}
-    return list(chosen.values())
+        for slot in dict.fromkeys((s.struct, s.field, s.path) for f in level for s in focus.entries.slots(f)):
+            sites, cut = focus.callers.through(*slot)
+            through = {s.caller.key: s.caller for s in sites if reachable(slot[2], s.caller.path)}
+            if not cut and len(through) <= MAX_CALLS:
+                following |= through
+        named = {c.key: c for f in following.values() for c in focus.lives.callers(f)}
+        level = [f for f in (following | named).values() if f.key not in met][: MAX_CALLERS // TABLES]
+        met |= {f.key: f for f in level}
+        found |= {f.key: f for f in level}
+    return list(found.values())
 
 
 def callers(program: Program, func: Func, files: Iterable[str]) -> Iterator[Func]:

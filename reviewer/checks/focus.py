@@ -41,7 +41,8 @@ class Focus:
     these, after a cheap look at the names that they call. ``before``: of a review, the focus on the tree
     before the patch: what is inferred statistically is inferred there, else one edit would bring findings in functions that it
     leaves alone. ``after``: of that one, the focus on the tree after the patch. ``about``: files that somebody has asked for by
-    name, if that is so: of several reasons for one finding, one that leads through them is the one to be told.
+    name, if that is so: of several reasons for one finding, one that leads through them is the one to be told. ``beyond``: who
+    comes to them through tables, for the rule that looks down from a context.
     """
 
     analysis: Analysis
@@ -50,6 +51,7 @@ class Focus:
     before: Focus | None = None
     after: Focus | None = None
     about: frozenset[str] = frozenset()
+    beyond: Sequence[Func] = ()
 
     def __post_init__(self) -> None:
         self.program = self.analysis.program

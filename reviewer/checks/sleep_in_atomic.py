@@ -77,7 +77,7 @@ class Sleep:
 
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
-    for func in focus.functions:
+    for func in (*focus.functions, *focus.beyond):
         if focus.effects.may_matter(func, FAR):
             still = focus.let_go.kept(func)
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None

@@ -51,9 +51,8 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
     functions = [f for f in of_files(analysis, files, above) if not f.condition or not left_out(f.condition, f.path)]
     about = frozenset(files) if above else frozenset()
     analysis.effects.about = about
-    if above:
-        functions = through_tables(Focus(analysis, functions, functions), functions)
-    return findings(Focus(analysis, functions, functions, about=about), checks)
+    beyond = through_tables(Focus(analysis, functions, functions), functions) if above else ()
+    return findings(Focus(analysis, functions, functions, about=about, beyond=beyond), checks)
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:
