@@ -48,10 +48,12 @@ SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
 @general(RULE)
 def teardown_order(focus: Focus) -> Iterator[Finding]:
     teardown = Teardown(focus)
+    weak = list(unwaited(teardown))
+    told = {f.involves[0] for f in weak}
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *unwaited(teardown), *wrong_order(teardown), *never_stopped(teardown),
-        *left_running(teardown), *outlived(teardown),
+        *lost_waits(teardown), *weak, *wrong_order(teardown),
+        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_running(teardown), *outlived(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()
@@ -478,8 +480,10 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
                     both = (end, begin)
                     ended = teardown.ends(act.name, [end], begin)
                     if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
-                        at, fellow = end_of(teardown, end, ended), stopped_instead(teardown, end, act)
-                        yield finding(teardown, end, at, act, None, ended, end, "medium", fellow=fellow)
+                        at, below = end_of(teardown, end, ended), lives.below(end)
+                        weak = next((a for a in uses.stops if a.func.key in below), None)
+                        fellow = weak or stopped_instead(teardown, end, act)
+                        yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
                         return
     for end, freed in ended_nearby(teardown, func, act):
         if not teardown.waited(uses, teardown.tops(end)):
