@@ -20,6 +20,7 @@ from reviewer.parse.facts import Call, Expr, Member, Name, Result, Write
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
+from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen, on_every_way
 from reviewer.program.objects import objects_read, root_of, rooted
 
@@ -40,6 +41,12 @@ TOLD = frozenset({"callbacks", "completion", "event"})
 
 TIMER = "struct timer_list"
 """What makes a work item a delayed one (include/linux/workqueue.h)."""
+
+OPENS = re.compile(r"(?:^|_)open$")
+"""Operations that begin the use of an object, which is there before and after."""
+
+MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
+"""Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
 
 SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
 """How the kernel names what puts a device to sleep."""
@@ -138,7 +145,8 @@ class Teardown:
 
     def leaves(self, func: Func) -> bool:
         """Whether a function is what runs when the module is left."""
-        return not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func)
+        inside = func.path.partition("/")[0] in MODULES
+        return inside and not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func)
 
     def flags(self, func: Func, at: int) -> frozenset[str]:
         """The objects that decide whether a function comes to a position."""
@@ -404,7 +412,8 @@ def gone_after(teardown: Teardown, func: Func, act: Act) -> Func | None:
             return end
         for slot, table in lives.operations(end) if owner else ():
             begins = teardown.program.resolve(table[ends[slot]], end.path) if ends.get(slot) in table else ()
-            if any(lives.managed(begin, owner) or sets_up(teardown, begin, act) for begin in begins):
+            whole = not OPENS.search(ends.get(slot, ""))  # what was opened lives on when it is closed
+            if any(lives.managed(begin, owner) or (whole and sets_up(teardown, begin, act)) for begin in begins):
                 return end
     return None
 
