@@ -235,7 +235,7 @@ def wants_below(side: Side, func: Func, locks: frozenset[str]) -> Iterator[tuple
 
 def asserted(side: Side) -> Iterator[Finding]:
     contexts = side.focus.analysis.contexts
-    for func in side.focus.functions:
+    for func in asserting(side):
         wanted = [h.name for h in contexts.asserted(func) if h.name]
         if not wanted or side.guards.takes(func).issuperset(wanted):
             continue  # it asserts what it has taken itself
@@ -247,6 +247,14 @@ def asserted(side: Side) -> Iterator[Finding]:
                     why = bare(side, caller, lock)
                     if why is not None:
                         yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
+
+
+def asserting(side: Side) -> list[Func]:
+    """The functions in question and, where somebody has asked for files by name, what those call that asserts a lock."""
+    focus, names = side.focus, side.focus.summaries.names
+    mine = (f for f in focus.functions if f.path in focus.about)
+    called = (c for f in mine for c in side.guards.lives.callees(f) if c.macro is None and names.asserts(c))
+    return list({f.key: f for f in (*focus.functions, *called)}.values())
 
 
 def bare(side: Side, caller: Func, lock: str) -> Step | None:
