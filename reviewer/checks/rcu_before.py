@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from reviewer.checks.deferred import left_to_rcu, model_of, own_left_to_rcu
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
 from reviewer.program import values
@@ -121,14 +122,6 @@ def waits_instead(before: Care, now: Care) -> bool:
     """Whether a function waits for readers, so that it may free at once: not because it has waited for something before, too, and
     left the object to RCU all the same."""
     return now.by_itself or not now.waits <= before.waits
-
-
-def left_to_rcu(focus: Focus, flow: Flow, seen: Seen) -> Iterator[Func]:
-    """Functions that a call has run after a grace period."""
-    model = model_of(focus, seen)
-    for spec in model.registers if model is not None and seen.args else ():
-        if spec.how == "rcu" and spec.callback is not None:
-            yield from focus.setups.started(flow.frame, spec, seen.args[0])
 
 
 def done_to(focus: Focus, func: Func) -> dict[tuple[str, str], tuple[Seen, Member]]:
@@ -313,15 +306,7 @@ def barrier_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[See
     others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
     if not gone or not flow.seen or any(gone & (care_of(focus, f).waits - care_of(old, f).waits) for f in others):
         return None
-    for mine in focus.program.functions_in(func.path):
-        inner = focus.flow(mine) if focus.horizon.has(DOES["defer"], mine, 0) else None
-        if inner is None:
-            continue
-        for seen in inner.seen:
-            for callback in left_to_rcu(focus, inner, seen):
-                if callback.path == func.path:
-                    return seen, callback, inner
-    return None
+    return next(own_left_to_rcu(focus, func.path), None)
 
 
 def for_callbacks(model: Model) -> bool:
@@ -393,8 +378,3 @@ def has_section(focus: Focus, flow: Flow, seen: Seen) -> bool:
 def reads(seen: Seen) -> bool:
     """Whether an event follows a pointer to say what it works on."""
     return any(isinstance(e, FOLLOWED) for args in seen.args[:1] for arg in args for e in values.walk(arg))
-
-
-def model_of(focus: Focus, seen: Seen) -> Model | None:
-    event = seen.event
-    return focus.program.model(event.callee.id) if isinstance(event, Call) and isinstance(event.callee, Name) else None

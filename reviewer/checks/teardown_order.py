@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from reviewer.checks.deferred import own_left_to_rcu
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
@@ -60,7 +61,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
         *lost_waits(teardown), *weak, *wrong_order(teardown),
-        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_running(teardown), *outlived(teardown),
+        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()
@@ -595,57 +596,48 @@ def always(teardown: Teardown, act: Act) -> bool:
     return on_every_way(body, next((s.block for s in flow.seen if s.event.at == act.at), 0))
 
 
-# --- a module that leaves its RCU callbacks behind ----------------------------------------------------------------------
+# --- a module that leaves its callbacks behind --------------------------------------------------------------------------
 
 
-def outlived(teardown: Teardown) -> Iterator[Finding]:
+def left_behind(teardown: Teardown) -> Iterator[Finding]:
+    for func in teardown.focus.functions:
+        if teardown.leaves(func) and not waits_at_end(teardown, func):
+            yield from left_running(teardown, func)
+            yield from outlived(teardown, func)
+
+
+def outlived(teardown: Teardown, func: Func) -> Iterator[Finding]:
     """A module that goes while a function of it, which it has passed to call_rcu(), may still be pending
     (Documentation/RCU/rcubarrier.rst)."""
     focus = teardown.focus
-    for func in focus.functions:
-        if not teardown.leaves(func) or waits_at_end(teardown, func):
-            continue
-        for mine in teardown.program.functions_in(func.path):
-            for seen, callback in left_to_rcu(teardown, mine) if mine.key != func.key else ():
-                steps = (step(focus.analysis, "register", mine, seen.event.at), step(focus.analysis, "call", callback, 0))
-                file, line, column, function = place(func, end_of(teardown, func, None))
-                yield Finding(
-                    rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-                    message=f"the module is left without rcu_barrier(), while {callback.name}() may still be about to run",
-                    involves=(callback.name,), proof=(*steps, step(focus.analysis, "return", func, 0)),
-                    event=teardown.program.line_text(file, line),
-                )  # fmt: skip
-                break
+    told = {func.key}
+    for seen, callback, flow in own_left_to_rcu(focus, func.path):
+        mine = flow.frame.func
+        if mine.key not in told:
+            told.add(mine.key)
+            steps = (step(focus.analysis, "register", mine, seen.event.at), step(focus.analysis, "call", callback, 0))
+            file, line, column, function = place(func, end_of(teardown, func, None))
+            yield Finding(
+                rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+                message=f"the module is left without rcu_barrier(), while {callback.name}() may still be about to run",
+                involves=(callback.name,), proof=(*steps, step(focus.analysis, "return", func, 0)),
+                event=teardown.program.line_text(file, line),
+            )  # fmt: skip
 
 
-def left_running(teardown: Teardown) -> Iterator[Finding]:
+def left_running(teardown: Teardown, func: Func) -> Iterator[Finding]:
     """A callback of a variable of the module that leaves, which is started and which nothing in the module waits for."""
     lives = teardown.lives
-    for func in teardown.focus.functions:
-        if not teardown.leaves(func):
-            continue
-        started = {
-            a.name: a for f in teardown.program.functions_in(func.path) if lives.may_act(f, 0) for a in lives.acts(f, 0)
-            if a.kind == "start" and a.what in CALLBACKS and a.name and not owner_of(a.name)
-        }  # fmt: skip
-        for name, act in started.items():
-            uses = lives.uses(name, func.path)
-            mine = [f for f in teardown.callbacks(uses, func.path) if f.path == func.path]
-            if mine and teardown.runs(uses, func.path) and not uses.stops and not uses.escapes:
-                if not teardown.waited(uses, [func]) and not waits_at_end(teardown, func):
-                    yield finding(teardown, func, end_of(teardown, func, None), act, None, None, func, "medium")
-
-
-def left_to_rcu(teardown: Teardown, func: Func) -> Iterator[tuple[Seen, Func]]:
-    """The functions of its own file that a function passes to call_rcu() and the like, with the calls."""
-    frame, models = teardown.program.frame(func), teardown.program.models.functions
-    for name in func.calls:
-        model = models.get(name)
-        for spec in (r for r in model.registers if r.how == "rcu" and r.callback is not None) if model is not None else ():
-            for seen in teardown.calls(func, name):
-                for callback in teardown.focus.setups.started(frame, spec, seen.args[0]):
-                    if callback.path == func.path:
-                        yield seen, callback
+    started = {
+        a.name: a for f in teardown.program.functions_in(func.path) if lives.may_act(f, 0) for a in lives.acts(f, 0)
+        if a.kind == "start" and a.what in CALLBACKS and a.name and not owner_of(a.name)
+    }  # fmt: skip
+    for name, act in started.items():
+        uses = lives.uses(name, func.path)
+        mine = [f for f in teardown.callbacks(uses, func.path) if f.path == func.path]
+        kept = uses.stops or uses.escapes or teardown.waited(uses, [func])
+        if mine and teardown.runs(uses, func.path) and not kept:
+            yield finding(teardown, func, end_of(teardown, func, None), act, None, None, func, "medium")
 
 
 def waits_at_end(teardown: Teardown, func: Func) -> bool:

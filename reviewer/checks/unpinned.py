@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
-from reviewer.checks.rcu_before import does, is_section, model_of
+from reviewer.checks.rcu_before import does, is_section
 from reviewer.parse.facts import AddressOf, Call, Cast, Expr, Member, Name, Result, Write
 from reviewer.program.lifetimes import GET, PUT
 from reviewer.program.link import Func

@@ -106,6 +106,7 @@ class Entries:
         self.program = search.program
         self.summaries = search.summaries
         self.notified = Notified(self.program)
+        self._alone = {o.chain for o in self.program.models.obligations if o.alone}
         self._made: dict[str, tuple[Entry, ...]] = {}
         self._slots: dict[str, tuple[Slot, ...]] = {}
         self._held: dict[str, tuple[tuple[Entry, Hold], ...]] = {}
@@ -346,18 +347,9 @@ class Entries:
 
     # --- where it is registered -------------------------------------------------------------------
 
-    def _files(self, func: Func) -> tuple[str, ...]:
-        unit = self.program.unit(func.path)
-        if func.static:
-            return unit
-        folder = posixpath.dirname(func.path)
-        near = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ()) if folder else ()
-        beside = [f for f in near if posixpath.dirname(f) == folder and f not in unit]
-        return (*unit, *beside[:MAX_FILES])
-
     def _search(self, func: Func, slots: list[Slot]) -> Iterator[Entry]:
         name = func.name
-        for file in self._files(func):
+        for file in (*self.program.unit(func.path), *self.program.files_beside(func)[:MAX_FILES]):
             if name.encode() not in self.program.text(file):
                 continue
             for use in self.program.file(file).uses_with(name):
@@ -491,10 +483,9 @@ class Entries:
     def _on_chains(self, slot: Slot) -> Iterator[Entry]:
         """A notifier's callback, by the kind of the chain: an atomic one is called under RCU, whoever calls it. When the machine
         goes down, it may be that nobody minds."""
-        alone = {o.chain for o in self.program.models.obligations if o.alone}
         for joined in self.notified.chains(slot.table, slot.path):
             if joined.kind == "atomic":
-                how, doubt = f"notifier chain {joined.chain}", int(joined.chain in alone)
+                how, doubt = f"notifier chain {joined.chain}", int(joined.chain in self._alone)
                 yield Entry("atomic", how, joined.api, "", joined.path, joined.line, joined.function, None, doubt)
 
     def _among(self, operation: Operation, path: str) -> list[Held]:

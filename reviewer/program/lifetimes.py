@@ -467,19 +467,11 @@ class Lifetimes:
 
     def operations(self, func: Func) -> Iterator[tuple[str, dict[str, str]]]:
         """``(field, the table's functions by field)`` for each table of its driver that holds a function."""
-        for file in self._tabling(func):
+        beside = [f for f in self.program.files_beside(func) if f.endswith(".c")]
+        for file in (*self.program.unit(func.path), *beside[:MAX_NAMING]):
             for v in self.program.initialised_with(file, func.name):
                 for table in tables(v.value) if v.value is not None else ():
                     yield from ((slot, table) for slot, name in table.items() if name == func.name)
-
-    def _tabling(self, func: Func) -> tuple[str, ...]:
-        """Files that may have a table with a function: its unit and, of one that others may name, its folder."""
-        unit, folder = self.program.unit(func.path), posixpath.dirname(func.path)
-        if func.static or not folder:
-            return unit
-        near = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ())
-        beside = [f for f in near if posixpath.dirname(f) == folder and f.endswith(".c") and f not in unit]
-        return (*unit, *beside[:MAX_NAMING])
 
 
 def sizes(frame: Frame, args: Iterable[Expr]) -> Iterator[str]:

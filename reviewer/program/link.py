@@ -574,6 +574,15 @@ class Program:
         self._rested.update((file, word.partition("@")[0].split(" ", 1)[-1]) for file in files for word in words)
         return self.names.kept_by_file(kind, key, files, find)
 
+    def files_beside(self, func: Func) -> list[str]:
+        """Other files of a function's folder, not of its unit, in which its name stands; none if only its unit can name it."""
+        folder = posixpath.dirname(func.path)
+        if func.static or not folder:
+            return []
+        unit = self.unit(func.path)
+        near = self.names.files_mentioning([func.name], (folder,)).get(func.name, ())
+        return [f for f in near if posixpath.dirname(f) == folder and f not in unit]
+
     def files_calling(self, funcs: Iterable[Func]) -> dict[str, tuple[str, ...]]:
         """For each function's name the files that may call it or take its address: those that have the word.
 
