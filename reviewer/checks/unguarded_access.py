@@ -10,21 +10,18 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.asserted import asserted, unheld
+from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
 from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
-from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
-from reviewer.program.balance import word_of
-from reviewer.program.entries import Entry
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import reached
-from reviewer.program.locks import Hold
 from reviewer.program.objects import root_of
 from reviewer.program.shared import runs_once
 
@@ -228,89 +225,6 @@ def wants_below(side: Side, func: Func, locks: frozenset[str]) -> Iterator[tuple
                     said = {h.name for h in contexts.asserted(target.func)} & left
                     yield from ((lock, target.func) for lock in sorted(said))
         level = following
-
-
-# --- an assertion that a caller cannot keep -----------------------------------------------------------------------------
-
-
-def asserted(side: Side) -> Iterator[Finding]:
-    contexts = side.focus.analysis.contexts
-    for func in asserting(side):
-        wanted = [h.name for h in contexts.asserted(func) if h.name]
-        if not wanted or side.guards.takes(func).issuperset(wanted):
-            continue  # it asserts what it has taken itself
-        for caller in side.guards.lives.callers(func):
-            for seen in side.guards.calls(caller, func.name):
-                for lock in wanted:
-                    if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
-                        continue
-                    why = bare(side, caller, lock)
-                    if why is not None:
-                        yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
-
-
-def asserting(side: Side) -> list[Func]:
-    """The functions in question and, where somebody has asked for files by name, what those call that asserts a lock."""
-    focus, names = side.focus, side.focus.summaries.names
-    mine = (f for f in focus.functions if f.path in focus.about)
-    called = (c for f in mine for c in side.guards.lives.callees(f) if c.macro is None and names.asserts(c))
-    return list({f.key: f for f in (*focus.functions, *called)}.values())
-
-
-def bare(side: Side, caller: Func, lock: str) -> Step | None:
-    """What shows that a caller has not the lock: that it calls what takes it, or what starts the caller."""
-    taker = next(takers(side, caller, lock), None)
-    if taker is not None:
-        return None if perhaps_taken(side, caller, taker[1]) else step(side.focus.analysis, "acquire", taker[0], taker[1].at)
-    entry = started(side, caller, lock)
-    return entry_step(side.focus.analysis, entry) if entry is not None else None
-
-
-def started(side: Side, func: Func, lock: str) -> Entry | None:
-    """What starts a function that nobody calls, if it certainly does so without the lock: by itself, or under locks that are
-    known."""
-    entries = side.focus.entries.of(func)
-    if not entries or side.focus.entries.slots(func) or side.guards.lives.callers(func):
-        return None
-    free = not any(e.doubt or (e.hold is not None and e.hold.name == lock) for e in entries)
-    return next((e for e in entries if free and not e.how.startswith("struct ")), None)
-
-
-def unheld(
-    side: Side, caller: Func, at: int, callee: Func, lock: str, more: tuple[Step, ...], confidence: Confidence, since: str
-) -> Finding:  # fmt: skip
-    """A call without a lock that the callee wants."""
-    analysis = side.focus.analysis
-    file, line, column, function = place(caller, at)
-    wanted = next((h.at for h in analysis.contexts.asserted(callee) if h.name == lock), 0)
-    return Finding(
-        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
-        message=f"{callee.name}() wants {lock} held, which {caller.name}() does not hold{since}",
-        involves=(lock,), event=side.program.line_text(file, line),
-        proof=(step(analysis, "call", caller, at), step(analysis, "access", callee, wanted), *more),
-    )  # fmt: skip
-
-
-def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
-    """Whether a call may return with the lock, by the names in it, too deep for a summary."""
-    flow = side.focus.flow(caller)
-    return flow is not None and any(
-        isinstance(s.event, Call)
-        and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
-        for s in flow.seen
-    )
-
-
-def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
-    """Other functions that the caller calls, without the lock, and that take it: so nobody above the caller holds it."""
-    for callee in side.guards.lives.callees(caller):
-        if callee.macro is None and lock in side.guards.takes(callee) and lock not in side.guards.around(callee):
-            flow = side.focus.flow(callee)
-            for seen in flow.seen if flow is not None else ():
-                for held, dropped in zip(seen.held, seen.dropped, strict=True):
-                    for hold in held:
-                        if hold.name == lock and hold.lock not in dropped:  # else its caller held it, and it is taken back
-                            yield callee, hold
 
 
 # --- one among many -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE
 from reviewer.program.models import Accesses
 from reviewer.program.objects import result_used
+from reviewer.program.said import Said
 from reviewer.program.setups import Setups
 from reviewer.program.shared import CHANGES, Access, Shared, runs_once
 
@@ -35,11 +36,14 @@ MAX_BELOW = 40
 MAX_OTHERS = 40
 """Functions that are asked for accesses to one object."""
 
-ONCE = re.compile(
-    r"(?:^|_)(?:init|probe|alloc|create|new|setup|attach|bind|add|register|free|destroy|remove|exit|fini|deinit|cleanup|teardown"
-    r"|release|detach|unbind|unregister|disconnect|kill|shutdown|suspend|resume|ctor|dtor|clone|dup|prepare|parse)\w*(?:_|$)"
-)
-"""How the kernel names what runs before others know of an object, or when nobody does any more."""
+_BEFORE = "init|probe|alloc|create|new|setup|attach|bind|register|detect|ctor|clone|dup|parse"
+_AFTER = "free|destroy|remove|exit|fini|deinit|cleanup|teardown|release|detach|unbind|unregister|disconnect|kill|shutdown|dtor"
+
+FIRST = re.compile(rf"(?:^|_)(?:{_BEFORE})\w*(?:_|$)")
+"""How the kernel names what runs before others know of an object."""
+
+ONCE = re.compile(rf"(?:^|_)(?:{_BEFORE}|{_AFTER}|add|prepare|suspend|resume)\w*(?:_|$)")
+"""The same, and what runs when nobody does any more."""
 
 LOCKED = re.compile(r"^__|_(?:un)?locked(?:_|$)|_nolock(?:_|$)|_held(?:_|$)")
 """How it names what is called with the lock held."""
@@ -85,6 +89,7 @@ class Guards:
         self._taken: dict[str, frozenset[str]] = {}
         self._entered: dict[str, bool] = {}
         self._handed: dict[tuple[str, int], bool] = {}
+        self.said = Said(self.summaries, self.takes)
 
     def touches(self, func: Func) -> tuple[Touch, ...]:
         """Changes of named objects, and looks at lists, with the function's own locks."""
@@ -153,7 +158,7 @@ class Guards:
         if func.key in self._around:
             return self._around[func.key]
         self._around[func.key] = None
-        said = frozenset(h.name for h in self.shared.contexts.asserted(func) if h.name)
+        said = self.wanted(func)
         got: frozenset[str] | None = None
         if level == 0 or self.entered(func):
             got = frozenset()
@@ -169,6 +174,10 @@ class Guards:
         got = (got or frozenset()) | said
         self._around[func.key] = got
         return got
+
+    def wanted(self, func: Func) -> frozenset[str]:
+        """Lock classes that a function says its callers hold, by an assertion or in its comment."""
+        return frozenset(h.name for h in self.shared.contexts.asserted(func) if h.name) | self.said.of(func)
 
     def unused(self, func: Func) -> bool:
         """Whether nobody in the tree calls a function that is there for others: what these hold is not known."""
@@ -269,6 +278,11 @@ class Guards:
 def once(func: Func) -> bool:
     """Whether a function runs, by its name, before others know of an object, or when nobody does any more."""
     return runs_once(func) or ONCE.search(func.name) is not None
+
+
+def first(func: Func) -> bool:
+    """Whether a function runs, by its name, before others know of an object."""
+    return runs_once(func) or FIRST.search(func.name) is not None
 
 
 def named(value: Expr, word: str) -> bool:

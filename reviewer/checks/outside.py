@@ -1,0 +1,99 @@
+"""What enters a function from outside its folder, and whether whoever does can have one of the folder's own locks."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from reviewer.checks.guarding import Side
+from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Member, Name, Write
+from reviewer.program.entries import Entry, Slot
+from reviewer.program.link import Func
+
+
+def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
+    """The ways in which a function is entered by its address, all of them without a lock of its folder's; None if one may have
+    it, or if nobody can tell."""
+    entries = side.focus.entries.of(func)
+    if any(e.doubt or (e.hold is not None and e.hold.name == lock) or given_under(side, e, lock) for e in entries):
+        return None
+    slots = [by_slot(s) for s in side.focus.entries.slots(func)]
+    tables = [e for e in (*entries, *slots) if e.how.startswith("struct ")]
+    if tables and (not private(side, lock, func.path) or any(called_here(side, func, e.how) for e in tables)):
+        return None
+    return [*entries, *slots]
+
+
+def given_under(side: Side, entry: Entry, lock: str) -> bool:
+    """Whether the lock is held where a function is handed over: it may be called at once (``for_each_port(dev, f)``)."""
+    for func in side.program.functions(entry.path, entry.function) if entry.function else ():
+        flow = side.focus.flow(func)
+        there = (s for s in (flow.seen if flow is not None else ()) if func.line_of(s.event.at) == entry.line)
+        if any(h.name == lock for s in there for h in s.may()):
+            return True
+    return False
+
+
+def by_slot(slot: Slot) -> Entry:
+    """An operation of a table of which no model knows the context."""
+    return Entry("task", f"{slot.struct.partition('@')[0]}.{slot.field}", slot.struct, "", slot.path, slot.line, slot.function)
+
+
+def private(side: Side, lock: str, path: str) -> bool:
+    """Whether only the folder of a file knows a lock: it is static, or a member of a struct that is at home there, and nobody
+    else was given its address."""
+    struct, dot, _ = lock.lstrip("*").partition(".")
+    if struct.startswith("struct ") and dot:
+        found = side.program.struct_at(struct, path)
+        if found is None or posixpath.dirname(found[0]) != posixpath.dirname(path):
+            return False
+    elif ":" not in lock:
+        return False
+    return not given_away(side, lock, path)
+
+
+def given_away(side: Side, lock: str, path: str) -> bool:
+    """Whether the folder stores the address of a lock (``queue->lock = &dev->queue_lock``), or passes it to what is neither its
+    own nor a lock's function."""
+    word = lock.rpartition(":")[2].rpartition(".")[2]
+    folder = posixpath.dirname(path)
+    near = side.program.names.files_mentioning([word], (folder,)).get(word, ())
+    return any(
+        gives(side, func, event, word) for file in near if posixpath.dirname(file) == folder and file.endswith(".c")
+        for func in side.program.functions_with(file, word) if (body := side.program.body(func)) is not None
+        for block in body.blocks for event in block.events
+    )  # fmt: skip
+
+
+def gives(side: Side, func: Func, event: Event, word: str) -> bool:
+    """Whether an event hands out the address of a lock of the name."""
+    if isinstance(event, Write):
+        return not isinstance(event.target, Name) and points_to(event.value, word)
+    if not isinstance(event, Call) or not isinstance(event.callee, Name) or not any(points_to(a, word) for a in event.args):
+        return False
+    folder = posixpath.dirname(func.path)
+    ours = (posixpath.dirname(f.path) == folder for f in side.program.resolve(event.callee.id, func.path))
+    return side.program.model(event.callee.id) is None and not any(ours)
+
+
+def points_to(value: Expr, word: str) -> bool:
+    while isinstance(value, Cast):
+        value = value.operand
+    place = value.base if isinstance(value, AddressOf) else None
+    return (isinstance(place, Member) and place.name == word) or (isinstance(place, Name) and place.id == word)
+
+
+def called_here(side: Side, func: Func, how: str) -> bool:
+    """Whether the folder of a function calls an operation itself: with which locks, nobody has asked. A table that is at home in
+    it is the folder's own."""
+    struct, _, field = how.partition(".")
+    folder = posixpath.dirname(func.path)
+    home = side.program.struct_at(struct, func.path)
+    if home is None or posixpath.dirname(home[0]) == folder:
+        return True
+    call = re.compile(rb"(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*\)?\s*\(")
+    near = side.program.names.files_mentioning([field], (folder,)).get(field, ())
+    return any(
+        call.search(f.text) for path in near if posixpath.dirname(path) == folder
+        for f in side.program.functions_with(path, field)
+    )  # fmt: skip
