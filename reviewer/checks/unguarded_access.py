@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reviewer.checks.asserted import asserted, unheld
+from reviewer.checks.called_bare import called_bare
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.guarding import RULE, Side, finding, witness
 from reviewer.checks.moved_out import found_outside, read_outside
 from reviewer.checks.other_object import another, under_another
 from reviewer.checks.registry import general
+from reviewer.checks.walked import walked, walks
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
@@ -237,6 +239,8 @@ def outliers(side: Side) -> Iterator[Finding]:
         if once(func) or LOCKED.search(func.name) or func.path not in with_locks:
             continue
         yield from another(side, func)
+        yield from walked(side, func)
+        yield from called_bare(side, func)
         for t in side.guards.touches(func):
             if t.held or (t.access.op not in ("add", "sub", "rmw") and not t.look) or t.access.idempotent:
                 continue
@@ -246,7 +250,10 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             lock = counts.most_common(1)[0][0]
             inside = [o for o in others if lock in o.held or lock in side.guards.around(o.func)]
-            if len(inside) < max(ENOUGH, SHARE * len(others)) or len({o.func.key for o in inside}) < ENOUGH - 1:
+            functions = {o.func.key for o in inside}
+            if (len(inside) < max(ENOUGH, SHARE * len(others)) or len(functions) < ENOUGH - 1) and not (
+                2 * len(inside) >= len(others) and side.guards.said.protector(t.object, func.path) == lock
+            ):
                 continue
             if t.look and not (walks(side, t) and all_but(t, others, inside)):
                 continue
@@ -258,12 +265,6 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
-
-
-def walks(side: Side, touch: Touch) -> bool:
-    """Whether an access goes from entry to entry of a list; whether there is any may be asked at any time."""
-    flow = side.focus.flow(touch.func)
-    return any(s.event.at == touch.access.at and isinstance(s.event, Call) and s.event.loop for s in (flow.seen if flow else ()))
 
 
 def all_but(touch: Touch, others: list[Touch], inside: list[Touch]) -> bool:

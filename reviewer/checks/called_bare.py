@@ -1,0 +1,71 @@
+"""unguarded-access, of functions that change what is under a lock and leave it to their callers: all but one have it.
+
+An assertion without words. As in :mod:`reviewer.checks.walked` the way by which the odd one is entered has to be known, and free
+of locks.
+
+:source: Engler et al., "Bugs as Deviant Behavior", SOSP 2001
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from reviewer.checks.finding import Finding
+from reviewer.checks.guarding import Side, finding
+from reviewer.checks.proof import step
+from reviewer.checks.walked import LEVELS, bare_way
+from reviewer.program.guards import LOCKED, Touch, exclusive, once
+from reviewer.program.link import Func
+
+ENOUGH = 4
+"""Other callers that have the lock."""
+
+ENOUGH_SAID = 2
+"""The same of a function whose name says that it is called with a lock."""
+
+MAX_CALLERS = 16
+"""Callers that are asked."""
+
+
+def called_bare(side: Side, func: Func) -> Iterator[Finding]:
+    if once(func) or LOCKED.search(func.name):
+        return
+    for callee in side.guards.lives.callees(func):
+        if callee.macro is not None or not callee.path.endswith(".c") or once(callee) or side.guards.wanted(callee):
+            continue
+        bare = next((s for s in side.guards.calls(func, callee.name) if not s.may()), None)
+        if bare is None or side.guards.around(func):
+            continue
+        changed = next((t for t in side.guards.touches(callee) if changes(t)), None)
+        lock = common(side, func, callee) if changed is not None else ""
+        way = bare_way(side, func, lock, LEVELS) if lock and lock not in side.guards.takes(callee) else None
+        if way is None or changed is None:
+            continue
+        touch = replace_way(changed, func, bare.event.at)
+        made = finding(side, func, touch, lock, "medium", None, callee)
+        calls, first = way
+        steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
+        yield replace(made, proof=(*steps, *made.proof))
+
+
+def changes(touch: Touch) -> bool:
+    """Whether an access, with no lock of the function's own, changes what others can reach in a way that two cannot at once."""
+    return not touch.look and not touch.held and touch.access.op in ("add", "sub", "rmw") and not touch.access.idempotent
+
+
+def replace_way(touch: Touch, func: Func, at: int) -> Touch:
+    return Touch(touch.access, touch.held, ((func, at), *touch.way), touch.look)
+
+
+def common(side: Side, func: Func, callee: Func) -> str:
+    """The lock that all others have who call a function, where they are enough; "" for none."""
+    guards = side.guards
+    others = [c for c in guards.lives.callers(callee) if c.key not in (func.key, callee.key)]
+    enough = ENOUGH_SAID if LOCKED.search(callee.name) else ENOUGH
+    if not enough <= len(others) <= MAX_CALLERS:
+        return ""
+    held = [exclusive(s) | guards.around(c) for c in others for s in guards.calls(c, callee.name)]
+    found = frozenset.intersection(*held) if len(held) >= enough else frozenset()
+    return min(found, default="")

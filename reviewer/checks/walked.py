@@ -1,0 +1,127 @@
+"""unguarded-access, of lists: one is walked, entry by entry, with no lock at all, while those who change it have one.
+
+Fewer accesses than elsewhere are enough, since a plain list cannot be walked beside a change. But the way by which the function
+is entered has to be known from its beginning, and no lock taken on it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from reviewer.checks.finding import Finding, Step
+from reviewer.checks.guarding import Side, finding
+from reviewer.checks.outside import free_entries
+from reviewer.checks.proof import entry_step, step
+from reviewer.parse.facts import Call
+from reviewer.program.guards import LOCKED, Touch, once
+from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import OUTSIDE, Hold
+
+ENOUGH = 3
+"""Accesses to a list with its lock, in as many functions less one, from which a guard is inferred."""
+
+LEVELS = 4
+"""Callers above a walk in which its beginning is looked for."""
+
+Way: TypeAlias = tuple[tuple[Func, int], ...]
+
+
+def walked(side: Side, func: Func) -> Iterator[Finding]:
+    if once(func) or LOCKED.search(func.name):
+        return
+    for t in side.guards.touches(func):
+        if not (t.look and named(t) and walks(side, t)) or alone(side, t) or side.guards.around(func):
+            continue
+        found = guard(side, t)
+        if found is None:
+            continue
+        lock, witness = found
+        way = bare_way(side, func, lock, LEVELS)
+        if way is not None:
+            calls, first = way
+            made = finding(side, func, t, lock, "medium", witness)
+            steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
+            yield replace(made, proof=(*steps, *made.proof))
+            return
+
+
+def walks(side: Side, touch: Touch) -> bool:
+    """Whether an access goes from entry to entry of a list; whether there is any may be asked at any time."""
+    flow = side.focus.flow(touch.func)
+    return any(s.event.at == touch.access.at and isinstance(s.event, Call) and s.event.loop for s in (flow.seen if flow else ()))
+
+
+def named(touch: Touch) -> bool:
+    """Whether the list is one that others can name, too: a member of a struct, or a static."""
+    return "." in touch.object or ":" in touch.object
+
+
+def alone(side: Side, touch: Touch) -> bool:
+    """Whether the walk has anything that may keep others out, on some path at least."""
+    flow = side.focus.flow(touch.func)
+    return any(s.may() for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
+
+
+def guard(side: Side, touch: Touch) -> tuple[str, Touch] | None:
+    """The lock that nearly all others have who touch the list, and one of these."""
+    guards = side.guards
+    others = [(o, guards.total(o)) for o in guards.others(touch.object, touch.func.path) if o.func.key != touch.func.key]
+    counts = Counter(lock for _, held in others for lock in held)
+    if not counts:
+        return None
+    lock = counts.most_common(1)[0][0]
+    inside = [o for o, held in others if lock in held]
+    functions = {o.func.key for o in inside}
+    outside = {o.func.key for o, held in others if lock not in held and not once(o.func)} - functions
+    changed = any(not o.look for o in inside)
+    said = guards.said.protector(touch.object, touch.func.path) == lock
+    if ((len(inside) < ENOUGH or len(functions) < ENOUGH - changed) and not said) or len(outside) * 3 > len(functions):
+        return None
+    return lock, next((o for o in inside if not o.look), inside[0])
+
+
+def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step] | None:
+    """A way down to a function on which nobody holds the lock, and what shows that it begins without: that something outside
+    enters there, or that the lock is taken there, too."""
+    guards = side.guards
+    if guards.entered(func):
+        entries = free_entries(side, func, lock)
+        if entries is not None and any(e.hold is not None for e in entries):
+            return None
+        if entries:
+            return (), entry_step(side.focus.analysis, entries[0])
+    for caller, seen in calls_of(side, func) if levels else ():
+        if once(caller) or seen.may():
+            continue
+        taken = next((h for h in taken_in(side, caller) if h.name == lock), None)
+        if taken is not None:
+            return ((caller, seen.event.at),), step(side.focus.analysis, "acquire", caller, taken.at)
+        above = bare_way(side, caller, lock, levels - 1)
+        if above is not None:
+            return (*above[0], (caller, seen.event.at)), above[1]
+    return None
+
+
+def calls_of(side: Side, func: Func) -> Iterator[tuple[Func, Seen]]:
+    """The calls of a function, by name and through the tables of its own folder."""
+    for caller in side.guards.lives.callers(func):
+        for seen in side.guards.calls(caller, func.name):
+            yield caller, seen
+    for site in side.focus.entries.callers(func):
+        there = side.focus.analysis.contexts.seen(site.caller, site.call)
+        if there is not None and posixpath.dirname(site.caller.path) == posixpath.dirname(func.path):
+            yield site.caller, there
+
+
+def taken_in(side: Side, func: Func) -> Iterator[Hold]:
+    """The locks that a function takes itself, of which its callers hold none, therefore."""
+    flow = side.focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        for held, dropped in zip(seen.held, seen.dropped, strict=True):
+            yield from (h for h in held if h.lock not in dropped and h.where != OUTSIDE)
