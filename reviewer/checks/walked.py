@@ -87,17 +87,16 @@ def guard(side: Side, touch: Touch) -> tuple[str, Touch] | None:
 
 
 def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step] | None:
-    """A way down to a function on which nobody holds the lock, and what shows that it begins without: that something outside
-    enters there, or that the lock is taken there, too."""
+    """A way down to a function on which nobody holds a lock, and what shows that it begins without: that something outside enters
+    there, with none, or that the lock is taken there, too."""
     guards = side.guards
-    if guards.entered(func):
-        entries = free_entries(side, func, lock)
-        if entries is not None and any(e.hold is not None for e in entries):
-            return None
-        if entries:
-            return (), entry_step(side.focus.analysis, entries[0])
+    if any(e.hold is not None for e in side.focus.entries.of(func)):
+        return None
+    entries = free_entries(side, func, lock) if guards.entered(func) else None
+    if entries:
+        return (), entry_step(side.focus.analysis, entries[0])
     for caller, seen in calls_of(side, func) if levels else ():
-        if once(caller) or seen.may():
+        if once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
             continue
         taken = next((h for h in taken_in(side, caller) if h.name == lock), None)
         if taken is not None:
