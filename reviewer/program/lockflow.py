@@ -572,6 +572,8 @@ class Runner:
         for lock in o.drops:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
                 gone = self.drop(state, lock)
+                if gone is None and self.restores_saved(call):
+                    without_irq(state, saved=True)
                 if gone is None or gone.kind == "irq":
                     # What was turned off once more since the flags were saved is as it was then, too.
                     while gone is not None and gone.irq == "off" and self.restores(call) and has_irq_off(state):
@@ -653,6 +655,15 @@ class Runner:
         """Whether a call makes interrupts what they were when some flags were saved."""
         model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
         return model is not None and any(d.irq == "restore" for d in model.drops)
+
+    def restores_saved(self, call: facts.Call) -> bool:
+        """The same of a function that only restores, for another one that has saved them (``*flags`` here, ``flags`` there)."""
+        program = self.frame.program
+        for func in program.resolve(call.callee.id, self.frame.func.path)[:1] if isinstance(call.callee, Name) else ():
+            models = [m for c in func.calls if (m := program.model(c)) is not None]
+            if any(d.irq == "restore" for m in models for d in m.drops) and not any(m.takes for m in models):
+                return True
+        return False
 
     def leaves_off(self, call: facts.Call) -> bool:
         """Whether it is the variant, or a macro for it, that says nothing of interrupts: those that were turned off with the lock
@@ -811,12 +822,15 @@ def has_irq_off(state: State) -> bool:
     return any(h.kind == "irq" for h in state.locks)
 
 
-def without_irq(state: State) -> None:
+def without_irq(state: State, saved: bool = False) -> None:
     """Interrupts that were turned off before a lock was taken are on again (``local_irq_save(); spin_lock();
-    spin_unlock_irqrestore();``)."""
+    spin_unlock_irqrestore();``).
+
+    :param saved: by a callee, that is, which has saved them for its caller.
+    """
     locks = state.locks
     for i in range(len(locks) - 1, -1, -1):
-        if locks[i].kind == "irq":
+        if locks[i].kind == "irq" and (locks[i].where or not saved):
             state.locks = locks[:i] + locks[i + 1 :]
             return
 
