@@ -272,6 +272,8 @@ class Imbalance:
         value = way.ending.value
         if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
             doubt += 2  # it returns the object whose lock it holds
+        if doubt < 2 and self.handed_on(func, state):
+            doubt += 2
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
         if doubt < 2 and (self.never_positive(state, way) or self.below_or_zero(state, way)):
@@ -394,6 +396,13 @@ class Imbalance:
                 if mine and seen.callee is not None and self.drops(caller, seen, mine):
                     return True
         return False
+
+    def handed_on(self, func: Func, state: Balance) -> bool:
+        """Whether the function gives the lock's object to another one, an operation of whose entries releases it."""
+        flow, hold = self.focus.flow(func), state.hold
+        return flow is not None and hold is not None and any(
+            any(h.lock == hold.lock for h in s.may()) and self.releases.handed_on(flow, hold, s) for s in flow.seen
+        )  # fmt: skip
 
     def nobody_releases(self, func: Func, state: Balance) -> bool:
         """Whether the callers are known, and none of them releases such a lock, by the names in it."""

@@ -15,6 +15,7 @@ from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Choice, Const, Expr, Member, Name, Result, Unary
 from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
+from reviewer.program.joined import Joined
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
 from reviewer.program.locks import COMMON, Hold, lock_class
@@ -367,6 +368,7 @@ class Releases:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.program = summaries.program
+        self.joined = Joined(summaries)
         self._made: dict[tuple[str, Kind, str, int, What], bool] = {}
 
     def possible(
@@ -397,9 +399,17 @@ class Releases:
                 if self.possible(frame, s.callee or call.callee, hold.kind, word, depth=1):
                     return True
             elif any(h.lock == hold.lock for h in s.may()) and comes_first(frame, s, seen):
-                if self.untold(frame, s, hold):
+                if self.untold(frame, s, hold) or self.handed_on(flow, hold, s):
                     return True
         return False
+
+    def handed_on(self, flow: Flow, hold: Hold, seen: Seen) -> bool:
+        """Whether an event puts the lock's object on a list of another, an operation of whose entries releases such a lock."""
+        word = word_of(hold.lock)
+        return any(
+            self.within(func, hold.kind, word, 2) or self.gave_up(func, hold.kind, word)
+            for func in self.joined.operations(flow, hold, seen)
+        )
 
     def on_the_way(self, effect: Effect, hold: Hold) -> bool:
         """Whether a function between the caller that holds the lock and the effect so releases it before it goes on."""
