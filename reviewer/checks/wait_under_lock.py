@@ -204,8 +204,9 @@ def reasons(
         if mine:
             asks = any("current_work" in f.calls for f in (effect.func, *(f for f, _ in effect.way)))
             told = asks or told_by_bit(focus, effect) or focus.settled.by_itself(effect)
-            # A thread that stopped itself would never come further: it stops others, which run the same function.
-            others = effect.wait.what == "thread"
+            # A thread that stopped itself would never come further: it stops others, which run the same function. So does
+            # who has just made another object of its kind.
+            others = effect.wait.what == "thread" or (effect.what is not None and focus.settled.of_new(func, effect.what))
             doubt = effect.doubt + awaited.doubt + (2 if told or others else focus.settled.by_field(effect))
             yield Blocked(doubt, own(func), itself(func, awaited, effect), ()), None
         elif not effect.depth:

@@ -289,25 +289,51 @@ class Settled:
             return False
         return self._new(above, frame, values.deref(frame.canonical(call.args[model.empty], {})), unlinked=True)
 
-    def _makes(self, callee: str, func: Func) -> bool:
-        """Whether a function gives a new object, zeroed as they are, or NULL or an error."""
+    def of_new(self, func: Func, path: Expr) -> bool:
+        """Whether a path starts from an object that the function has itself made, whatever way it came."""
+        frame = self.program.frame(func)
+        root = root_of(rooted(frame, path))
+        given = assigned(frame, root) if isinstance(root, Name) else [root]
+        calls = [frame.call(v.call) if isinstance(v, Result) else None for v in given if v != Const(0)]
+        return bool(calls) and all(
+            c is not None and isinstance(c.callee, Name) and self._makes(c.callee.id, func, always=True) for c in calls
+        )
+
+    def _makes(self, callee: str, func: Func, always: bool = False) -> bool:
+        """Whether a function gives a new object, zeroed as they are, or NULL or an error; ``always``: and never another."""
         for target in self.summaries.calls.named(callee, func.path):
             if target.model is not None:
                 return target.model.fresh
             flow = self.summaries.flow(target.func) if target.func is not None else None
             if flow is None:
                 return False
-            for e in flow.endings:
-                value = root_of(e.value) if e.value is not None else None
-                call = flow.frame.call(value.call) if isinstance(value, Result) else None
-                model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
-                if model is not None and model.fresh:
-                    return True
+            given = [e.value for e in flow.endings if not isinstance(e.value, Const) and not values.is_error(e.value)]
+            return bool(given) and (all if always else any)(self._is_fresh(flow.frame, v) for v in given)
         return False
+
+    def _is_fresh(self, frame: Frame, value: Expr | None) -> bool:
+        """Whether a value is that of an allocation."""
+        root = root_of(value) if value is not None else None
+        call = frame.call(root.call) if isinstance(root, Result) else None
+        model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+        return model is not None and model.fresh
 
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
         return flow.seen if flow is not None else []
+
+
+def assigned(frame: Frame, local: Name) -> list[Expr]:
+    """All that a local is ever assigned; nothing if it can get a value otherwise, too."""
+    word = Name(local.id[1:])
+    found: list[Expr] = []
+    for block in frame.body.blocks if frame.body is not None and local.id.startswith("$") else ():
+        for e in block.events:
+            if isinstance(e, Call) and (AddressOf(word) in e.args or (e.loop and word in e.args)):
+                return []
+            if isinstance(e, facts.Write) and e.target == word:
+                found.append(frame.canonical(e.value, {}))
+    return found
 
 
 def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> bool:
