@@ -45,13 +45,16 @@ class Settled:
         self.summaries = summaries
         self.program = summaries.program
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
+        self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set)
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be."""
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
             for guard in self.guards(inner, at):
-                if any(settles(above, inner, guard) for settles in (self._settled, self._still_empty, self._denied, self._given)):
+                if any(settles(above, inner, guard) for settles in self._asked):
+                    return True
+                if effect.kind == "alloc" and self._prepared(above, inner, guard):
                     return True
             here = next((s for s in self._seen(inner) if s.event.at == at), None)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
@@ -189,6 +192,46 @@ class Settled:
                 return True
         return False
 
+    def _prepared(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a pointer parameter must be NULL, for which the first function on the way passes one of its own, or a local
+        that need not be: what would be allocated was so before (``p = alloc(); lock(); insert(p);``)."""
+        condition = guard.condition
+        if guard.truth or not isinstance(condition, Name) or not points(self.program.frame(inner), condition):
+            return False
+        for _, _, args in reversed(above):
+            if not isinstance(condition, Name) or not condition.id.startswith("%") or int(condition.id[1:]) >= len(args):
+                return False
+            condition = args[int(condition.id[1:])]
+        if not isinstance(condition, Name):
+            return isinstance(condition, Result)
+        func, at, _ = above[0]
+        given = assigned(self.program.frame(func), condition)
+        own = (s for s in self._seen(func) if s.event.at == at)
+        if any(isinstance(s.event, Call) and Result(s.event.number) in given for s in own):
+            return False  # what the last round gave, and the first one has not (``p = next(p)``)
+        return condition.id.startswith("%") or any(not isinstance(v, Const) for v in given)
+
+    def _never_set(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a field must be set of an object that the function itself has just made, and for this caller nobody sets it
+        (``p = alloc(); if (!parent) p->queue = ..; ... if (p->queue) destroy(p->queue);``)."""
+        func, _, args = above[-1]
+        field = guard.condition
+        root = root_of(field) if isinstance(field, Member) else None
+        if not guard.truth or not isinstance(field, Member) or not isinstance(root, Result):
+            return False
+        frame = self.program.frame(inner)
+        call = frame.call(root.call)
+        flow = self.summaries.flow(inner, self.summaries.bind(inner, args, self.program.frame(func)))
+        if flow is None or call is None or not isinstance(call.callee, Name) or not self._makes(call.callee.id, inner):
+            return False
+        for s in flow.seen:
+            if isinstance(s.event, facts.Write) and any(isinstance(t, Member) and t.name == field.name for t, _ in s.args):
+                return False
+            below = self._naming(inner, s, field.name)
+            if below is not None and stores(self.program.body(below), field.name):
+                return False
+        return True
+
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         frame = self.program.frame(inner)
         field, wanted, other = asked(frame, guard)
@@ -321,6 +364,12 @@ class Settled:
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
         return flow.seen if flow is not None else []
+
+
+def points(frame: Frame, word: Name) -> bool:
+    """Whether a name is that of a pointer."""
+    type_ = frame.type_of(word)
+    return type_ is not None and frame.resolve(type_).pointer > 0
 
 
 def assigned(frame: Frame, local: Name) -> list[Expr]:

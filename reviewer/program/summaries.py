@@ -335,6 +335,8 @@ class Summaries:
                     found.append((i, fixed))
                 elif i in self._null_tests(func):
                     found.append((i, NOT_NULL))
+            elif i in self._null_tests(func) and followed(a, args):
+                found.append((i, NOT_NULL))
         return tuple(found)
 
     def _static(self, caller: Func, name: str) -> bool:
@@ -595,6 +597,11 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
         if plain and isinstance(value, Const) and not whole and not (member.type.pointer and value.value):
             result.append((member.name, value))
     return Items(None, tuple(result)) if 0 < len(result) <= MAX_FIELDS else None
+
+
+def followed(pointer: Expr, args: tuple[Expr, ...]) -> bool:
+    """Whether a caller follows a pointer for another argument (``start(&node->rx, node)``): it is no NULL."""
+    return any(isinstance(e, Member) and e.arrow and e.base == pointer for a in args if a != pointer for e in values.walk(a))
 
 
 def member_of(target: Expr, word: str) -> str:
