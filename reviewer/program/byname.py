@@ -23,6 +23,9 @@ LEVELS = 2
 THIN = 2
 """Distinct callees of a function whose outcome is looked at although it touches no lock itself."""
 
+INLINED = 2
+"""Calls of an inline or a macro to anything but modelled API, up to which a look into it costs nothing."""
+
 INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 """A call through a field or a pointer."""
 
@@ -84,10 +87,12 @@ class ByName:
             self._thin[func.key] = got
         return got
 
-    @staticmethod
-    def cost(func: Func) -> int:
-        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns."""
-        return 0 if (func.macro is not None or func.path.endswith(".h")) and len(func.calls) <= 1 else 1
+    def cost(self, func: Func) -> int:
+        """The levels that a look into a callee costs: none for an inline or a macro that passes on what another returns, or what
+        another finds by what one more gives (``table_lock(table_of(dev), nr)``)."""
+        if not (func.macro is not None or func.path.endswith(".h")):
+            return 1
+        return 0 if len(func.calls) <= 1 or sum(c not in self.program.models.functions for c in func.calls) <= INLINED else 1
 
     def touches_locks(self, name: str) -> bool:
         """Whether an API of that name takes or drops anything."""

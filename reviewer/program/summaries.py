@@ -39,6 +39,9 @@ MAX_FIELDS = 40
 MAX_CONDITIONS = 4
 """Conditions that tell one outcome of a call from the others, at most."""
 
+MAX_EXPORTED = 18
+"""Nodes of a value or a condition that a summary hands to its callers, at most: ``&(T *)s->info)->locks[n & MASK].lock`` has 15."""
+
 Binding = tuple[tuple[int, Expr], ...]
 
 NOT_NULL: Expr = AddressOf(Name("?"))
@@ -820,7 +823,7 @@ def promised(flow: Flow) -> tuple[Expr, ...]:
 
 def exported(value: Expr) -> bool:
     """Whether a value means something to a caller: no local, no result."""
-    if values.size(value) > 12:
+    if values.size(value) > MAX_EXPORTED:
         return False
     for e in values.walk(value):
         if isinstance(e, Text | facts.Result | facts.Items) or (isinstance(e, Name) and e.id.startswith("$")):
