@@ -335,6 +335,7 @@ class Entry(Part):
     sleeps_if_nonzero: ArgIndex | None = None
     sleeps_if_zero: ArgIndex | None = None
     sleeps_seldom: bool = False
+    only_with: str = ""
     spared_under: str = ""
     needs_irqs: bool = False
     in_interrupt: bool = False
@@ -420,6 +421,7 @@ class Entry(Part):
             sleeps_if_nonzero=self.sleeps_if_nonzero,
             sleeps_if_zero=self.sleeps_if_zero,
             sleeps_seldom=self.sleeps_seldom,
+            only_with=self.only_with,
             spared_under=self.spared_under,
             needs_irqs=self.needs_irqs,
             in_interrupt=self.in_interrupt,

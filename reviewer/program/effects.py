@@ -25,7 +25,17 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Invokes, Waits
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Binding, Summaries, place
-from reviewer.program.telling import after_last, asks, chosen, counts, in_task_only, last_if, warned_only, warns
+from reviewer.program.telling import (
+    after_last,
+    asks,
+    chosen,
+    compiled_without,
+    counts,
+    in_task_only,
+    last_if,
+    warned_only,
+    warns,
+)
 from reviewer.program.waiting import comes_first
 
 MAX_EFFECTS = 48
@@ -183,6 +193,7 @@ class Effects:
         last = seen.block in self._blocks(func, counts, after_last)
         if seen.block in self._blocks(func, warns, warned_only):
             doubt = 2  # where what must not be is so
+        targets = tuple(t for t in targets if not self._left_out(frame, seen, t))
         scopes = cleared(seen)
         table = len(targets) > 1 and not is_named(seen.callee or call.callee)
         kin = table and are_kin(func, targets)
@@ -204,6 +215,12 @@ class Effects:
                         last=effect.last or last,
                     )  # fmt: skip
                 yield effect
+
+    @staticmethod
+    def _left_out(frame: Frame, seen: Seen, target: Target) -> bool:
+        """Whether an API is called only in a kernel in which it does nothing to speak of."""
+        option = target.model.only_with if target.model is not None else ""
+        return bool(option) and frame.body is not None and seen.block in compiled_without(frame.body, option)
 
     def asked(self, func: Func, seen: Seen) -> bool:
         """Whether an event stands where the function has made sure that it runs in a task."""

@@ -310,6 +310,7 @@ class Function(Model, frozen=True):
     sleeps_if_nonzero: int | None = None  # may sleep only if this argument is not 0 (read_poll_timeout)
     sleeps_if_zero: int | None = None  # may sleep only if this argument is 0 (a flag that says not to wait)
     sleeps_seldom: bool = False  # does so for some of what it is passed only, and its caller may know (kvfree)
+    only_with: str = ""  # does nothing to speak of in a kernel without this option (CONFIG_JUMP_LABEL)
     spared_under: str = ""  # fails instead of sleeping while this lock is held (pagefault)
     needs_irqs: bool = False  # may sleep, and may be called anywhere but with interrupts off (dma_free_coherent)
     in_interrupt: bool = False  # does not sleep there, nor with softirqs off, and knows by itself (vfree)

@@ -40,7 +40,7 @@ MAX_CONDITIONS = 4
 """Conditions that tell one outcome of a call from the others, at most."""
 
 MAX_EXPORTED = 18
-"""Nodes of a value or a condition that a summary hands to its callers, at most: ``&(T *)s->info)->locks[n & MASK].lock`` has 15."""
+"""Nodes of a value or a condition that a summary hands to its callers, at most: ``&T(s)->locks[n & MASK].lock`` has 13."""
 
 Binding = tuple[tuple[int, Expr], ...]
 

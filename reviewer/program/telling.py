@@ -164,6 +164,16 @@ def behind_bit(program: Program, flow: Flow) -> frozenset[int]:
     return only_over(body, tested)
 
 
+def compiled_without(body: Body, option: str) -> frozenset[int]:
+    """Blocks that are there only in a kernel without an option (the ``#else`` of ``#ifdef CONFIG_X``)."""
+    everything = reachable(body, None)
+    found: set[int] = set()
+    for number, block in enumerate(body.blocks):
+        if isinstance(block.exit, Branch) and block.exit.condition == Config(f"defined({option})"):
+            found |= everything - reachable(body, (number, block.exit.other))
+    return frozenset(found)
+
+
 def chosen(program: Program, flow: Flow) -> frozenset[int]:
     """Blocks that run, or do not, as some word says of which the function and its callers' constants tell nothing.
 
