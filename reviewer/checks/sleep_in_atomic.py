@@ -162,7 +162,8 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         least = unsure(focus, effect) + isinstance(effect.what, Choice)
         for hold in holds:
             masks = OFF.get(hold.irq, "")
-            if not effect.lets_go(hold) and not allowed(focus, effect, masks, masks == "bh"):
+            free = effect.lets_go(hold) or turned_on(focus, holds, hold, effect)
+            if not free and not allowed(focus, effect, masks, masks == "bh"):
                 name = hold.name or hold.kind
                 doubt = least
                 if hold not in must:
@@ -179,6 +180,19 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
             yield Sleep(least, effect, because, effect.under)
+
+
+def turned_on(focus: Focus, holds: Sequence[Hold], hold: Hold, effect: Effect) -> bool:
+    """Whether a callee lets in what the function has turned off by itself, along with a lock that was taken after that
+    (``local_bh_disable(); spin_lock(&l); flush();``, and ``flush()`` does ``spin_unlock_bh(&l)`` around the sleep)."""
+    if hold.kind not in ("irq", "bh") or not any(not h.irq and h.kind not in ALONE and effect.lets_go(h) for h in holds):
+        return False
+    words = ("bh",) if hold.kind == "bh" else ("on", "restore")
+    return any(
+        d.irq in words and d.kind not in ALONE
+        for f in (*(f for f, _ in effect.way[1:]), effect.func) for c in f.calls
+        if (m := focus.program.models.functions.get(c)) is not None for d in m.drops
+    )  # fmt: skip
 
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
