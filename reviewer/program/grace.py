@@ -277,7 +277,7 @@ class Watch(Observer):
         deeds = self.grace.at(frame, event, callee, args)
         for freed in deeds.frees:
             for object_, at in gone:
-                if object_ == freed.object:
+                if object_ == freed.object and not self.put_there(frame, event, args, self.deeds[object_, at], freed):
                     self.found.setdefault(event.at, (self.deeds[object_, at], freed))
         for unlinked in deeds.unlinks:
             if not isinstance(unlinked.object, Const) and unlinked.object not in self.alone:
@@ -286,6 +286,17 @@ class Watch(Observer):
                 self.deeds[unlinked.object, event.at] = unlinked
                 gone = gone | {(unlinked.object, event.at)}
         return gone
+
+
+    def put_there(self, frame: Frame, call: Call, args: tuple[Expr, ...], unlinked: Deed, freed: Deed) -> bool:
+        """Whether what is freed is what was put in the other one's place: the pointer is read again, after it was replaced
+        (``rcu_assign_pointer(t->rows, new); ... fail: table_free(t)``, which does ``kfree(t->rows)``)."""
+        model = self.grace.program.model(unlinked.name)
+        if model is None or model.publishes is None:
+            return False
+        if freed.way:
+            return all(owner(frame, a) != freed.object for a in args)
+        return any(isinstance(a, Member) and frame.canonical(a, {}) == freed.object for a in call.args)
 
 
 DOES: dict[str, Test] = {
