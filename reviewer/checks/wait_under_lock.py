@@ -6,6 +6,7 @@ for at any depth. A wait that gives up is no deadlock, nor is a lock that they o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import Call, Expr, Index, Member, Name
+from reviewer.program import values
 from reviewer.program.awaited import Awaited, within
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.horizon import DEPTH
@@ -23,7 +25,9 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
-from reviewer.program.objects import rooted
+from reviewer.program.objects import root_of, rooted
+from reviewer.program.settled import Guard, asked_word, assigned
+from reviewer.program.structs import Frame
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
 from reviewer.program.waiting import comes_first
@@ -42,6 +46,10 @@ VERY_FAR = 6
 
 TASKS = frozenset({"work", "workqueue", "thread"})
 """Waits for a task."""
+
+
+PER_CPU = re.compile(r"(?:^|_)per_cpu(?:_|$)")
+"""How the kernel names what gives a CPU's copy (``per_cpu(x, cpu)``, ``per_cpu_ptr()``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +288,7 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
+                doubt += 2 * of_some_threads(focus, awaited, taken, effect)
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
 
 
@@ -312,6 +321,46 @@ def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hol
     members = [(names[0].rpartition(".")[2], *names[1:]) for names in (one, two)]
     both = min(map(len, members))
     return members[0][-both:] != members[1][-both:] and focus.orders.small(hold.name, func)
+
+
+def of_some_threads(focus: Focus, awaited: Awaited, taken: Effect, effect: Effect) -> bool:
+    """Whether one of several threads of a function is waited for, which takes the lock only if a field says so (its number, a
+    mode): in code that has run, it is not this one."""
+    if awaited.how != "kthread" or focus.other is not None:
+        return False
+    frame = focus.program.frame(awaited.func)
+    at = taken.way[0][1].at if taken.way else taken.at
+    if not any(by_field(frame, g) for g in focus.settled.guards(awaited.func, at)):
+        return False
+    return any(map(PER_CPU.search, effect.func.calls)) or any(isinstance(e, Index) for e in origins(focus, effect))
+
+
+def by_field(frame: Frame, guard: Guard) -> bool:
+    """Whether a condition is what a field says, or a local that was given what it says."""
+    word = guard.condition
+    given = assigned(frame, word) if isinstance(word, Name) else []
+    return asked_word(frame, guard)[0] is not None or (bool(given) and all(isinstance(v, Member) for v in given))
+
+
+def origins(focus: Focus, effect: Effect) -> Iterator[Expr]:
+    """The parts of what the functions on the way to a wait give each other for its object."""
+    word: Expr | None = None
+    for func, at in reversed([(f, call.at) for f, call in effect.way] + [(effect.func, effect.at)]):
+        flow = focus.flow(func)
+        here = next((s for s in flow.seen if s.event.at == at and s.args), None) if flow is not None else None
+        if flow is None or here is None:
+            return
+        if word is None:
+            path = here.args[0][0] if here.args[0] else None
+        else:
+            i = int(word.id[1:]) if isinstance(word, Name) and word.id.startswith("%") else len(here.args[0])
+            path = here.args[0][i] if i < len(here.args[0]) else None
+        if path is None:
+            return
+        yield from values.walk(path)
+        word = root_of(path)
+        for value in assigned(flow.frame, word) if isinstance(word, Name) else ():
+            yield from values.walk(value)
 
 
 def by_last(focus: Focus, taken: Effect) -> bool:
