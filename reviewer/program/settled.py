@@ -452,7 +452,7 @@ def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
         return condition, guard.truth, None
     if isinstance(condition, Binary) and condition.op in ("==", "!=") and is_object(condition.left):
         other = by_name(frame, condition.right)
-        if isinstance(other, Const | Text):
+        if isinstance(other, Const | Text) or (isinstance(other, Name) and other.id.startswith("::")):
             return condition.left, guard.truth == (condition.op == "=="), other
     return None, False, None
 
