@@ -190,6 +190,8 @@ def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) 
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other) + itself(one, other)
     if focus.other is None and len(one.effect.way) + len(other.effect.way) >= FAR:
         doubt += 1  # nobody has run what a patch brings
+    if focus.other is None:
+        doubt += one.effect.chosen + other.effect.chosen  # what some objects do alone, and this may be none of them
     doubt += sum(r or 0 for r in readers(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
