@@ -52,6 +52,10 @@ PER_CPU = re.compile(r"(?:^|_)per_cpu(?:_|$)")
 """How the kernel names what gives a CPU's copy (``per_cpu(x, cpu)``, ``per_cpu_ptr()``)."""
 
 
+SLEEP = re.compile(r"(?:^|_)(?:suspend|resume|freeze|thaw|poweroff|restore)(?:_(?:noirq|late|early))?$")
+"""How the kernel names what puts a device to sleep and wakes it (struct dev_pm_ops in include/linux/pm.h)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """Why the awaited one cannot end: ``what`` it needs, and the steps that show it."""
@@ -202,7 +206,7 @@ def reasons(
     for awaited in focus.waited.of(func, effect):
         mine = awaited.func.key == func.key
         turns = 2 * (not mine and (take_turns(focus, func, effect) or leads(focus, func, awaited)))
-        turns += idle(focus, effect, awaited)
+        turns += idle(focus, effect, awaited) + 2 * still_asleep(focus, func, effect)
         for hold, doubt in locks.items() if not mine else ():
             for blocked in needs(focus, awaited, func, [hold], effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt + doubt + turns), hold
@@ -241,6 +245,13 @@ def leads(focus: Focus, func: Func, awaited: Awaited) -> bool:
     """Whether a thread waits for others that run its own function, in a part of it that is for their leader alone."""
     sites = focus.holders.sites(func) if awaited.how == "kthread" else ()
     return bool(sites) and all(s.caller.key == awaited.func.key for s in sites)
+
+
+def still_asleep(focus: Focus, func: Func, effect: Effect) -> bool:
+    """Whether a function of system sleep waits for a work that is frozen then: it may be pending, but does not run."""
+    assert effect.wait is not None
+    sleeps = SLEEP.search(func.name) is not None and "runtime" not in func.name
+    return sleeps and effect.wait.what == "work" and focus.queues.frozen(func, effect)
 
 
 def idle(focus: Focus, effect: Effect, awaited: Awaited) -> int:

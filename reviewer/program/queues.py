@@ -1,10 +1,11 @@
-"""Work queues that run one work at a time: two of their works never wait for each other, for one of them does not run."""
+"""Work queues that run one work at a time: two of their works never wait for each other, for one of them does not run. And those
+that stand still while the system sleeps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.parse.facts import Call, Expr, Name, Result, Write
+from reviewer.parse.facts import Call, Const, Expr, Name, Result, Write
 from reviewer.program.awaited import Waited
 from reviewer.program.effects import Effect
 from reviewer.program.entries import Entries
@@ -15,6 +16,9 @@ from reviewer.program.setups import block_of
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import place
 
+FREEZABLE = "WQ_FREEZABLE"
+"""The flag of a queue that is frozen with the system (include/linux/workqueue.h)."""
+
 
 class Queues:
     """Memoised by object."""
@@ -24,12 +28,41 @@ class Queues:
         self.entries = entries
         self.program = waited.program
         self._found: dict[str, str] = {}
+        self._frozen: dict[str, bool] = {}
 
     def apart(self, asked: Func, effect: Effect) -> bool:
         """Whether ``asked``, which is a work, and the work that its effect waits for are put on one ordered queue, and on no
         other."""
         queue = next((self._queue(f, object_name(f, rooted(f, what))) for f, what in self.waited.objects(asked, effect)), "")
         return bool(queue) and self.of_function(asked) == queue
+
+    def frozen(self, asked: Func, effect: Effect) -> bool:
+        """Whether the work that an effect waits for is put on queues alone that are frozen before devices are suspended, and
+        thawed after they are resumed (kernel/power/process.c, freeze_processes())."""
+        for frame, what in self.waited.objects(asked, effect):
+            name = object_name(frame, rooted(frame, what))
+            if name:
+                if name not in self._frozen:
+                    queues = dict(self._put_on(frame, name))
+                    self._frozen[name] = bool(queues) and all(self._freezes(inner, q) for q, inner in queues.items())
+                return self._frozen[name]
+        return False
+
+    def _freezes(self, frame: Frame, queue: str) -> bool:
+        """Whether whatever is stored under this name is a queue that freezes."""
+        word = queue.rpartition(":")[2].rpartition(".")[2]
+        home = self.program.variable(word, frame.func.path) if word and "." not in queue else None
+        elsewhere = self.program.functions_with(home[0], word) if home is not None and home[0] != frame.func.path else ()
+        made = 0
+        for func in (*self.waited.users(frame, queue), *elsewhere) if queue else ():
+            inner = self.program.frame(func)
+            bit = self.program.enumerator(FREEZABLE, func.path)
+            for call in self._makers(inner, queue):
+                flags = [inner.canonical(a, {}) for a in call.args]
+                if bit is None or not any(isinstance(a, Const) and a.value & bit for a in flags):
+                    return False
+                made += 1
+        return made > 0
 
     def of_function(self, func: Func) -> str:
         """The ordered queue of all works that are set up to run a function; "" if it is started otherwise, too."""
@@ -75,20 +108,22 @@ class Queues:
         """Whether every queue that is stored under this name runs one work at a time."""
         made = 0
         for func in self.waited.users(frame, queue):
-            inner = self.program.frame(func)
-            for block in inner.body.blocks if inner.body is not None else ():
-                for event in block.events:
-                    if not isinstance(event, Write) or not isinstance(event.value, Result):
-                        continue
-                    if object_name(inner, rooted(inner, inner.canonical(event.target, {}))) != queue:
-                        continue
-                    call = inner.call(event.value.call)
-                    callee = call.callee.id if call is not None and isinstance(call.callee, Name) else ""
-                    model = self.program.model(callee)
-                    if model is None or not model.in_order:
-                        return False
-                    made += 1
+            for call in self._makers(self.program.frame(func), queue):
+                model = self.program.model(call.callee.id) if isinstance(call.callee, Name) else None
+                if model is None or not model.in_order:
+                    return False
+                made += 1
         return made > 0
+
+    @staticmethod
+    def _makers(frame: Frame, queue: str) -> Iterator[Call]:
+        """The calls of a function whose result it stores under a name."""
+        for block in frame.body.blocks if frame.body is not None else ():
+            for event in block.events:
+                if isinstance(event, Write) and isinstance(event.value, Result):
+                    call = frame.call(event.value.call)
+                    if call is not None and object_name(frame, rooted(frame, frame.canonical(event.target, {}))) == queue:
+                        yield call
 
     def _calls(self, frame: Frame) -> Iterator[tuple[tuple[Expr, ...], Registers]]:
         """Calls of a function that set up or queue a work, with canonical arguments."""
