@@ -167,10 +167,17 @@ def by_evidence(focus: Focus, take: Take) -> Finding | None:
 def conflicts(focus: Focus, take: Take, other: Take) -> Iterator[Finding]:
     """The ways on which ``other`` takes the lock in an interrupt that may hit a way to ``take``."""
     for context in focus.modes.of(other.func):
-        needed = NEEDED.get(context.context)
+        needed = NEEDED.get(context.context) or interrupting(focus, context)
         if needed is not None and context.entry is not None and STRENGTH[take.masks] < STRENGTH[needed]:
             for mode in exposed(focus, take, focus.modes.of(take.func), context, needed):
                 yield conflict(focus, take, mode, other, context, needed)
+
+
+def interrupting(focus: Focus, context: Mode) -> str | None:
+    """What has to be off for an operation that is called under a lock which interrupts take: who waits for the operation's own
+    lock there keeps the interrupt waiting, that has hit whoever holds it."""
+    operation = focus.program.models.operations.get(context.entry.by) if context.entry is not None else None
+    return "irq" if operation is not None and operation.interrupts else None
 
 
 def nearest(takes: tuple[Take, ...], take: Take) -> list[Take]:

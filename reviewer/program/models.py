@@ -378,7 +378,8 @@ class Operation(Model, frozen=True):
     ``unless``: words with which a driver asks for another context (``BLK_MQ_F_BLOCKING``): where its file has one, nothing is
     said. ``sure``: False where some callers may be in another context; of a driver without any word of ``holds_among`` nothing is
     said then. ``apart``: fields of the same table whose functions never run for the object meanwhile. ``after_grace``: no reader
-    under RCU is left that came to the object before.
+    under RCU is left that came to the object before. ``interrupts``: a hard interrupt takes the lock under which it is called, or
+    calls it, whatever the driver does.
     """
 
     table: str
@@ -390,6 +391,7 @@ class Operation(Model, frozen=True):
     sure: bool = True
     apart: tuple[str, ...] = ()
     after_grace: bool = False
+    interrupts: bool = False
     source: str = ""
 
 
