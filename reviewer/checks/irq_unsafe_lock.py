@@ -286,6 +286,7 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
         doubt += 2 if mine.open else 1 + (other.func.key == take.func.key)
     doubt += mine.entry.doubt if mine.entry is not None else 0
     doubt += 2 * set_up(focus, mine, theirs)
+    doubt += any(runs_operation(focus, site.how) for site in theirs.way)  # and may have it do a part only: to stop, not to start
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
@@ -295,6 +296,12 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
         doubt += 1
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def runs_operation(focus: Focus, api: str) -> bool:
+    """Whether a call is of an API that runs what stands in a table."""
+    model = focus.program.models.functions.get(api)
+    return model is not None and any(i.table for i in model.invokes)
 
 
 def puts_to_sleep(focus: Focus, func: Func) -> bool:

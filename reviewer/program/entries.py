@@ -173,6 +173,20 @@ class Entries:
             if not cut and len(sites) <= MAX_CALLS:
                 yield from sites
 
+    def run_by(self, func: Func) -> Iterator[CallSite]:
+        """The calls in its own unit of what runs an operation, at once and without a sleep, for which the function stands in a
+        table (``snd_pcm_period_elapsed()`` in an interrupt may stop the stream)."""
+        tables = {f"{s.struct.partition('@')[0]}.{s.field}" for s in self.slots(func)} | {e.by for e in self.of(func)}
+        models = self.program.models.functions
+        apis = {api for t in tables for api in self.program.runners.get(t, ()) if api in models and not models[api].may_sleep}
+        apis = {api for api in apis if any(i.table in tables for i in models[api].invokes)}
+        for file in self.program.unit(func.path) if apis else ():
+            for caller in {f.key: f for api in sorted(apis) for f in self.program.functions_with(file, api)}.values():
+                for seen in self.summaries.calls_in(caller, "masks"):
+                    call = seen.event
+                    if isinstance(call, Call) and isinstance(call.callee, Name) and call.callee.id in apis:
+                        yield CallSite(caller, call, seen.must(), seen.may(), how=call.callee.id)
+
     def around(self, func: Func) -> tuple[Around, ...]:
         """Of a function in tables that no model knows: the locks that are held by those who call through one of these, in terms
         of its parameters, each once."""

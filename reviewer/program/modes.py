@@ -102,7 +102,10 @@ class Modes:
         found: dict[tuple[Irq, str, bool], Mode] = {}
 
         def add(mode: Mode) -> None:
-            found.setdefault((mode.context, mode.masks, mode.open), mode)
+            key = (mode.context, mode.masks, mode.open)
+            if mode.entry is not None and key in found and found[key].entry is None:
+                found[key] = mode  # whose beginning is known is the better witness
+            found.setdefault(key, mode)
 
         level: list[tuple[Func, str, tuple[CallSite, ...]]] = [(func, "", ())]
         met = {(func.key, "")}
@@ -119,7 +122,7 @@ class Modes:
                         add(Mode("task", masks, callee, None, way, called is not None))
                     for mode in called or ():
                         add(Mode(mode.context, stronger(mode.masks, masks), callee, mode.entry, way))
-                sites = self.holders.sites(callee, "masks") if depth < levels else ()
+                sites = (*self.holders.sites(callee, "masks"), *self.entries.run_by(callee)) if depth < levels else ()
                 if not sites and not entries and not slots:
                     add(Mode("task", masks, callee, None, way, True))
                 for site in sites:
