@@ -93,7 +93,8 @@ class Act:
 
 @dataclass(slots=True)
 class Uses:
-    """What the code of a folder does with one class. ``escapes``: functions that pass its address to what we cannot read.
+    """What the code of a folder does with one class. ``escapes``: functions that pass its address to what we cannot
+    read, other than the callback itself, which somebody may call straight away.
     ``declared``: the functions of a variable that is set up where it is declared (``DEFINE_TIMER``)."""
 
     setups: list[Act] = field(default_factory=list)
@@ -269,9 +270,12 @@ class Lifetimes:
             word = short(name).rpartition(".")[2]
             if not owner_of(name):
                 got.declared += (f for file in self.program.unit(home) for f in self.setups.declared(file, word))
+            passed: list[tuple[Func, str]] = []
             for func in self.naming(word, home):
                 if not owner_of(name) or self._means(func, word, name):
-                    self._use(got, func, name)
+                    passed += self._use(got, func, name)
+            own = {*(a.callback for a in got.setups), *(f.name for f in got.declared)}
+            got.escapes += (func for func, callee in passed if callee not in own)
         return got
 
     def never_started(self, name: str, home: str) -> bool:
@@ -304,7 +308,11 @@ class Lifetimes:
             found = self.program.functions_with(file, word)
             yield from (f for f in found if not f.condition or not left_out(f.condition, f.path))
 
-    def _use(self, uses: Uses, func: Func, name: str) -> None:
+    def _use(self, uses: Uses, func: Func, name: str) -> Iterator[tuple[Func, str]]:
+        """Puts the acts of a function on a class to the others.
+
+        :return: the function, with the name of each that it passes the address to and that no model knows.
+        """
         done: set[int] = set()
         for act in self.acts(func):
             if act.name == name:
@@ -321,7 +329,7 @@ class Lifetimes:
                 if isinstance(inner, AddressOf) and self.name(frame, self.whole(frame, rooted(frame, inner.base))) == name:
                     targets = self.summaries.calls.targets(frame, seen.callee or call.callee)
                     if not targets or any(t.model is None for t in targets):
-                        uses.escapes.append(func)
+                        yield func, call.callee.id if isinstance(call.callee, Name) else ""
 
     # --- what is below ----------------------------------------------------------------------------
 
