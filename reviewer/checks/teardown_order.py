@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 
 from reviewer.checks.deferred import own_left_to_rcu
 from reviewer.checks.finding import Confidence, Finding, Step
@@ -29,6 +30,9 @@ RULE = "teardown-order"
 
 LEVELS = 3
 """Levels of callers that are looked at for who ends the object."""
+
+LEVELS_TO_BEGIN = 5
+"""The same from what sets a callback up to the operation that begins the life of its object."""
 
 MAX_ABOVE = 24
 """Callers that are looked at."""
@@ -81,11 +85,11 @@ class Teardown:
     def before(self) -> Teardown | None:
         return Teardown(self.focus.before) if self.focus.before is not None else None
 
-    def tops(self, func: Func) -> list[Func]:
+    def tops(self, func: Func, levels: int = LEVELS) -> list[Func]:
         """The function and its callers, as far as they are looked at."""
         met = {func.key: func}
         level = [func]
-        for _ in range(LEVELS):
+        for _ in range(levels):
             callers = [c for f in level for c in self.lives.callers(f)]
             level = []
             for f in callers:
@@ -483,7 +487,19 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
         return
     if not teardown.callbacks(uses, func.path):
         return  # whether it keeps the object by itself cannot be told
-    for begin in teardown.tops(func):
+    near = teardown.tops(func)
+    far = [f for f in teardown.tops(func, LEVELS_TO_BEGIN) if all(f.key != n.key for n in near)]
+    alone = (
+        finding(teardown, end, freed.at, act, None, freed, None, "medium")
+        for end, freed in ended_nearby(teardown, func, act) if not teardown.waited(uses, teardown.tops(end))
+    )  # fmt: skip
+    yield from islice(chain(at_twins(teardown, near, act, uses), alone, at_twins(teardown, far, act, uses)), 1)
+
+
+def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses) -> Iterator[Finding]:
+    """A callback that nothing waits for where an operation ends what one of these begins."""
+    lives = teardown.lives
+    for begin in begins:
         for slot, table in lives.operations(begin):
             for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
                 for end in teardown.program.resolve(name, begin.path):
@@ -495,10 +511,6 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
                         fellow = weak or stopped_instead(teardown, end, act)
                         yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
                         return
-    for end, freed in ended_nearby(teardown, func, act):
-        if not teardown.waited(uses, teardown.tops(end)):
-            yield finding(teardown, end, freed.at, act, None, freed, None, "medium")
-            return
 
 
 def stopped_instead(teardown: Teardown, end: Func, act: Act) -> Act | None:
@@ -519,13 +531,16 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
         if end.key in begins or not teardown.lives.may_act(end, 0):
             continue
         callers = teardown.lives.callers(end)
-        if not callers or all(c.key in begins for c in callers):
+        if all(c.key in begins for c in callers) and (callers or not teardown.lives.runs_at_release(end)):
             continue
         for freed in teardown.lives.acts(end):
             if freed.kind == "free" and freed.func.key == end.key and freed.struct and freed.path is not None:
                 if shared.private(teardown.program.frame(end), freed.path) or made_here(teardown, end, freed):
                     continue
-                if teardown.lives.contains(freed.struct, owner_of(act.name), end.path):
+                owner = owner_of(act.name)
+                if freed.struct != owner and teardown.lives.freed_alone(owner, end.path):
+                    continue  # what it has inside may be another one, which is never set up
+                if teardown.lives.contains(freed.struct, owner, end.path):
                     yield end, freed
                     break
 

@@ -396,9 +396,9 @@ class Lifetimes:
             return False
         types = (v.type for v in self.program.frame(act.func).locals.values())
         mine = any(t.name == owner and t.pointer == 1 for t in (*types, *(p.type for p in act.func.parameters)))
-        return mine and not self._freed_alone(owner, act.func.path)
+        return mine and not self.freed_alone(owner, act.func.path)
 
-    def _freed_alone(self, owner: str, home: str) -> bool:
+    def freed_alone(self, owner: str, home: str) -> bool:
         """Whether the folder frees an object of a type by itself."""
         key = (owner, posixpath.dirname(home))
         got = self._alone.get(key)
@@ -472,6 +472,25 @@ class Lifetimes:
         )  # fmt: skip
 
     # --- operations -------------------------------------------------------------------------------
+
+    def runs_at_release(self, func: Func) -> bool:
+        """Whether a function is what the last reference to an object ends with: it stands in a table, or a member, of that name,
+        or is passed to what gives a reference back (``kref_put(&x->ref, x_free)``)."""
+        if any(RELEASE.search(slot) for slot, _ in self.operations(func)):
+            return True
+        models = self.program.models.functions
+        for user in (f for file in self.program.unit(func.path) for f in self.program.functions_with(file, func.name)):
+            body = self.program.body(user)
+            for event in (e for block in (body.blocks if body is not None else ()) for e in block.events):
+                if isinstance(event, Write) and isinstance(event.target, Member) and RELEASE.search(event.target.name):
+                    if func.name in function_names(event.value):
+                        return True
+                elif isinstance(event, Call) and isinstance(event.callee, Name):
+                    model = models.get(event.callee.id)
+                    last = [i.callback for i in (model.invokes if model is not None else ()) if i.last and i.callback is not None]
+                    if any(i < len(event.args) and func.name in function_names(event.args[i]) for i in last):
+                        return True
+        return False
 
     def operations(self, func: Func) -> Iterator[tuple[str, dict[str, str]]]:
         """``(field, the table's functions by field)`` for each table of its driver that holds a function."""
@@ -555,6 +574,9 @@ GET = re.compile(r"_(?:get|hold|ref|grab)(?:_unless_zero|_not_zero)?$|^(?:get|ho
 
 PUT = re.compile(r"(?:^|_)(?:un)?(?:put|unref|release)(?:_|$)")
 """How the kernel names what gives a reference back."""
+
+RELEASE = re.compile(r"(?:^|_)release$")
+"""Members that hold what ends an object once nobody has a reference to it (``struct device_type.release``)."""
 
 UNDOES = re.compile(r"(?:^|_)(?:del|delete|unregister|deregister|remove)(?:_|$)")
 """How functions are named that take leave of what has been registered, and run its last functions."""
