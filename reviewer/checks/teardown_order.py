@@ -445,7 +445,9 @@ def end_after(teardown: Teardown, func: Func, act: Act) -> tuple[Act, bool] | No
         return None
     for caller in teardown.lives.callers(func):
         for other in teardown.lives.acts(caller):
-            if other.kind == "free" and teardown.lives.contains(other.struct, owner, func.path):
+            if other.kind == "free" and (
+                teardown.lives.contains(other.struct, owner, func.path) or teardown.lives.is_private(other, owner)
+            ):
                 flow = teardown.focus.flow(caller)
                 calls = [s.event.at for s in flow.seen if s.callee == Name(func.name)] if flow is not None else []
                 if any(at < other.at for at in calls):
