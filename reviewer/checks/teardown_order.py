@@ -18,13 +18,15 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr, Member, Name, Result, Write
+from reviewer.parse.facts import Call, Const, Expr, Member, Name, Result, Write
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen, on_every_way
 from reviewer.program.objects import objects_read, root_of, rooted
+from reviewer.program.structs import Frame
+from reviewer.program.values import walk
 
 RULE = "teardown-order"
 
@@ -594,10 +596,12 @@ def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> I
     for second in later:
         other = lives.uses(second.name, func.path)
         for callback in teardown.callbacks(other, func.path):
-            again = next((a for a in mine.starts if a.func.key == callback.key and always(teardown, a)), None)
+            above = teardown.tops(func)
+            again = next(
+                (a for a in mine.starts if a.func.key == callback.key and (always(teardown, a) or unheeding(teardown, a))), None
+            )
             if again is None:
                 continue
-            above = teardown.tops(func)
             ended, unbound = teardown.ends(first.name, above), teardown.unbinds(above)
             if ended is not None or unbound is not None:
                 yield finding(teardown, func, first.at, first, first, ended, unbound, "medium", again)
@@ -611,6 +615,28 @@ def always(teardown: Teardown, act: Act) -> bool:
     if flow is None or body is None:
         return False
     return on_every_way(body, next((s.block for s in flow.seen if s.event.at == act.at), 0))
+
+
+def unheeding(teardown: Teardown, act: Act) -> bool:
+    """Whether what decides that a function comes to an act is the function's own, so that nobody can keep it from that."""
+    frame = teardown.program.frame(act.func)
+    guards = teardown.focus.settled.guards(act.func, act.at)
+    return all(not objects_read(frame, g.condition) and reckoned(frame, g.condition) for g in guards)
+
+
+def reckoned(frame: Frame, condition: Expr) -> bool:
+    """Whether the calls in a condition only reckon with what they are given, and look at no object (``ktime_to_ns(t) < 0``)."""
+    for call in (frame.call(e.call) for e in walk(condition) if isinstance(e, Result)):
+        args = [frame.canonical(arg, {}) for arg in call.args] if call is not None else []
+        if not args or not all(reckoned(frame, arg) if isinstance(arg, Result) else is_number(frame, arg) for arg in args):
+            return False
+    return True
+
+
+def is_number(frame: Frame, expr: Expr) -> bool:
+    """Whether a value is a constant, or of a type that points to nothing."""
+    type_ = frame.type_of(expr)
+    return isinstance(expr, Const) or (type_ is not None and not frame.resolve(type_).pointer)
 
 
 # --- a module that leaves its callbacks behind --------------------------------------------------------------------------
