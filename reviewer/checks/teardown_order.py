@@ -1,8 +1,8 @@
 """teardown-order: an object ends, or a driver is unbound, while a callback that was set up on it may still run.
 
-Four shapes: a wait that there was before a patch and is not there any more, or comes too late now; a cancel that does not
-wait, then the end of the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are
-silent as soon as anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
+Shapes: a wait that there was before a patch and is not there any more, or comes too late now; a wait that comes only after the
+end; a cancel that does not wait, then the end of the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
+anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
-from reviewer.program.lockflow import Seen, on_every_way
+from reviewer.program.lockflow import Seen, on_every_way, reached
 from reviewer.program.objects import objects_read, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.values import walk
@@ -66,7 +66,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     told = {f.involves[0] for f in weak}
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *weak, *wrong_order(teardown),
+        *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown),
         *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
@@ -383,6 +383,61 @@ def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
         return ended.at
     flow = new.focus.flow(func)
     return max((e.at for e in flow.endings), default=0) if flow is not None else 0
+
+
+# --- a wait that comes after the end ------------------------------------------------------------------------------------
+
+
+def after_the_end(teardown: Teardown) -> Iterator[Finding]:
+    """A wait for a callback, or for the queue on which it runs, only after the object that has it inside was freed."""
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not lives.may_act(func, 0):
+            continue
+        acts = lives.acts(func)
+        ends = [a for a in acts if a.kind == "free" and a.struct and a.path is not None]
+        for stop in (a for a in acts if a.kind == "stop" and a.waits) if ends else ():
+            late = next((e for e in ends if e.at < stop.at and comes_to(teardown, func, e.at, stop.at)), None)
+            if late is not None and stop.what == "workqueue":
+                yield from drained_late(teardown, func, late, stop)
+            elif late is not None and stop.what in CALLBACKS and holder(stop.path) == late.path:
+                stopped = any(a.name == stop.name and a.at < late.at for a in acts if a.kind == "stop")
+                if not stopped and kept(teardown, func, late, stop):
+                    yield finding(teardown, func, late.at, stop, None, late, None, "high", late=True)
+
+
+def drained_late(teardown: Teardown, func: Func, end: Act, stop: Act) -> Iterator[Finding]:
+    """The works of an object that has ended, whose queue is waited for only now."""
+    lives = teardown.lives
+    acts = [a for f in teardown.program.functions_in(func.path) if lives.may_act(f, 0) for a in lives.acts(f, 0)]
+    for act in {a.name: a for a in acts if a.kind == "setup" and a.what == "work" and owner_of(a.name)}.values():
+        uses = lives.uses(act.name, func.path)
+        before = any(a.kind == "stop" and a.at < end.at and a.name in (act.name, stop.name) for a in lives.acts(func))
+        if before or uses.stops or uses.escapes or stop.name.lstrip("*") not in {q.lstrip("*") for q in uses.queues}:
+            continue
+        if lives.contains(end.struct, owner_of(act.name), func.path) and teardown.runs(uses, func.path):
+            if not teardown.counted(uses, func.path) and not synchronous(teardown, uses):
+                yield finding(teardown, func, end.at, act, None, end, None, "medium", late=True)
+
+
+def kept(teardown: Teardown, func: Func, first: Act, then: Act) -> bool:
+    """Whether the pointer by which two acts know their object is not written between them."""
+    flow = teardown.focus.flow(func)
+    root = root_of(first.path) if first.path is not None else None
+    return flow is not None and not any(
+        isinstance(s.event, Write) and first.at < s.event.at < then.at and flow.frame.canonical(s.event.target, {}) == root
+        for s in flow.seen
+    )
+
+
+def comes_to(teardown: Teardown, func: Func, first: int, then: int) -> bool:
+    """Whether a function may come from one position to another one."""
+    flow = teardown.focus.flow(func)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or body is None:
+        return False
+    blocks = {s.event.at: s.block for s in flow.seen}
+    return first in blocks and then in blocks and blocks[then] in reached(body, [blocks[first]])
 
 
 # --- a cancel that does not wait ----------------------------------------------------------------------------------------
