@@ -1,12 +1,14 @@
 """teardown-order: an object ends, or a driver is unbound, while a callback that was set up on it may still run.
 
 Shapes: a wait that there was before a patch and is not there any more, or comes too late now; a wait that comes only after the
-end; a cancel that does not wait, then the end of the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
+end; a callback that is started, and its object freed since a later step has failed; a cancel that does not wait, then the end of
+the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
 anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,13 +20,14 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Const, Expr, Member, Name, Result, Write
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, holder, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen, on_every_way, reached
-from reviewer.program.objects import objects_read, root_of, rooted
+from reviewer.program.objects import objects_read, result_used, root_of, rooted
 from reviewer.program.structs import Frame
 from reviewer.program.values import walk
 
@@ -66,7 +69,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     told = {f.involves[0] for f in weak}
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown),
+        *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown), *freed_as_started(teardown),
         *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
@@ -383,6 +386,81 @@ def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
         return ended.at
     flow = new.focus.flow(func)
     return max((e.at for e in flow.endings), default=0) if flow is not None else 0
+
+
+# --- started, then freed ------------------------------------------------------------------------------------------------
+
+
+def freed_as_started(teardown: Teardown) -> Iterator[Finding]:
+    """A function that starts a callback and, on some way from there on, frees the object with nothing that stops it between: as a
+    rule where a later step has failed."""
+    lives = teardown.lives
+    for func in teardown.focus.functions:
+        if not lives.may_act(func, 0):
+            continue
+        acts = lives.acts(func)
+        ends = [a for a in acts if a.kind == "free" and a.struct and a.path is not None]
+        told: set[str] = set()
+        for act in (a for a in acts if a.kind == "start" and a.what in CALLBACKS and owner_of(a.name)) if ends else ():
+            end = next((e for e in ends if e.path == holder(act.path) and started_before(teardown, func, act, e)), None)
+            uses = lives.uses(act.name, func.path)
+            if end is None or act.name in told or not uses.set_up:
+                continue
+            told.add(act.name)
+            if not teardown.counted(uses, func.path) and not synchronous(teardown, uses):
+                yield finding(teardown, func, end.at, act, None, end, None, "medium")
+
+
+def started_before(teardown: Teardown, func: Func, act: Act, end: Act) -> bool:
+    """Whether a way leads from where a function starts a callback to where it frees the object, past all that may stop it."""
+    flow = teardown.focus.flow(func)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or body is None or end.at < act.at or not kept(teardown, func, act, end):
+        return False
+    seen = {s.event.at: s for s in flow.seen}
+    call = seen[act.at].event if act.at in seen else None
+    if end.at not in seen or not isinstance(call, Call) or result_used(flow.frame, call):
+        return False
+    stops = {s.event.at: s.block for s in flow.seen if s.event.at != act.at and may_stop(teardown, func, act, s)}
+    first, last = seen[act.at].block, seen[end.at].block
+    if any(block == last and at < end.at for at, block in stops.items()):
+        return False
+    if any(block == first and at > act.at for at, block in stops.items()):
+        return False
+    todo, met = [first], {first, *stops.values()} - {last}
+    while todo:
+        here = todo.pop()
+        if here == last:
+            return True
+        for b in successors(body.blocks[here].exit):
+            if b not in met:
+                met.add(b)
+                todo.append(b)
+    return False
+
+
+def may_stop(teardown: Teardown, func: Func, act: Act, seen: Seen) -> bool:
+    """Whether a call may keep a callback from running: it stops one, or waits; it reaches what does so; or the object is given
+    to whom we cannot follow."""
+    call, lives = seen.event, teardown.lives
+    if not isinstance(call, Call):
+        return False
+    given = {act.path, holder(act.path)}
+    passes = any(root_of(arg) == root_of(p) for args in seen.args for arg in args for p in given if p is not None)
+    targets = list(teardown.focus.summaries.calls.targets(teardown.program.frame(func), seen.callee or call.callee))
+    uses = lives.uses(act.name, func.path)
+    stopping = {a.func.key for a in uses.stops}
+    for target in targets:
+        if target.model is not None:
+            if target.model.waits or target.model.cancels:
+                return True
+        elif target.func is not None:
+            below = lives.below(target.func)
+            if not stopping.isdisjoint(below) or any(teardown.drains(f, uses.queues) for f in below.values()):
+                return True
+            if passes and posixpath.dirname(target.func.path) != posixpath.dirname(func.path) and target.func.path.endswith(".c"):
+                return True
+    return passes and not targets
 
 
 # --- a wait that comes after the end ------------------------------------------------------------------------------------
