@@ -536,9 +536,30 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
             gone = None if ended is not None else gone_after(teardown, func, act)
             if ended is None and gone is None:
                 continue
-            if teardown.counted(uses, func.path) or teardown.waited(uses, teardown.tops(func)):
+            if teardown.counted(uses, func.path):
                 continue
-            yield finding(teardown, func, act.at, act, act, ended, gone, "high" if sure else "medium")
+            again = None
+            if teardown.waited(uses, above := teardown.tops(func)):
+                again = None if teardown.waited(uses, above, act) else started_on_queue(teardown, uses, act)
+                if again is None:
+                    continue
+            confidence: Confidence = "high" if sure and again is None else "medium"
+            yield finding(teardown, func, act.at, act, act, ended, gone, confidence, again)
+
+
+def started_on_queue(teardown: Teardown, uses: Uses, act: Act) -> Act | None:
+    """Where another work of the queue starts a delayed one again: who waits for the queue lets it do so, and does not wait for
+    the delay."""
+    lives = teardown.lives
+    own = {f.key for f in teardown.callbacks(uses, act.func.path)}
+    for start in uses.starts if teardown.delayed(act) else ():
+        for callback in (f for f in teardown.tops(start.func) if f.key not in own and "work" in teardown.focus.setups.kinds(f)):
+            users = {f.key: f for file in teardown.program.unit(callback.path) for f in teardown.program.functions_in(file)}
+            acts = (a for f in users.values() if lives.may_act(f, 0) for a in lives.acts(f, 0))
+            for other in (a for a in acts if a.kind == "setup" and a.name and a.callback == callback.name):
+                if not uses.queues.isdisjoint(lives.uses(other.name, other.func.path).queues):
+                    return start
+    return None
 
 
 def gone_after(teardown: Teardown, func: Func, act: Act) -> Func | None:
