@@ -42,6 +42,9 @@ LEVELS_TO_BEGIN = 5
 MAX_ABOVE = 24
 """Callers that are looked at."""
 
+MAX_OF_MODULE = 60
+"""Functions below the end of a module by which its files are known."""
+
 
 CALLBACKS = frozenset({"timer", "work", "tasklet"})
 """What is set up on an object and runs some time after it was started."""
@@ -57,6 +60,9 @@ OPENS = re.compile(r"(?:^|_)open$")
 
 MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
 """Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
+
+UNBINDS = frozenset({"remove", "remove_new", "disconnect"})
+"""Operations after the last of which a module may be unloaded."""
 
 SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
 """How the kernel names what puts a device to sleep."""
@@ -798,9 +804,19 @@ def is_number(frame: Frame, expr: Expr) -> bool:
 
 def left_behind(teardown: Teardown) -> Iterator[Finding]:
     for func in teardown.focus.functions:
-        if teardown.leaves(func) and not waits_at_end(teardown, func):
+        leaves = teardown.leaves(func)
+        if (leaves or last_of_module(teardown, func)) and not waits_at_end(teardown, func):
             yield from left_running(teardown, func)
-            yield from outlived(teardown, func)
+            yield from outlived(teardown, func) if leaves else ()
+
+
+def last_of_module(teardown: Teardown, func: Func) -> bool:
+    """Whether a function unbinds a driver whose file says of no other end of the module (``module_platform_driver()``)."""
+    if func.path.partition("/")[0] not in MODULES or not teardown.lives.may_act(func) or teardown.lives.callers(func):
+        return False
+    leaving = (n for n, m in teardown.program.models.functions.items() if any(r.how == "exitcall" for r in m.registers))
+    text = teardown.program.text(func.path)
+    return not any(name.encode() in text for name in leaving) and any(s in UNBINDS for s, _ in teardown.lives.operations(func))
 
 
 def outlived(teardown: Teardown, func: Func) -> Iterator[Finding]:
@@ -825,16 +841,36 @@ def outlived(teardown: Teardown, func: Func) -> Iterator[Finding]:
 def left_running(teardown: Teardown, func: Func) -> Iterator[Finding]:
     """A callback of a variable of the module that leaves, which is started and which nothing in the module waits for."""
     lives = teardown.lives
+    files = module_files(teardown, func)
+    functions = [f for file in sorted(files) for f in teardown.program.functions_in(file)]
     started = {
-        a.name: a for f in teardown.program.functions_in(func.path) if lives.may_act(f, 0) for a in lives.acts(f, 0)
+        a.name: a for f in functions if lives.may_act(f, 0) for a in lives.acts(f, 0)
         if a.kind == "start" and a.what in CALLBACKS and a.name and not owner_of(a.name)
     }  # fmt: skip
     for name, act in started.items():
-        uses = lives.uses(name, func.path)
-        mine = [f for f in teardown.callbacks(uses, func.path) if f.path == func.path]
+        uses = lives.uses(name, act.func.path)
+        mine = [f for f in teardown.callbacks(uses, act.func.path) if f.path in files]
         kept = uses.stops or uses.escapes or teardown.waited(uses, [func])
-        if mine and teardown.runs(uses, func.path) and not kept:
+        if mine and teardown.runs(uses, act.func.path) and not kept:
             yield finding(teardown, func, end_of(teardown, func, None), act, None, None, func, "medium")
+
+
+def module_files(teardown: Teardown, func: Func) -> frozenset[str]:
+    """The files of which a module consists, by the function that leaves it: its own, and those of its folder with a function that
+    it reaches by name. One that is exported is there for other modules, and may be another module's itself."""
+    lives, folder = teardown.lives, posixpath.dirname(func.path)
+    todo, met = [func], {func.key: func}
+    while todo and len(met) < MAX_OF_MODULE:
+        for f in lives.callees(todo.pop(0)):
+            if f.key not in met and f.path.endswith(".c") and posixpath.dirname(f.path) == folder and not exported(teardown, f):
+                met[f.key] = f
+                todo.append(f)
+    return frozenset(f.path for f in met.values())
+
+
+def exported(teardown: Teardown, func: Func) -> bool:
+    """Whether a file says of a function of it that other modules may call it."""
+    return re.search(rb"\bEXPORT_\w+\(\s*%s\b" % re.escape(func.name.encode()), teardown.program.text(func.path)) is not None
 
 
 def waits_at_end(teardown: Teardown, func: Func) -> bool:
