@@ -42,6 +42,10 @@ ABOVE = 6
 MAX_ABOVE = 150
 """Callers that are asked on the way up."""
 
+WITH_HANDLE = 2
+"""Calls below a function with a transaction open at which an allocation is still told of; further down, many are for cases that
+those who have one never come to."""
+
 ALSO = 2
 """Other places of a file in which an allocation is kept from waiting for IO or a filesystem, so that it seems to matter there."""
 
@@ -203,7 +207,7 @@ class Search:
                 continue
             for effect in self.allocations(func, seen, flags)[:1]:
                 below = [f for f, _ in effect.way[1:]] + [effect.func] * bool(effect.way)
-                if effect.depth > 1 or any(p.type.name == given.type.name for f in below for p in f.parameters):
+                if effect.depth > WITH_HANDLE or any(p.type.name == given.type.name for f in below for p in f.parameters):
                     continue  # said of that function
                 message = f"{words(effect)} may write back in reclaim while a transaction ({given.type.name}) is open"
                 steps = effect_steps(self.focus.analysis, func, None, effect)
