@@ -21,6 +21,7 @@ from reviewer.checks.lock_questions import (
     by_flag,
     contract,
     had_before,
+    plain_argument,
     same_last_question,
     same_questions,
     says_locked,
@@ -40,7 +41,7 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, result_of, uneven, word_of
+from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, key_of, result_of, uneven, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of
 from reviewer.program.locks import Hold
@@ -49,6 +50,7 @@ from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import exported
+from reviewer.program.summaries import place as located
 
 RULE = "lock-imbalance"
 
@@ -138,7 +140,9 @@ class Imbalance:
             return 2
         if way.net < 0:
             untried = way.taken <= 0 and extra(way.ending.state).tried <= 0
-            return 2 if fault.stray and (untried or self.changes_hands(flow, state, fault)) else 0
+            if not fault.stray or not (untried or self.changes_hands(flow, state, fault)):
+                return 0
+            return 1 if not untried and self.lost_below(flow, fault) is not None else 2
         beside = [w for w in state.with_net(0) if w.ending.at == way.ending.at and w.taken > 0 and w.released > 0]
         told = way.result != "negative" and all(self.focus.settled.guards(func, w.released) for w in beside)
         return 2 if beside and told else 0
@@ -154,6 +158,41 @@ class Imbalance:
             )
             for s in flow.seen
         )
+
+    def lost_below(self, flow: Flow, fault: Fault) -> Seen | None:
+        """The call of a function that releases the lock where it fails, and there alone, with a number that it returns on no
+        other way: whoever goes on to release it has not thought of that."""
+        for seen in flow.seen:
+            if not isinstance(seen.event, Call) or not self.is_ours(flow, seen) or seen.event.at >= fault.way.released:
+                continue
+            callee = seen.callee or seen.event.callee
+            outcomes = self.focus.summaries.outcomes(flow.frame, seen.event, callee, seen.args[0], State())
+            gone = [o.result for o in outcomes if any(key_of(flow.frame, d) == fault.key for d in o.drops)]
+            rest = [o.result for o in outcomes if all(key_of(flow.frame, d) != fault.key for d in o.drops)]
+            held = any(hold_key(h) == fault.key for h in seen.must())
+            if held and gone and rest and not any(plain_argument(c) for o in outcomes for c, _ in o.when) and all(
+                isinstance(r, Const) and values.signed(r.value) < 0 and r not in rest for r in gone
+            ):  # fmt: skip
+                return seen
+        return None
+
+    def released_below(self, func: Func, fault: Fault) -> Iterator[Step]:
+        """The call that has released the lock before, and where it did, as far as that can be told."""
+        flow = self.focus.flow(func)
+        seen = self.lost_below(flow, fault) if flow is not None else None
+        if flow is None or seen is None or not isinstance(seen.event, Call):
+            return
+        yield step(self.focus.analysis, "call", func, seen.event.at, seen.must())
+        for target in self.focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee):
+            below = self.focus.flow(target.func) if target.func is not None else None
+            for inner in below.seen if below is not None else ():
+                model = self.focus.program.model(inner.event.callee.id) if (
+                    isinstance(inner.event, Call) and isinstance(inner.event.callee, Name)
+                ) else None  # fmt: skip
+                locks = [lock for d in (model.drops if model is not None else ()) if (lock := located(d.lock, inner.args[0]))]
+                if below is not None and any(key_of(below.frame, lock) == fault.key for lock in locks):
+                    yield step(self.focus.analysis, "release", below.frame.func, inner.event.at)
+                    return
 
     def is_ours(self, flow: Flow, seen: Seen) -> bool:
         """Whether a call is of a function that is looked into, not of an API."""
@@ -488,6 +527,7 @@ class Imbalance:
             message = f"{name} is released here on a path that does not hold it"
             if good.taken > 0:
                 steps.append(step(analysis, "acquire", func, good.taken))
+            steps += self.released_below(func, fault)
             steps.append(step(analysis, "release", func, way.released))
         else:
             file, line, column, function = place(func, way.ending.at)
