@@ -37,6 +37,7 @@ from reviewer.checks.lock_results import (
     same_answer,
     tries,
 )
+from reviewer.checks.own_locks import Left, left_behind
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
@@ -74,6 +75,8 @@ def lock_imbalance(focus: Focus) -> Iterator[Finding]:
         flow = focus.flow(func) if func.macro is None and focus.summaries.locks(func) else None
         if flow is not None and not flow.capped and (len(flow.endings) > 1 or focus.edited(func)):
             yield from rule.of(func)
+        if func.macro is None:
+            yield from (left_behind_by(focus, func, left) for left in left_behind(focus, func))
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,6 +552,21 @@ class Imbalance:
             message=message, involves=(name,), proof=tuple(steps), event=analysis.program.line_text(file, line),
             fix=fix_of(analysis, func, way, good) if not fault.stray and fault.doubt < 2 else None,
         )  # fmt: skip
+
+
+def left_behind_by(focus: Focus, func: Func, left: Left) -> Finding:
+    """A lock of the driver's own with which a function leaves."""
+    way, analysis = left.way, focus.analysis
+    file, line, column, function = place(func, way.ending.at)
+    steps = [
+        step(analysis, "call", func, way.taken), step(analysis, "call", func, left.good.released),
+        step(analysis, "return", func, way.ending.at),
+    ]  # fmt: skip
+    return Finding(
+        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+        message=f"{function}() returns with what {left.lock}() took on a path, while other paths give it back",
+        involves=(left.lock,), proof=tuple(steps), event=analysis.program.line_text(file, line),
+    )  # fmt: skip
 
 
 def by_callees(flow: Flow, state: Balance, fault: Fault) -> int:
