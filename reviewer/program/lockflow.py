@@ -792,8 +792,8 @@ def tell_apart(state: State, value: Expr, outcomes: tuple[Outcome, ...]) -> None
 
 
 def through_local(lock: Expr) -> bool:
-    """Whether all that is known of a lock is the local variable that points to it."""
-    return isinstance(lock, Deref) and isinstance(lock.base, Name) and lock.base.id.startswith("$")
+    """Whether all that is known of a lock is the local variable that points to it; one of a callee (``$3.lock``) is none."""
+    return isinstance(lock, Deref) and isinstance(lock.base, Name) and lock.base.id.startswith("$") and "." not in lock.base.id
 
 
 def once(hold: Hold) -> bool:
