@@ -120,6 +120,8 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Ite
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         if hold is not None and comes_back(func, effect):
             blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object
+        if hold is not None and hold.where and hold.at == seen.event.at:
+            blocked = with_doubt(blocked, 2)  # a callee that is called again and again cannot return with what it needs each time
         if focus.other is None:
             blocked = with_doubt(blocked, seldom(effect, hold, blocked))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
