@@ -10,6 +10,7 @@ from reviewer.parse.facts import AddressOf, Name
 from reviewer.program.chains import Chains, ChainUser, NotifierChain
 from reviewer.program.contexts import Context, Contexts
 from reviewer.program.effects import Effects
+from reviewer.program.horizon import Horizon
 from reviewer.program.link import Func, Program
 from reviewer.program.locks import Hold
 from reviewer.program.models import Obligation
@@ -65,6 +66,13 @@ class Analysis:
         self.shared = Shared(self.contexts)
         self.reach = Reach(self.summaries)
         self.selected: list[NotifierChain] = []
+
+    @cached_property
+    def homing(self) -> Effects:
+        """The effects with those of what comes back to operations of its caller's own driver, as a review has them anyway."""
+        if self.summaries.names.horizon.back:
+            return self.effects
+        return Effects(self.summaries, horizon=Horizon(self.summaries.calls, self.program.models.comes_back))
 
     @cached_property
     def callbacks(self) -> list[Callback]:

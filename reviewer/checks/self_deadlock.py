@@ -17,7 +17,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.checks.same_class import nested
+from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.facts import Binary, Call, Const, Expr, Result
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
@@ -30,6 +30,7 @@ from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.roundtrips import plain
+from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.waiting import comes_first
@@ -130,11 +131,13 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
         locks = {h.lock for h in (*held, *more)}
         classes = {h.name for h in (*held, *more)}
         must = seen.must()
-        for effect in focus.effects.at(func, seen):
+        for effect in (*focus.effects.at(func, seen), *at_home(focus, func, seen)):
             if effect.kind != "acquire" or not blocks(focus, effect):
                 continue
             if effect.what not in locks and effect.hold is not None and effect.hold.name in classes:
                 effect = renamed(flow.frame, effect, locks)
+                if effect.what not in locks:
+                    effect = of_its_own(focus, func, seen, effect, (*held, *more))
             if effect.what not in locks:
                 continue
             if effect.what in effect.let_go and (effect.way or all(h.lock != effect.what for h in seen.may())):
@@ -164,6 +167,8 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
                     guards = focus.settled.guards(there.func, there.at) if focus.other is None and there.way else ()
+                    if there.back:  # no caller of an operation: what it was passed tells nothing, but a flag of the device may
+                        guards = tuple(g for g in guards if is_flag(g.condition))
                     if guards:  # in code that has run, what is asked there may well tell whether the caller holds it
                         doubt += 2 if any(is_code(g.condition) for g in guards) else 1
                     entry = entered.get(hold) if hold not in known else None
@@ -188,6 +193,30 @@ def renamed(frame: Frame, effect: Effect, locks: Iterable[Expr]) -> Effect:
         if found is not None:
             return msgspec.structs.replace(effect, what=found, doubt=max(effect.doubt, int(around)))
     return effect
+
+
+def nothing(model: Model) -> bool:
+    """No API: what is asked for are functions that come back to their caller's driver."""
+    return False
+
+
+def at_home(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
+    """What a call does in operations of its own driver that it comes back to, as far as the usual effects do not say so."""
+    homing = focus.analysis.homing
+    if homing is not focus.effects and homing.horizon.has(nothing, func, DEPTH):
+        yield from (effect for effect in homing.at(func, seen) if effect.back)
+
+
+def of_its_own(focus: Focus, func: Func, seen: Seen, effect: Effect, held: Iterable[Hold]) -> Effect:
+    """The effect of an operation that an API comes back to: it has no words for its caller's object, but it is the operation of
+    that very object, so what it takes of the class of a lock that is held is that lock."""
+    hold = effect.hold
+    if hold is None or not effect.back:
+        return effect
+    mine = [h for h in held if h.name == hold.name and always(seen, h.name)]
+    if len(mine) != 1 or effect.lets_go(mine[0]) or told_apart(focus, func, hold.name):
+        return effect
+    return msgspec.structs.replace(effect, what=mine[0].lock, doubt=max(effect.doubt, 1))
 
 
 def is_code(condition: Expr) -> bool:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from reviewer.parse.facts import Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.calls import Target
-from reviewer.program.horizon import DEPTH, cost
+from reviewer.program.horizon import DEPTH, Horizon, cost
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, outside
@@ -72,6 +72,7 @@ class Effect(msgspec.Struct, frozen=True):
     which only some entries put their task to sleep; ``kin``: through one whose entries all stand in its caller's own folder,
     each for some of the driver's objects. ``last``: it happens to whoever gives the last reference up. ``chosen``: a
     word that nobody on the way has decided says whether it happens (``if (request->waiting)``), or what is passed to the API.
+    ``back``: in an operation that a function deep in a library comes back to, of its caller's own driver.
     """
 
     kind: EffectKind
@@ -93,6 +94,7 @@ class Effect(msgspec.Struct, frozen=True):
     kin: bool = False
     last: bool = False
     chosen: bool = False
+    back: bool = False
 
     @property
     def depth(self) -> int:
@@ -139,8 +141,10 @@ class Effects:
     review asks about. ``about``: files of which each function counts for itself, even if others have an equal effect nearer by.
     """
 
-    def __init__(self, summaries: Summaries, tables_below: bool = False) -> None:
+    def __init__(self, summaries: Summaries, tables_below: bool = False, horizon: Horizon | None = None) -> None:
+        """:param horizon: one that knows which functions come back to their caller's driver, in place of the usual."""
         self.summaries = summaries
+        self.horizon = horizon if horizon is not None else summaries.names.horizon
         self.about: frozenset[str] = frozenset()
         self.tables_below = tables_below
         self.program = summaries.program
@@ -325,11 +329,14 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
         name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
-        back = self.summaries.names.horizon.back.get(name, ())
+        back = self.horizon.back.get(name, ())
         if any(b.waited for b in back):
             yield Effect("wait", name, None, func, call.at, wait=OPERATIONS, held=held, let_go=gone, doubt=doubt)
-        for invokes in (*(target.model.invokes if target.model is not None else ()), *back) if depth else ():
+        for invokes in target.model.invokes if target.model is not None and depth else ():
             yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
+        for invokes in back if depth else ():
+            for effect in self._invoked(func, call, invokes, name, args, held, gone, doubt, depth):
+                yield replace(effect, back=True)
         if target.model is not None or target.func is None:
             return
         left = depth - cost(func, target.func)
@@ -409,7 +416,7 @@ class Effects:
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
         names = self.summaries.names
-        if names.calls_indirectly(func) or names.horizon.has(matters, func, depth):
+        if names.calls_indirectly(func) or self.horizon.has(matters, func, depth):
             return True
         return self.tables_below and depth > 1 and self.through_tables(func, min(depth - 1, TABLES_BELOW))
 

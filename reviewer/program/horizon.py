@@ -39,9 +39,9 @@ class Horizon:
         which asks about few, says so before it asks.
     """
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, back: Mapping[str, tuple[Invokes, ...]] | None = None) -> None:
         self.calls = calls
-        self.back: Mapping[str, tuple[Invokes, ...]] = {}
+        self.back: Mapping[str, tuple[Invokes, ...]] = back if back is not None else {}
         self._made: dict[tuple[Test, str, int], bool] = {}
 
     def has(self, test: Test, func: Func, depth: int) -> bool:
