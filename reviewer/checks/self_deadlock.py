@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from reviewer.checks.chained import Chained
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
@@ -46,13 +47,14 @@ OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 
 @general(RULE)
 def self_deadlock(focus: Focus) -> Iterator[Finding]:
+    chained = Chained(focus)
     for func in focus.functions:
         concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
             focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or focus.let_go.kept(func))
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
-            found = list(in_flow(focus, flow))
+            found = list(in_flow(focus, flow, chained))
             yield from found or (of_one_class(focus, func, *one) for one in nested(focus, func))
 
 
@@ -106,7 +108,7 @@ class Again:
     entry: Entry | None = None
 
 
-def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
+def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
     func = flow.frame.func
     best: dict[tuple[Expr, str], Again] = {}
     every: dict[tuple[Expr, str], dict[str, Again]] = {}
@@ -131,7 +133,7 @@ def in_flow(focus: Focus, flow: Flow) -> Iterator[Finding]:
         locks = {h.lock for h in (*held, *more)}
         classes = {h.name for h in (*held, *more)}
         must = seen.must()
-        for effect in (*focus.effects.at(func, seen), *at_home(focus, func, seen)):
+        for effect in (*focus.effects.at(func, seen), *at_home(focus, func, seen), *chained.at(func, seen, seen.must())):
             if effect.kind != "acquire" or not blocks(focus, effect):
                 continue
             if effect.what not in locks and effect.hold is not None and effect.hold.name in classes:
