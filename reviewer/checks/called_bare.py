@@ -8,6 +8,7 @@ of locks.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.guarding import Side, finding
 from reviewer.checks.proof import step
 from reviewer.checks.walked import LEVELS, bare_way
+from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
 
@@ -32,31 +34,39 @@ MAX_CALLERS = 16
 def called_bare(side: Side, func: Func) -> Iterator[Finding]:
     if once(func) or LOCKED.search(func.name):
         return
-    for callee in side.guards.lives.callees(func):
-        if callee.macro is not None or not callee.path.endswith(".c") or once(callee) or side.guards.wanted(callee):
-            continue
-        bare = next((s for s in side.guards.calls(func, callee.name) if not s.may()), None)
-        if bare is None or side.guards.around(func):
-            continue
+    for callee, at in free_calls(side, func):
         changed = next((t for t in side.guards.touches(callee) if changes(t)), None)
-        lock = common(side, func, callee) if changed is not None else ""
+        lock = common(side, func, callee) if changed is not None and not side.guards.around(func) else ""
         way = bare_way(side, func, lock, LEVELS) if lock and lock not in side.guards.takes(callee) else None
         if way is None or changed is None:
             continue
-        touch = replace_way(changed, func, bare.event.at)
+        touch = Touch(changed.access, changed.held, ((func, at),))
         made = finding(side, func, touch, lock, "medium", None, callee)
         calls, first = way
         steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
         yield replace(made, proof=(*steps, *made.proof))
 
 
+def free_calls(side: Side, func: Func) -> Iterator[tuple[Func, int]]:
+    """The functions of its folder that a function calls with nothing held, each once; those left out that say what they want."""
+    flow = side.focus.flow(func)
+    free: dict[str, int] = {}
+    for seen in flow.seen if flow is not None else ():
+        callee = (seen.callee or seen.event.callee) if isinstance(seen.event, Call) else None
+        if isinstance(callee, Name) and not seen.may() and callee.id not in side.program.models.functions:
+            free.setdefault(callee.id, seen.event.at)
+    folder = posixpath.dirname(func.path)
+    for name, at in free.items():
+        for target in side.focus.summaries.calls.named(name, func.path):
+            f = target.func
+            if f is not None and f.macro is None and f.path.endswith(".c") and posixpath.dirname(f.path) == folder:
+                if not once(f) and not side.guards.wanted(f):
+                    yield f, at
+
+
 def changes(touch: Touch) -> bool:
     """Whether an access, with no lock of the function's own, changes what others can reach in a way that two cannot at once."""
     return not touch.look and not touch.held and touch.access.op in ("add", "sub", "rmw") and not touch.access.idempotent
-
-
-def replace_way(touch: Touch, func: Func, at: int) -> Touch:
-    return Touch(touch.access, touch.held, ((func, at), *touch.way), touch.look)
 
 
 def common(side: Side, func: Func, callee: Func) -> str:

@@ -45,19 +45,23 @@ def private(side: Side, lock: str, path: str) -> bool:
     struct, dot, _ = lock.lstrip("*").partition(".")
     if struct.startswith("struct ") and dot:
         found = side.program.struct_at(struct, path)
-        if found is None or posixpath.dirname(found[0]) != posixpath.dirname(path):
+        home = found[0] if found is not None else ""
+        if posixpath.dirname(home) != posixpath.dirname(path):
             return False
-    elif ":" not in lock:
-        return False
-    return not given_away(side, lock, path)
+    else:
+        home = lock.partition(":")[0] if ":" in lock else ""
+    return bool(home) and not given_away(side, lock, home)
 
 
-def given_away(side: Side, lock: str, path: str) -> bool:
-    """Whether the folder stores the address of a lock (``queue->lock = &dev->queue_lock``), or passes it to what is neither its
-    own nor a lock's function."""
+def given_away(side: Side, lock: str, home: str) -> bool:
+    """Whether those who know a lock store its address (``queue->lock = &dev->queue_lock``), or pass it to what is neither theirs
+    nor a lock's function.
+
+    :param home: the file that declares it, a ``.c`` for itself alone.
+    """
     word = lock.rpartition(":")[2].rpartition(".")[2]
-    folder = posixpath.dirname(path)
-    near = side.program.names.files_mentioning([word], (folder,)).get(word, ())
+    folder = posixpath.dirname(home)
+    near = (home,) if home.endswith(".c") else side.program.names.files_mentioning([word], (folder,)).get(word, ())
     return any(
         gives(side, func, event, word) for file in near if posixpath.dirname(file) == folder and file.endswith(".c")
         for func in side.program.functions_with(file, word) if (body := side.program.body(func)) is not None
