@@ -153,8 +153,8 @@ def test_an_interrupted_scan_goes_on(kernel: Kernel, monkeypatch: pytest.MonkeyP
 
 
 def test_answers_that_have_been_let_go_of_are_found_anew(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(earlier, "KEPT", 3)
+    monkeypatch.setattr(earlier, "KEPT", 8)  # those about chains, which are asked without a file, among them
     first = kernel.scan("HEAD")
     everything = len(kernel.asked)
     assert kernel.scan("HEAD").findings == first.findings
-    assert everything - len(kernel.asked) in range(1, 4)
+    assert everything - len(kernel.asked) in range(1, 9)
