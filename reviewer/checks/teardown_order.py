@@ -61,6 +61,9 @@ OPENS = re.compile(r"(?:^|_)open$")
 MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
 """Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
 
+DRIVER_ONLY = re.compile(rb"\bmodule_(?:\w+_)?driver\s*\(")
+"""Of a file: its module only registers a driver and, at the end, unregisters it (include/linux/device/driver.h)."""
+
 UNBINDS = frozenset({"remove", "remove_new", "disconnect"})
 """Operations after the last of which a module may be unloaded."""
 
@@ -695,7 +698,7 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
         if end.key in begins or not teardown.lives.may_act(end, 0):
             continue
         callers = teardown.lives.callers(end)
-        if all(c.key in begins for c in callers) and (callers or not teardown.lives.runs_at_release(end)):
+        if all(c.key in begins for c in callers) and (callers or not at_release(teardown, end, act)):
             continue
         for freed in teardown.lives.acts(end):
             if freed.kind == "free" and freed.func.key == end.key and freed.struct and freed.path is not None:
@@ -707,6 +710,21 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
                 if teardown.lives.contains(freed.struct, owner, end.path):
                     yield end, freed
                     break
+
+
+def at_release(teardown: Teardown, end: Func, act: Act) -> bool:
+    """Whether a function ends an object with the last reference to it, which the callback is not known to have. One that calls
+    what the object has it call (``d->workfn(w)``) may well give a reference back by that."""
+    if not teardown.lives.runs_at_release(end):
+        return False
+    owner = owner_of(act.name)
+    for callback in teardown.callbacks(teardown.lives.uses(act.name, act.func.path), act.func.path):
+        frame, flow = teardown.program.frame(callback), teardown.focus.flow(callback)
+        calls = (s.event for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
+        bases = (c.callee.base for c in calls if isinstance(c.callee, Member))
+        if any(owner in (pointed(frame, base), pointed(frame, frame.canonical(base, {}))) for base in bases):
+            return False
+    return True
 
 
 def made_here(teardown: Teardown, func: Func, freed: Act) -> bool:
@@ -811,12 +829,10 @@ def left_behind(teardown: Teardown) -> Iterator[Finding]:
 
 
 def last_of_module(teardown: Teardown, func: Func) -> bool:
-    """Whether a function unbinds a driver whose file says of no other end of the module (``module_platform_driver()``)."""
-    if func.path.partition("/")[0] not in MODULES or not teardown.lives.may_act(func) or teardown.lives.callers(func):
+    """Whether a function unbinds a driver, for whose file a macro makes the end of the module (``module_platform_driver()``)."""
+    if DRIVER_ONLY.search(teardown.program.text(func.path)) is None or not teardown.lives.may_act(func):
         return False
-    leaving = (n for n, m in teardown.program.models.functions.items() if any(r.how == "exitcall" for r in m.registers))
-    text = teardown.program.text(func.path)
-    return not any(name.encode() in text for name in leaving) and any(s in UNBINDS for s, _ in teardown.lives.operations(func))
+    return any(slot in UNBINDS for slot, _ in teardown.lives.operations(func))
 
 
 def outlived(teardown: Teardown, func: Func) -> Iterator[Finding]:
