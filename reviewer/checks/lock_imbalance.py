@@ -43,6 +43,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, key_of, result_of, uneven, word_of
+from reviewer.program.calls import Target
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of
 from reviewer.program.locks import Hold
@@ -314,7 +315,7 @@ class Imbalance:
         value = way.ending.value
         if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
             doubt += 2  # it returns the object whose lock it holds
-        if doubt < 2 and self.handed_on(func, state):
+        if doubt < 2 and (self.handed_on(func, state) or self.gone_with(state, way)):
             doubt += 2
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
             doubt += 2  # what it has released by a pointer to a lock may be this one
@@ -445,6 +446,28 @@ class Imbalance:
         return flow is not None and hold is not None and any(
             any(h.lock == hold.lock for h in s.may()) and self.releases.handed_on(flow, hold, s) for s in flow.seen
         )  # fmt: skip
+
+    def gone_with(self, state: Balance, way: Way) -> bool:
+        """Whether on this way the lock's object is gone, and the lock with it: a call has said that it gave the last reference up
+        (``lock(&p->lock); if (put_locked(p)) return;``)."""
+        hold, frame = state.hold, state.frame
+        flow = self.focus.flow(frame.func)
+        seen = flow.seen if flow is not None else []
+        for condition, truth in way.ending.state.truths.items():
+            call = frame.call(condition.call) if truth and isinstance(condition, Result) else None
+            if hold is None or call is None or not isinstance(call.callee, Name):
+                continue
+            given = {a for s in seen if s.event is call for args in s.args for a in args}
+            targets = self.focus.summaries.calls.named(call.callee.id, frame.func.path)
+            if not given.isdisjoint(parts_of(hold.lock)) and any(map(self.puts, targets)):
+                return True
+        return False
+
+    def puts(self, target: Target) -> bool:
+        """Whether a call of something gives a reference up and does what the last one has to do."""
+        models = self.focus.program.models.functions
+        known = [target.model] if target.model is not None else [models.get(c) for c in target.func.calls] if target.func else []
+        return any(m is not None and any(i.last for i in m.invokes) for m in known)
 
     def nobody_releases(self, func: Func, state: Balance) -> bool:
         """Whether the callers are known, and none of them releases such a lock, by the names in it."""
