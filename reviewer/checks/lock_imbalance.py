@@ -522,11 +522,17 @@ class Imbalance:
         )
 
     def sister_releases(self, func: Func, key: Key) -> bool:
-        """Whether another operation of a table gives back what this one has taken (``.start`` and ``.stop``)."""
+        """Whether another operation of a table gives back what this one has taken (``.start`` and ``.stop``); or, where the table
+        has a caller of the function, what another one calls."""
+        lives, program = self.focus.lives, self.focus.program
+        sisters = [
+            (own, other) for own in (func, *lives.callers(func)[:MAX_SITES]) for _, table in lives.operations(own)
+            for name in table.values() if name != own.name for other in program.resolve(name, own.path)
+        ]  # fmt: skip
         return any(
-            name != func.name and self.releases.released_by(other, key, "")
-            for _, table in self.focus.lives.operations(func) for name in table.values()
-            for other in self.focus.program.resolve(name, func.path)
+            self.releases.released_by(f, key, "") for own, other in sisters
+            for f in (other, *(lives.callees(other) if own.key != func.key and own.path == other.path else ()))
+            if f.macro is None and f.key not in (own.key, func.key)
         )  # fmt: skip
 
     def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
