@@ -1,0 +1,136 @@
+"""teardown-order: an object ends, or a driver is unbound, and the whole folder never cancels a callback that was set up on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from reviewer.checks.finding import Finding
+from reviewer.checks.teardown import CALLBACKS, Teardown, end_of, finding, synchronous
+from reviewer.parse.facts import Call, Member, Result, Write
+from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
+from reviewer.program.link import Func
+
+LEVELS_TO_BEGIN = 5
+"""Levels of callers from what sets a callback up to the operation that begins the life of its object."""
+
+SUSPENDS = re.compile(r"(?:^|_)(?:suspend|freeze|poweroff|hibernate)(?:_|$)")
+"""How the kernel names what puts a device to sleep."""
+
+
+def never_stopped(teardown: Teardown) -> Iterator[Finding]:
+    lives = teardown.lives
+    done: set[str] = set()
+    for func in beginning(teardown):
+        for act in lives.acts(func) if lives.may_act(func) else ():
+            if act.kind == "setup" and act.name not in done and owner_of(act.name) and act.what in CALLBACKS:
+                done.add(act.name)
+                yield from never(teardown, func, act)
+
+
+def beginning(teardown: Teardown) -> list[Func]:
+    """The functions that are looked at, and what stands below the operations that begin what one of these ends."""
+    lives, ends = teardown.lives, teardown.program.models.ends_of
+    found = {f.key: f for f in teardown.focus.functions}
+    for end in teardown.focus.functions:
+        for slot, table in lives.operations(end) if teardown.focus.differs(end) and lives.may_act(end) else ():
+            for begin in teardown.program.resolve(table[ends[slot]], end.path) if ends.get(slot) in table else ():
+                found |= lives.below(begin)
+    return list(found.values())
+
+
+def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
+    """A class that the whole folder never stops, and where its objects end: at the operation that ends what set it up."""
+    lives = teardown.lives
+    uses = lives.uses(act.name, func.path)
+    stopped = not all(only_asleep(teardown, a.func) for a in uses.waits)
+    kept = stopped or uses.escapes or teardown.counted(uses, func.path)
+    if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses):
+        return
+    if not teardown.callbacks(uses, func.path):
+        return  # whether it keeps the object by itself cannot be told
+    near = teardown.tops(func)
+    far = [f for f in teardown.tops(func, LEVELS_TO_BEGIN) if all(f.key != n.key for n in near)]
+    alone = (
+        finding(teardown, end, freed.at, act, None, freed, None, "medium")
+        for end, freed in ended_nearby(teardown, func, act) if not teardown.waited(uses, teardown.tops(end))
+    )  # fmt: skip
+    yield from islice(chain(at_twins(teardown, near, act, uses), alone, at_twins(teardown, far, act, uses)), 1)
+
+
+def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses) -> Iterator[Finding]:
+    """A callback that nothing waits for where an operation ends what one of these begins."""
+    lives = teardown.lives
+    for begin in begins:
+        for slot, table in lives.operations(begin):
+            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
+                for end in teardown.program.resolve(name, begin.path):
+                    both = (end, begin)
+                    ended = teardown.ends(act.name, [end], begin)
+                    if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
+                        at, below = end_of(teardown, end, ended), lives.below(end)
+                        weak = next((a for a in uses.stops if a.func.key in below), None)
+                        fellow = weak or stopped_instead(teardown, end, act)
+                        yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
+                        return
+
+
+def stopped_instead(teardown: Teardown, end: Func, act: Act) -> Act | None:
+    """Where, below the end of an object, another callback of it is stopped, as this one should be."""
+    for func in teardown.lives.below(end).values():
+        for other in teardown.lives.acts(func) if func.key != end.key and teardown.lives.may_act(func, 0) else ():
+            if other.kind == "stop" and owner_of(other.name) == owner_of(act.name):
+                return other
+    return None
+
+
+def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
+    """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed, or
+    one that they have only just made."""
+    begins = {f.key for f in teardown.tops(func)}
+    shared = teardown.focus.analysis.shared
+    for end in teardown.program.functions_in(act.func.path):
+        if end.key in begins or not teardown.lives.may_act(end, 0):
+            continue
+        callers = teardown.lives.callers(end)
+        if all(c.key in begins for c in callers) and (callers or not at_release(teardown, end, act)):
+            continue
+        for freed in teardown.lives.acts(end):
+            if freed.kind == "free" and freed.func.key == end.key and freed.struct and freed.path is not None:
+                if shared.private(teardown.program.frame(end), freed.path) or made_here(teardown, end, freed):
+                    continue
+                owner = owner_of(act.name)
+                if freed.struct != owner and teardown.lives.freed_alone(owner, end.path):
+                    continue  # what it has inside may be another one, which is never set up
+                if teardown.lives.contains(freed.struct, owner, end.path):
+                    yield end, freed
+                    break
+
+
+def at_release(teardown: Teardown, end: Func, act: Act) -> bool:
+    """Whether a function ends an object with the last reference to it, which the callback is not known to have. One that calls
+    what the object has it call (``d->workfn(w)``) may well give a reference back by that."""
+    if not teardown.lives.runs_at_release(end):
+        return False
+    owner = owner_of(act.name)
+    for callback in teardown.callbacks(teardown.lives.uses(act.name, act.func.path), act.func.path):
+        frame, flow = teardown.program.frame(callback), teardown.focus.flow(callback)
+        calls = (s.event for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
+        bases = (c.callee.base for c in calls if isinstance(c.callee, Member))
+        if any(owner in (pointed(frame, base), pointed(frame, frame.canonical(base, {}))) for base in bases):
+            return False
+    return True
+
+
+def made_here(teardown: Teardown, func: Func, freed: Act) -> bool:
+    """Whether a function frees what it has itself allocated into a member before (``p->all = kcalloc(..)``), as it does when it
+    fails."""
+    flow = teardown.focus.flow(func)
+    written = (s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Write) and s.event.at < freed.at)
+    return any(target == freed.path and isinstance(value, Result) for s in written for target, value in s.args)
+
+
+def only_asleep(teardown: Teardown, func: Func) -> bool:
+    """Whether a function is there for suspend only: unbinding does not come through it."""
+    return SUSPENDS.search(func.name) is not None and all(SUSPENDS.search(c.name) for c in teardown.lives.callers(func))

@@ -1,0 +1,236 @@
+"""What the shapes of teardown-order share: a focus with what is known of lifetimes, and how one of its findings reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.focus import Focus
+from reviewer.checks.proof import place, step
+from reviewer.parse.facts import Call, Member, Name
+from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
+from reviewer.program.link import Func
+from reviewer.program.linkage import OF_DRIVERS
+from reviewer.program.lockflow import Seen
+from reviewer.program.objects import objects_read
+
+RULE = "teardown-order"
+
+LEVELS = 3
+"""Levels of callers that are looked at for who ends the object."""
+
+MAX_ABOVE = 24
+"""Callers that are looked at."""
+
+CALLBACKS = frozenset({"timer", "work", "tasklet"})
+"""What is set up on an object and runs some time after it was started."""
+
+TIMER = "struct timer_list"
+"""What makes a work item a delayed one (include/linux/workqueue.h)."""
+
+MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
+"""Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
+
+
+@dataclass
+class Teardown:
+    """One focus with what is known of lifetimes in its program."""
+
+    focus: Focus
+
+    def __post_init__(self) -> None:
+        self.lives = self.focus.lives
+        self.program = self.focus.program
+
+    @cached_property
+    def before(self) -> Teardown | None:
+        return Teardown(self.focus.before) if self.focus.before is not None else None
+
+    def tops(self, func: Func, levels: int = LEVELS) -> list[Func]:
+        """The function and its callers, as far as they are looked at."""
+        met = {func.key: func}
+        level = [func]
+        for _ in range(levels):
+            callers = [c for f in level for c in self.lives.callers(f)]
+            level = []
+            for f in callers:
+                if f.key not in met and len(met) < MAX_ABOVE:
+                    met[f.key] = f
+                    level.append(f)
+        return list(met.values())
+
+    def waited(self, uses: Uses, above: Iterable[Func], lost: Act | None = None) -> bool:
+        """Whether some function, or what it reaches, waits for the callback or for the queue on which it runs.
+
+        :param lost: the wait in whose place it would have to be.
+        """
+        waits = {a.func.key for a in uses.waits if lost is None or a.may_be(lost)}
+        queues = uses.queues if lost is None or not self.delayed(lost) else frozenset[str]()
+        for func in (g for f in above for g in (f, *self.lives.passed(f))):
+            below = self.lives.below(func)
+            if not waits.isdisjoint(below):
+                return True
+            if queues and any(self.drains(f, queues) for f in below.values()):
+                return True
+        return False
+
+    def delayed(self, act: Act) -> bool:
+        """Whether a callback waits for a timer before it is queued: who waits for the queue does not wait for that."""
+        owner, _, field = act.name.rpartition(".")
+        found = self.program.struct_at(owner_of(act.name), act.func.path) if owner else None
+        types = [f.type.name for f in found[1].fields if f.name == field] if found is not None else []
+        return act.what == "work" and any(self.lives.contains(t, TIMER, act.func.path) for t in types)
+
+    def drains(self, func: Func, queues: frozenset[str]) -> bool:
+        return not self.lives.draining.isdisjoint(func.calls) and any(
+            a.kind == "stop" and a.what == "workqueue" and (not a.name or a.name.lstrip("*") in queues)
+            for a in self.lives.acts(func)
+        )
+
+    def ends(self, name: str, above: Iterable[Func], begin: Func | None = None) -> Act | None:
+        """Where the object of a class, or one that has it inside, is freed below some function.
+
+        :param begin: what makes the object, so that one with a private area is known by its size.
+        """
+        owner = owner_of(name)
+        freed = [act for func in above for act in self.lives.frees(func)] if owner else []
+        whole = (act for act in freed if self.lives.contains(act.struct, owner, act.func.path))
+        private = (act for act in freed if self.lives.is_private(act, owner))
+        made = (act for act in freed if begin is not None and self.lives.made_with(begin, act.struct, owner))
+        return next(whole, None) or next(private, None) or next(made, None)
+
+    def unbinds(self, above: Iterable[Func]) -> Func | None:
+        """The first that is an operation which ends what another of its table begins, or leaves a module."""
+        ends = self.program.models.ends_of
+        for func in above:
+            if any(slot in ends and ends[slot] in table for slot, table in self.lives.operations(func)):
+                return func
+            if self.leaves(func):
+                return func
+        return None
+
+    def leaves(self, func: Func) -> bool:
+        """Whether a function is what runs when the module is left."""
+        inside = func.path.partition("/")[0] in MODULES
+        return inside and not self.lives.callers(func) and "exitcall" in self.focus.setups.kinds(func)
+
+    def flags(self, func: Func, at: int) -> frozenset[str]:
+        """The objects that decide whether a function comes to a position."""
+        frame = self.program.frame(func)
+        guards = self.focus.settled.guards(func, at)
+        return frozenset(name for g in guards for name, _ in objects_read(frame, g.condition) if name)
+
+    def calls(self, func: Func, name: str) -> list[Seen]:
+        """The calls of a name in a function."""
+        flow = self.focus.flow(func)
+        return [s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.callee == Name(name)]
+
+    def callbacks(self, uses: Uses, home: str) -> list[Func]:
+        names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
+        return [*uses.declared, *(f for name in names for f in self.program.resolve(name, home))]
+
+    def runs(self, uses: Uses, home: str) -> bool:
+        """Whether the callback is started by somebody, and does anything. Drivers that share a struct have a timer of its kind
+        each: where this one sets it up itself, another that does so, too, does not start it."""
+        if any(a.func.path == home for a in uses.setups):
+            others = {a.func.path for a in uses.setups} - {home}
+            if uses.starts and all(a.func.path in others for a in uses.starts):
+                return False
+        bodies = [self.program.body(f) for f in self.callbacks(uses, home)]
+        idle = bool(bodies) and all(b is not None and not any(block.events for block in b.blocks) for b in bodies)
+        return bool(uses.starts) and not idle
+
+    def counted(self, uses: Uses, home: str) -> bool:
+        """Whether the callback itself gives a reference back or frees the object: it keeps the object while it is pending."""
+        name = uses.setups[0].name if uses.setups else ""
+        for callback in self.callbacks(uses, home):
+            if any(self.gives_back(n, callback) for n in callback.calls) or self.ends(name, [callback]) is not None:
+                return True
+        return any(a.used for a in uses.stops) or any(self.takes_reference(n) for a in uses.starts for n in a.func.calls)
+
+    def gives_back(self, name: str, func: Func) -> bool:
+        """Whether a call of that name in a function gives a reference back which somebody else has taken, and not a lock."""
+        if not PUT.search(name):
+            return False
+        twin = name.replace("put", "get").replace("unref", "ref").replace("release", "claim")
+        return twin == name or twin not in func.calls
+
+    def takes_reference(self, name: str) -> bool:
+        """Whether a function of that name takes a reference: ``x_get_call()``, if something gives it back by ``x_put_call()``."""
+        if name.startswith("get_") or (GET.search(name) is None and "_get_" in name):
+            twin = re.sub(r"(^|_)get_", r"\1put_", name, count=1)
+            return twin in self.program.models.functions or bool(self.program.names.files_defining(twin))
+        return GET.search(name) is not None
+
+
+def used_by(teardown: Teardown, stop: Act, end: Act) -> bool:
+    """Whether the callback that is waited for works on what has ended: it lies inside, or is named below the callback, or below
+    one that the callback starts."""
+    owner = owner_of(stop.name)
+    if owner and (teardown.lives.contains(end.struct, owner, stop.func.path) or teardown.lives.is_private(end, owner)):
+        return True
+    if not isinstance(end.path, Member):
+        return False
+    first = teardown.callbacks(teardown.lives.uses(stop.name, stop.func.path), stop.func.path)
+    started = {a.name for f in first for a in teardown.lives.acts(f) if a.kind == "start" and a.name and a.name != stop.name}
+    then = [f for name in started for f in teardown.callbacks(teardown.lives.uses(name, stop.func.path), stop.func.path)]
+    return any(end.path.name in f.words for callback in (*first, *then) for f in teardown.lives.below(callback).values())
+
+
+def synchronous(teardown: Teardown, uses: Uses) -> bool:
+    """Whether whoever starts the callback waits for something afterwards, which may well be the callback's end."""
+    for act in uses.starts:
+        flow = teardown.focus.flow(act.func)
+        for seen in flow.seen if flow is not None else ():
+            if seen.event.at > act.at and isinstance(seen.event, Call):
+                model = teardown.program.model(seen.event.callee.id) if isinstance(seen.event.callee, Name) else None
+                if model is not None and any(w.what in ("completion", "event") for w in model.waits):
+                    return True
+    return False
+
+
+def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
+    """Where in the function the object ends, or where the function does."""
+    if ended is not None and ended.func.key == func.key:
+        return ended.at
+    flow = new.focus.flow(func)
+    return max((e.at for e in flow.endings), default=0) if flow is not None else 0
+
+
+def finding(
+    teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
+    confidence: Confidence, again: Act | None = None, late: bool = False, flag: str = "", fellow: Act | None = None,
+) -> Finding:  # fmt: skip
+    """:param fellow: where another callback of the object is stopped."""
+    analysis = teardown.focus.analysis
+    name = act.name.lstrip("*") or act.api
+    uses = teardown.lives.uses(act.name, func.path) if act.name else Uses()
+    steps: list[Step] = [step(analysis, "register", a.func, a.at) for a in (*uses.setups[:1], *uses.starts[:1])]
+    if fellow is not None:
+        steps.append(step(analysis, "call", fellow.func, fellow.at))
+    steps.append(step(analysis, "call", func, at))
+    if ended is not None and (ended.func.key, ended.at) != (func.key, at):
+        steps.append(step(analysis, "call", ended.func, ended.at))
+    if unbound is not None and unbound.key != func.key:
+        steps.append(step(analysis, "return", unbound, 0))
+    end = f"{ended.struct or ended.path} is freed" if ended is not None and ended.struct else "the driver is gone"
+    if again is not None and flag:
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}() does not ask {flag} any more and may start the {act.what} {name} again, while {end}"
+    elif again is not None:
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
+    elif late:
+        message = f"the {act.what} {name} is waited for only after {end}, which it uses"
+    elif weak is not None:
+        message = f"{weak.api}() does not wait for the {act.what} {name}, which may run while {end}"
+    else:
+        message = f"nothing waits for the {act.what} {name}, which may run while {end}"
+    file, line, column, function = place(func, at)
+    return Finding(
+        rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
+        message=message, involves=(name,), proof=tuple(steps), event=teardown.program.line_text(file, line),
+    )  # fmt: skip
