@@ -2,8 +2,9 @@
 
 Shapes: a wait that there was before a patch and is not there any more, or comes too late now; a wait that comes only after the
 end; a callback that is started, and its object freed since a later step has failed; a cancel that does not wait, then the end of
-the object; an object that ends, or an unbinding, without any cancel in the whole folder. The last two are silent as soon as
-anything on the way waits for the callback or for its queue: whoever waits elsewhere may have a reason.
+the object; an object that ends, or an unbinding, without any cancel in the whole folder; an interrupt that outlives what its
+handler is passed. Those of a scan are silent as soon as anything on the way waits for the callback or for its queue: whoever
+waits elsewhere may have a reason.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from reviewer.checks.ended_early import after_the_end, freed_as_started
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
+from reviewer.checks.irq_left import irq_left
 from reviewer.checks.module_left import left_behind
 from reviewer.checks.never_stopped import never_stopped
 from reviewer.checks.registry import general
@@ -30,7 +32,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
         *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown), *freed_as_started(teardown),
-        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
+        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown), *irq_left(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()

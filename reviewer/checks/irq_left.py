@@ -1,0 +1,115 @@
+"""teardown-order: what an interrupt's handler is passed is freed, and the interrupt is not, or only afterwards.
+
+A managed interrupt goes when the driver has been unbound, which is after whatever its ``remove()`` frees by itself
+(Documentation/driver-api/driver-model/devres.rst). The handler's object is the last argument of all that ask for an interrupt
+(kernel-doc in kernel/irq/manage.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from reviewer.checks.ended_early import comes_to, kept
+from reviewer.checks.finding import Finding
+from reviewer.checks.never_stopped import LEVELS_TO_BEGIN, made_here
+from reviewer.checks.teardown import Teardown, finding
+from reviewer.parse.facts import AddressOf, Call, Expr, Member, Name
+from reviewer.program.calls import function_names
+from reviewer.program.lifetimes import Act, pointed
+from reviewer.program.link import Func
+from reviewer.program.models import Function as Model
+from reviewer.program.objects import rooted
+
+IRQ = frozenset({"irq", "threaded_irq"})
+
+
+class Request(NamedTuple):
+    """Where an interrupt is asked for; ``api`` of the act is the handler, ``struct`` the type of what that is passed. ``device``:
+    the struct with the device that manages it, "" where that is not said."""
+
+    act: Act
+    device: str
+
+
+def irq_left(teardown: Teardown) -> Iterator[Finding]:
+    done: set[tuple[str, str]] = set()
+    for func in teardown.focus.functions:
+        for request in requests(teardown, func):
+            if (request.act.struct, request.act.api) not in done:
+                done.add((request.act.struct, request.act.api))
+                yield from never_freed(teardown, request)
+        yield from freed_late(teardown, func)
+
+
+def modelled(teardown: Teardown, func: Func) -> Iterator[tuple[Model, tuple[Expr, ...], int]]:
+    """The calls of a function to do with interrupts: the model, what is passed, and where."""
+    models = teardown.program.models.functions
+    if not any((m := models.get(name)) is not None and about_irqs(m) for name in func.calls):
+        return
+    flow = teardown.focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        callee = seen.event.callee if isinstance(seen.event, Call) else None
+        model = models.get(callee.id) if isinstance(callee, Name) else None
+        if model is not None and about_irqs(model) and seen.args and len(seen.args[0]) > 1:
+            yield model, seen.args[0], seen.event.at
+
+
+def about_irqs(model: Model) -> bool:
+    return any(r.how in IRQ for r in model.registers) or any(w.what == "irq" for w in model.waits)
+
+
+def requests(teardown: Teardown, func: Func) -> Iterator[Request]:
+    """Where a function asks for an interrupt whose handler is passed an object."""
+    for model, args, at in modelled(teardown, func):
+        frame = teardown.program.frame(func)
+        cookie = rooted(frame, args[-1])
+        handlers = (r.callback for r in model.registers if r.how in IRQ and r.callback is not None and r.callback < len(args))
+        names = [n for i in handlers for n in function_names(args[i]) if not n.startswith("%")] or [model.name]
+        if struct := pointed(frame, cookie):
+            device = args[0].base if isinstance(args[0], AddressOf) else None
+            owner = pointed(frame, device.base) if isinstance(device, Member) else ""
+            yield Request(Act("start", "irq", "", cookie, func, at, names[0], struct=struct), owner)
+
+
+def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
+    """An operation that frees the object, and ends what another one began that asks for the interrupt. Of a managed one the
+    device has to be the one that this operation is called for: that of another object ends as that does."""
+    lives, request = teardown.lives, asked.act
+    for begin in teardown.tops(request.func, LEVELS_TO_BEGIN):
+        if asked.device and all(p.type.name != asked.device for p in begin.parameters):
+            continue
+        for slot, table in lives.operations(begin):
+            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
+                for end in teardown.program.resolve(name, begin.path):
+                    freed = next((a for a in lives.frees(end) if ends_it(teardown, a, request)), None)
+                    if freed is not None and not frees_irq(teardown, end):
+                        yield finding(teardown, freed.func, freed.at, request, None, freed, end, "medium", fellow=request)
+                        return
+
+
+def ends_it(teardown: Teardown, freed: Act, request: Act) -> bool:
+    """Whether what is freed is what the handler is passed, as far as types tell, or has that inside."""
+    if made_here(teardown, freed.func, freed) or freed.func.key == request.func.key:
+        return False
+    return teardown.lives.contains(freed.struct, request.struct, freed.func.path)
+
+
+def frees_irq(teardown: Teardown, end: Func) -> bool:
+    """Whether an interrupt is freed, or turned off, below an operation; or perhaps, by what has a name that says so."""
+    below = teardown.lives.below(end).values()
+    models = teardown.program.models.functions
+    return any("irq" in name and ((m := models.get(name)) is None or about_irqs(m)) for f in below for name in f.calls)
+
+
+def freed_late(teardown: Teardown, func: Func) -> Iterator[Finding]:
+    """An interrupt that is freed after what its handler is passed."""
+    ends = [a for a in teardown.lives.acts(func) if a.kind == "free" and a.struct] if teardown.lives.may_act(func, 0) else []
+    for model, args, at in modelled(teardown, func) if ends else ():
+        if not any(w.what == "irq" for w in model.waits):
+            continue
+        cookie = rooted(teardown.program.frame(func), args[-1])
+        stop = Act("stop", "irq", "", cookie, func, at, model.name, waits=True)
+        end = next((e for e in ends if e.path == cookie and e.at < at and comes_to(teardown, func, e.at, at)), None)
+        if end is not None and kept(teardown, func, end, stop):
+            yield finding(teardown, func, end.at, stop, None, end, None, "high", late=True)
