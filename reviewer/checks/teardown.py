@@ -15,7 +15,7 @@ from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen
-from reviewer.program.objects import objects_read
+from reviewer.program.objects import objects_read, root_of
 
 RULE = "teardown-order"
 
@@ -149,7 +149,21 @@ class Teardown:
         for callback in self.callbacks(uses, home):
             if any(self.gives_back(n, callback) for n in callback.calls) or self.ends(name, [callback]) is not None:
                 return True
-        return any(a.used for a in uses.stops) or any(self.takes_reference(n) for a in uses.starts for n in a.func.calls)
+        return any(a.used for a in uses.stops) or any(map(self.referenced, uses.starts))
+
+    def referenced(self, start: Act) -> bool:
+        """Whether the function that starts a callback takes a reference, of the callback's object as far as can be told."""
+        if not any(map(self.takes_reference, start.func.calls)):
+            return False
+        flow, root = self.focus.flow(start.func), root_of(start.path) if start.path is not None else None
+        if flow is None or root is None:
+            return True
+        for seen in flow.seen:
+            callee = seen.event.callee if isinstance(seen.event, Call) else None
+            if isinstance(callee, Name) and self.takes_reference(callee.id):
+                if any(root_of(arg) == root for args in seen.args for arg in args):
+                    return True
+        return False
 
     def gives_back(self, name: str, func: Func) -> bool:
         """Whether a call of that name in a function gives a reference back which somebody else has taken, and not a lock."""
