@@ -17,6 +17,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.irq_left import irq_left
 from reviewer.checks.module_left import left_behind
 from reviewer.checks.never_stopped import never_stopped
+from reviewer.checks.part_freed import part_freed
 from reviewer.checks.registry import general
 from reviewer.checks.restarted import wrong_order
 from reviewer.checks.teardown import RULE, Teardown
@@ -32,7 +33,8 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
         *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown), *freed_as_started(teardown),
-        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown), *irq_left(teardown),
+        *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
+        *irq_left(teardown), *part_freed(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()

@@ -272,7 +272,7 @@ class Lifetimes:
                 got.declared += (f for file in self.program.unit(home) for f in self.setups.declared(file, word))
             passed: list[tuple[Func, str]] = []
             for func in self.naming(word, home):
-                if not owner_of(name) or self._means(func, word, name):
+                if not owner_of(name) or self.means_member(func, word, name):
                     passed += self._use(got, func, name)
             own = {*(a.callback for a in got.setups), *(f.name for f in got.declared)}
             got.escapes += (func for func, callee in passed if callee not in own)
@@ -287,7 +287,7 @@ class Lifetimes:
         uses = self.uses(name, home)
         return uses.set_up and not uses.starts and not uses.escapes
 
-    def _means(self, func: Func, word: str, name: str) -> bool:
+    def means_member(self, func: Func, word: str, name: str) -> bool:
         """Whether a member in a function may be the one of this class, by declared types: many structs have a ``work``."""
         frame = self.program.frame(func)
         if frame.body is None or func.macro is not None:

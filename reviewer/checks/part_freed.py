@@ -1,0 +1,77 @@
+"""teardown-order: what a callback uses of its object is freed, and only then is the callback waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reviewer.checks.ended_early import comes_to
+from reviewer.checks.finding import Finding
+from reviewer.checks.irq_left import modelled
+from reviewer.checks.teardown import CALLBACKS, Teardown, finding
+from reviewer.parse.facts import Branch, Expr, Member
+from reviewer.program.calls import function_names
+from reviewer.program.lifetimes import Act, holder
+from reviewer.program.link import Func
+from reviewer.program.objects import object_name, objects_read, rooted, short
+
+
+def part_freed(teardown: Teardown) -> Iterator[Finding]:
+    for func in teardown.focus.functions:
+        if not teardown.lives.may_act(func, 0):
+            continue
+        acts, frame = teardown.lives.acts(func), teardown.program.frame(func)
+        parts = [a for a in acts if a.kind == "free" and isinstance(a.path, Member) and a.func.key == func.key]
+        for stop, of, callbacks in waits(teardown, func, acts) if parts else ():
+            late = next((p for p in parts if used_until(teardown, func, p, stop, of, callbacks)), None)
+            if late is not None and late.path is not None:
+                named = replace(late, struct=object_name(frame, rooted(frame, late.path)))
+                yield finding(teardown, func, late.at, stop, None, named, None, "medium", late=True)
+                break
+
+
+def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tuple[Act, Expr, list[Func]]]:
+    """Where a function waits for a callback for the first time, with the pointer to its object, and what runs."""
+    lives, frame = teardown.lives, teardown.program.frame(func)
+    met: set[str] = set()
+    for act in sorted((a for a in acts if a.kind == "stop" and a.name and a.what in CALLBACKS), key=lambda a: a.at):
+        pointer, first = holder(act.path), act.name not in met
+        met.add(act.name)
+        uses = lives.uses(act.name, func.path)
+        if first and act.waits and pointer is not None and teardown.runs(uses, func.path):
+            yield act, pointer, teardown.callbacks(uses, func.path)
+    for model, args, at in modelled(teardown, func):
+        if any(w.what == "irq" for w in model.waits):
+            if met & {"irq"}:
+                return
+            met.add("irq")
+            stop = Act("stop", "irq", "", rooted(frame, args[-1]), func, at, model.name, waits=True)
+            if stop.path is not None and len(args) > 1 and model.frees is None:
+                yield stop, stop.path, handlers(teardown, func)
+
+
+def handlers(teardown: Teardown, func: Func) -> list[Func]:
+    """The handlers of the interrupts that a file asks for."""
+    asked = [(model, args) for f in teardown.program.functions_in(func.path) for model, args, _ in modelled(teardown, f)]
+    given = [args[r.callback] for m, args in asked for r in m.registers if r.callback is not None and r.callback < len(args)]
+    names = {name for value in given for name in function_names(value)}
+    return [f for n in sorted(names) for f in teardown.program.resolve(n, func.path)]
+
+
+def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, callbacks: list[Func]) -> bool:
+    """Whether a callback uses what is freed before it is waited for, and does not ask whether it is there."""
+    if not isinstance(part.path, Member) or part.path.base != of or part.at > stop.at:
+        return False
+    frame = teardown.program.frame(func)
+    name = object_name(frame, rooted(frame, part.path))
+    word = short(name).rpartition(".")[2]
+    using = [f for f in callbacks if word in f.words and teardown.lives.means_member(f, word, name)]
+    return bool(using) and not any(asks(teardown, f, name) for f in using) and comes_to(teardown, func, part.at, stop.at)
+
+
+def asks(teardown: Teardown, func: Func, name: str) -> bool:
+    """Whether a condition of a function looks at an object."""
+    frame = teardown.program.frame(func)
+    exits = [b.exit for b in frame.body.blocks] if frame.body is not None else []
+    conditions = [frame.canonical(e.condition, {}) for e in exits if isinstance(e, Branch)]
+    return any(name == read for c in conditions for read, _ in objects_read(frame, c))
