@@ -19,13 +19,9 @@ def freed_as_started(teardown: Teardown) -> Iterator[Finding]:
     """A function that starts a callback and, on some way from there on, frees the object with nothing that stops it between: as a
     rule where a later step has failed."""
     lives = teardown.lives
-    for func in teardown.focus.functions:
-        if not lives.may_act(func, 0):
-            continue
-        acts = lives.acts(func)
-        ends = [a for a in acts if a.kind == "free" and a.struct and a.path is not None]
+    for func, acts, ends in ending(teardown):
         told: set[str] = set()
-        for act in (a for a in acts if a.kind == "start" and a.what in CALLBACKS and owner_of(a.name)) if ends else ():
+        for act in (a for a in acts if a.kind == "start" and a.what in CALLBACKS and owner_of(a.name)):
             end = next((e for e in ends if e.path == holder(act.path) and started_before(teardown, func, act, e)), None)
             uses = lives.uses(act.name, func.path)
             if end is None or act.name in told or not uses.set_up:
@@ -33,6 +29,15 @@ def freed_as_started(teardown: Teardown) -> Iterator[Finding]:
             told.add(act.name)
             if not teardown.counted(uses, func.path) and not synchronous(teardown, uses):
                 yield finding(teardown, func, end.at, act, None, end, None, "medium")
+
+
+def ending(teardown: Teardown) -> Iterator[tuple[Func, tuple[Act, ...], list[Act]]]:
+    """The functions that free objects of a known type: with all that they do to lives, and with the frees."""
+    for func in teardown.focus.functions:
+        acts = teardown.lives.acts(func) if teardown.lives.may_act(func, 0) else ()
+        ends = [a for a in acts if a.kind == "free" and a.struct and a.path is not None]
+        if ends:
+            yield func, acts, ends
 
 
 def started_before(teardown: Teardown, func: Func, act: Act, end: Act) -> bool:
@@ -89,13 +94,8 @@ def may_stop(teardown: Teardown, func: Func, act: Act, seen: Seen) -> bool:
 
 def after_the_end(teardown: Teardown) -> Iterator[Finding]:
     """A wait for a callback, or for the queue on which it runs, only after the object that has it inside was freed."""
-    lives = teardown.lives
-    for func in teardown.focus.functions:
-        if not lives.may_act(func, 0):
-            continue
-        acts = lives.acts(func)
-        ends = [a for a in acts if a.kind == "free" and a.struct and a.path is not None]
-        for stop in (a for a in acts if a.kind == "stop" and a.waits) if ends else ():
+    for func, acts, ends in ending(teardown):
+        for stop in (a for a in acts if a.kind == "stop" and a.waits):
             late = next((e for e in ends if e.at < stop.at and comes_to(teardown, func, e.at, stop.at)), None)
             if late is not None and stop.what == "workqueue":
                 yield from drained_late(teardown, func, late, stop)

@@ -76,16 +76,13 @@ def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
     """An operation that frees the object, and ends what another one began that asks for the interrupt. Of a managed one the
     device has to be the one that this operation is called for: that of another object ends as that does."""
     lives, request = teardown.lives, asked.act
-    for begin in teardown.tops(request.func, LEVELS_TO_BEGIN):
+    for begin, end in teardown.twins(teardown.tops(request.func, LEVELS_TO_BEGIN)):
         if asked.device and all(p.type.name != asked.device for p in begin.parameters):
             continue
-        for slot, table in lives.operations(begin):
-            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
-                for end in teardown.program.resolve(name, begin.path):
-                    freed = next((a for a in lives.frees(end) if ends_it(teardown, a, request)), None)
-                    if freed is not None and not frees_irq(teardown, end):
-                        yield finding(teardown, freed.func, freed.at, request, None, freed, end, "medium", fellow=request)
-                        return
+        freed = next((a for a in lives.frees(end) if ends_it(teardown, a, request)), None)
+        if freed is not None and not frees_irq(teardown, end):
+            yield finding(teardown, freed.func, freed.at, request, None, freed, end, "medium", fellow=request)
+            return
 
 
 def ends_it(teardown: Teardown, freed: Act, request: Act) -> bool:

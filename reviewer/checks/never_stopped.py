@@ -62,18 +62,14 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
 def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses) -> Iterator[Finding]:
     """A callback that nothing waits for where an operation ends what one of these begins."""
     lives = teardown.lives
-    for begin in begins:
-        for slot, table in lives.operations(begin):
-            for name in (table[e] for e, b in teardown.program.models.ends_of.items() if b == slot and e in table):
-                for end in teardown.program.resolve(name, begin.path):
-                    both = (end, begin)
-                    ended = teardown.ends(act.name, [end], begin)
-                    if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, both):
-                        at, below = end_of(teardown, end, ended), lives.below(end)
-                        weak = next((a for a in uses.stops if a.func.key in below), None)
-                        fellow = weak or stopped_instead(teardown, end, act)
-                        yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
-                        return
+    for begin, end in teardown.twins(begins):
+        ended = teardown.ends(act.name, [end], begin)
+        if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, (end, begin)):
+            at, below = end_of(teardown, end, ended), lives.below(end)
+            weak = next((a for a in uses.stops if a.func.key in below), None)
+            fellow = weak or stopped_instead(teardown, end, act)
+            yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
+            return
 
 
 def stopped_instead(teardown: Teardown, end: Func, act: Act) -> Act | None:

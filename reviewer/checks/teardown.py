@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,6 +111,15 @@ class Teardown:
             if self.leaves(func):
                 return func
         return None
+
+    def twins(self, begins: Iterable[Func]) -> Iterator[tuple[Func, Func]]:
+        """Operations that begin something, of those given, each with what ends it in the same table."""
+        ends_of = self.program.models.ends_of.items()
+        for begin in begins:
+            for slot, table in self.lives.operations(begin):
+                for name in (table[e] for e, b in ends_of if b == slot and e in table):
+                    for end in self.program.resolve(name, begin.path):
+                        yield begin, end
 
     def leaves(self, func: Func) -> bool:
         """Whether a function is what runs when the module is left."""
