@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.checks.ended_early import after_the_end, freed_as_started
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
-from reviewer.checks.irq_left import irq_left
-from reviewer.checks.module_left import left_behind
-from reviewer.checks.never_stopped import never_stopped
-from reviewer.checks.part_freed import part_freed
 from reviewer.checks.registry import general
-from reviewer.checks.restarted import wrong_order
-from reviewer.checks.teardown import RULE, Teardown
-from reviewer.checks.unwaited import unwaited
-from reviewer.checks.wait_lost import lost_waits
+from reviewer.checks.teardown.base import RULE, Teardown
+from reviewer.checks.teardown.ended_early import after_the_end, freed_as_started
+from reviewer.checks.teardown.irq_left import irq_left
+from reviewer.checks.teardown.module_left import left_behind
+from reviewer.checks.teardown.never_stopped import never_stopped
+from reviewer.checks.teardown.part_freed import part_freed
+from reviewer.checks.teardown.restarted import wrong_order
+from reviewer.checks.teardown.unwaited import unwaited
+from reviewer.checks.teardown.wait_lost import lost_waits
 
 
 @general(RULE)

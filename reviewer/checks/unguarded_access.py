@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reviewer.checks.asserted import asserted, unheld
-from reviewer.checks.called_bare import called_bare
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
-from reviewer.checks.guarding import RULE, Side, finding, witness
-from reviewer.checks.moved_out import found_outside, read_outside
-from reviewer.checks.other_object import another, under_another
 from reviewer.checks.registry import general
-from reviewer.checks.walked import walked, walks
+from reviewer.checks.unguarded.asserted import asserted, unheld
+from reviewer.checks.unguarded.called_bare import called_bare
+from reviewer.checks.unguarded.guarding import RULE, Side, finding, witness
+from reviewer.checks.unguarded.moved_out import found_outside, read_outside
+from reviewer.checks.unguarded.other_object import another, under_another
+from reviewer.checks.unguarded.walked import walked, walks
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once

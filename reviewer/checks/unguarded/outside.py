@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from reviewer.checks.guarding import Side
+from reviewer.checks.unguarded.guarding import Side
 from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Member, Name, Write
 from reviewer.program.entries import Entry, Slot
 from reviewer.program.link import Func

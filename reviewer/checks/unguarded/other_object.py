@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding
-from reviewer.checks.guarding import Side, finding, witness
+from reviewer.checks.unguarded.guarding import Side, finding, witness
 from reviewer.parse.facts import AddressOf, Expr, Index, Member
 from reviewer.program.guards import Touch
 from reviewer.program.link import Func

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from reviewer.checks.finding import Finding, Step
-from reviewer.checks.guarding import Side, finding
-from reviewer.checks.outside import free_entries
 from reviewer.checks.proof import entry_step, step
+from reviewer.checks.unguarded.guarding import Side, finding
+from reviewer.checks.unguarded.outside import free_entries
 from reviewer.parse.facts import Call
 from reviewer.program.guards import LOCKED, Touch, once
 from reviewer.program.link import Func

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from reviewer.checks.deferred import own_left_to_rcu
 from reviewer.checks.finding import Finding
 from reviewer.checks.proof import place, step
-from reviewer.checks.teardown import CALLBACKS, RULE, Teardown, end_of, finding
+from reviewer.checks.teardown.base import CALLBACKS, RULE, Teardown, end_of, finding
 from reviewer.program.lifetimes import owner_of
 from reviewer.program.link import Func
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding
-from reviewer.checks.teardown import CALLBACKS, Teardown, end_of, finding, used_by
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, used_by
 from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import PUT, Act, Uses, pointed

@@ -1,7 +1,7 @@
 """unguarded-access, of functions that change what is under a lock and leave it to their callers: all but one have it.
 
-An assertion without words. As in :mod:`reviewer.checks.walked` the way by which the odd one is entered has to be known, and free
-of locks.
+An assertion without words. As in :mod:`reviewer.checks.unguarded.walked` the way by which the odd one is entered has to be known,
+and free of locks.
 
 :source: Engler et al., "Bugs as Deviant Behavior", SOSP 2001
 """
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.guarding import Side, finding
 from reviewer.checks.proof import step
-from reviewer.checks.walked import LEVELS, bare_way
+from reviewer.checks.unguarded.guarding import Side, finding
+from reviewer.checks.unguarded.walked import LEVELS, bare_way
 from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func

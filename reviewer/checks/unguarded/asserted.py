@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding, Step
-from reviewer.checks.guarding import RULE, Side
-from reviewer.checks.outside import free_entries
 from reviewer.checks.proof import entry_step, place, step
+from reviewer.checks.unguarded.guarding import RULE, Side
+from reviewer.checks.unguarded.outside import free_entries
 from reviewer.parse.facts import Call
 from reviewer.program.balance import word_of
 from reviewer.program.entries import Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.teardown import CALLBACKS, Teardown, finding
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.parse.facts import Const, Expr, Result
 from reviewer.program.lifetimes import Act
 from reviewer.program.link import Func

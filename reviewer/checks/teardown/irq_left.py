@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from reviewer.checks.ended_early import comes_to, kept
 from reviewer.checks.finding import Finding
-from reviewer.checks.never_stopped import LEVELS_TO_BEGIN, made_here
-from reviewer.checks.teardown import Teardown, finding
+from reviewer.checks.teardown.base import Teardown, finding
+from reviewer.checks.teardown.ended_early import comes_to, kept
+from reviewer.checks.teardown.never_stopped import LEVELS_TO_BEGIN, made_here
 from reviewer.parse.facts import AddressOf, Call, Expr, Member, Name
 from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, pointed

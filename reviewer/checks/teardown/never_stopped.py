@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.teardown import CALLBACKS, Teardown, end_of, finding, synchronous
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, synchronous
 from reviewer.parse.facts import Call, Member, Result, Write
 from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
 from reviewer.program.link import Func

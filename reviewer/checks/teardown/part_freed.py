@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reviewer.checks.ended_early import comes_to
 from reviewer.checks.finding import Finding
-from reviewer.checks.irq_left import modelled
-from reviewer.checks.teardown import CALLBACKS, Teardown, finding
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
+from reviewer.checks.teardown.ended_early import comes_to
+from reviewer.checks.teardown.irq_left import modelled
 from reviewer.parse.facts import Branch, Expr, Member
 from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, holder

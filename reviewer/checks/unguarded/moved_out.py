@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.guarding import Side, finding
+from reviewer.checks.unguarded.guarding import Side, finding
 from reviewer.parse.facts import Call, Name
 from reviewer.program.contexts import serialises
 from reviewer.program.guards import Touch, once

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding
-from reviewer.checks.teardown import CALLBACKS, Teardown, finding, used_by
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, used_by
 from reviewer.parse.facts import Member, Name
 from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.teardown import CALLBACKS, Teardown, finding, synchronous
+from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, synchronous
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Write
 from reviewer.program.lifetimes import Act, holder, owner_of
