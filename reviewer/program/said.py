@@ -14,6 +14,7 @@ from reviewer.program import values
 from reviewer.program.contexts import serialises
 from reviewer.program.link import Func
 from reviewer.program.locks import COMMON, lock_class
+from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
 
 HINT = re.compile(rb"hold|held|lock|mutex|with|under", re.IGNORECASE)
@@ -107,14 +108,14 @@ class Said:
         base, *fields = re.split(r"->|\.", said)
         frame = self.program.frame(func)
         if fields and base in frame.parameters:
-            return lock_class(frame, followed(frame.name(base), fields))
+            return class_of(frame, followed(frame.name(base), fields))
         here = self._locks_around(func.path)
         word = fields[-1] if fields else base
         if not fields and base not in frame.parameters:
             taken = self._taken_by(func, base)
             if taken:
                 return taken
-        members = (lock_class(frame, followed(Name(f"%{i}"), (word,))) for i in frame.parameters.values())
+        members = (class_of(frame, followed(Name(f"%{i}"), (word,))) for i in frame.parameters.values())
         owned = frozenset(members) & here.get(word, frozenset())
         candidates = owned or here.get(word, frozenset())
         if len(candidates) != 1 or (word in COMMON and not (fields or owned)):
@@ -139,6 +140,12 @@ class Said:
                     found.setdefault(name.rpartition(":")[2].rpartition(".")[2], set()).add(name)
             got = self._around[path] = {word: frozenset(names) for word, names in found.items()}
         return got
+
+
+def class_of(frame: Frame, lock: Expr) -> str:
+    """The class of what a comment calls a lock: of what it points to, if it is a pointer."""
+    type_ = frame.type_of(lock)
+    return lock_class(frame, values.deref(lock) if type_ is not None and frame.resolve(type_).pointer else lock)
 
 
 def followed(base: Expr, fields: Sequence[str]) -> Expr:

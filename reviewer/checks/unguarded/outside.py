@@ -46,11 +46,9 @@ def private(side: Side, lock: str, path: str) -> bool:
     if struct.startswith("struct ") and dot:
         found = side.program.struct_at(struct, path)
         home = found[0] if found is not None else ""
-        if posixpath.dirname(home) != posixpath.dirname(path):
-            return False
     else:
-        home = lock.partition(":")[0] if ":" in lock else ""
-    return bool(home) and not given_away(side, lock, home)
+        home = lock.lstrip("*").partition(":")[0] if ":" in lock else ""
+    return bool(home) and posixpath.dirname(home) == posixpath.dirname(path) and not given_away(side, lock, home)
 
 
 def given_away(side: Side, lock: str, home: str) -> bool:
