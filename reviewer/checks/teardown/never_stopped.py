@@ -106,11 +106,14 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
 
 def at_release(teardown: Teardown, end: Func, act: Act) -> bool:
     """Whether a function ends an object with the last reference to it, which the callback is not known to have. One that calls
-    what the object has it call (``d->workfn(w)``) may well give a reference back by that."""
+    what the object has it call (``d->workfn(w)``) may well give a reference back by that. And whoever drains its queue, wherever
+    it is, may do so before the last reference goes."""
+    uses, owner = teardown.lives.uses(act.name, act.func.path), owner_of(act.name)
     if not teardown.lives.runs_at_release(end):
         return False
-    owner = owner_of(act.name)
-    for callback in teardown.callbacks(teardown.lives.uses(act.name, act.func.path), act.func.path):
+    if any(teardown.drains(f, uses.queues) for f in teardown.program.functions_in(act.func.path)):
+        return False
+    for callback in teardown.callbacks(uses, act.func.path):
         frame, flow = teardown.program.frame(callback), teardown.focus.flow(callback)
         calls = (s.event for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
         bases = (c.callee.base for c in calls if isinstance(c.callee, Member))
