@@ -18,7 +18,7 @@ from reviewer.checks.unguarded.called_bare import called_bare
 from reviewer.checks.unguarded.guarding import RULE, Side, finding, witness
 from reviewer.checks.unguarded.moved_out import found_outside, read_outside
 from reviewer.checks.unguarded.other_object import another, under_another
-from reviewer.checks.unguarded.walked import walked, walks
+from reviewer.checks.unguarded.walked import walked
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
@@ -35,9 +35,6 @@ MAX_ASKED = 8
 
 DEEP, MAX_ASKING = 4, 80
 """How far, and in how many functions, an assertion is looked for of a lock that a patch takes from a call."""
-
-CHANGES = 2
-"""Guarded changes of a list, from which whoever walks it has to have the lock, too."""
 
 SHARE = 0.8
 """The part of all accesses that must have the lock."""
@@ -242,7 +239,7 @@ def outliers(side: Side) -> Iterator[Finding]:
         yield from walked(side, func)
         yield from called_bare(side, func)
         for t in side.guards.touches(func):
-            if t.held or (t.access.op not in ("add", "sub", "rmw") and not t.look) or t.access.idempotent:
+            if t.held or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
                 continue
             others = side.inside(t.object, func.path)
             counts = Counter(lock for o in others for lock in o.held)
@@ -255,8 +252,6 @@ def outliers(side: Side) -> Iterator[Finding]:
                 2 * len(inside) >= len(others) and side.guards.said.protector(t.object, func.path) == lock
             ):
                 continue
-            if t.look and not (walks(side, t) and all_but(t, others, inside)):
-                continue
             if sometimes(side, t, lock):
                 continue  # the caller says whether it has the lock already
             if detached(side, t):
@@ -265,12 +260,6 @@ def outliers(side: Side) -> Iterator[Finding]:
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
                 yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
-
-
-def all_but(touch: Touch, others: list[Touch], inside: list[Touch]) -> bool:
-    """Whether nobody but the function of an access is outside, and whoever is inside changes what the access looks at."""
-    out = {o.func.key for o in others} - {o.func.key for o in inside}
-    return out <= {touch.func.key} and sum(not o.look for o in inside) >= CHANGES
 
 
 def sometimes(side: Side, touch: Touch, lock: str) -> bool:

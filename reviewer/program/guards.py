@@ -42,7 +42,7 @@ _AFTER = "free|destroy|remove|exit|fini|deinit|cleanup|teardown|release|detach|u
 FIRST = re.compile(rf"(?:^|_)(?:{_BEFORE})\w*(?:_|$)")
 """How the kernel names what runs before others know of an object."""
 
-ONCE = re.compile(rf"(?:^|_)(?:{_BEFORE}|{_AFTER}|add|prepare|suspend|resume)\w*(?:_|$)")
+ONCE = re.compile(rf"(?:^|_)(?:{_BEFORE}|{_AFTER}|add|prepare|suspend|resume|restore)\w*(?:_|$)")
 """The same, and what runs when nobody does any more."""
 
 LOCKED = re.compile(r"^__|_(?:un)?locked(?:_|$)|_nolock(?:_|$)|_held(?:_|$)")

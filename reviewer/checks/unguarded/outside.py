@@ -10,6 +10,12 @@ from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Member, Nam
 from reviewer.program.entries import Entry, Slot
 from reviewer.program.link import Func
 
+STARTED = frozenset({"work", "thread", "kthread"})
+"""What runs because somebody has started it."""
+
+BY_USERS = re.compile(r"^struct (?:file_operations|proc_ops|kernel_param_ops)\.|\.poll$")
+"""Operations that any number of tasks enter at once, with no lock (fs/read_write.c, fs/ioctl.c, fs/select.c)."""
+
 
 def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
     """The ways in which a function is entered by its address, all of them without a lock of its folder's; None if one may have
@@ -17,9 +23,12 @@ def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
     entries = side.focus.entries.of(func)
     if any(e.doubt or (e.hold is not None and e.hold.name == lock) or given_under(side, e, lock) for e in entries):
         return None
+    if any(e.how in STARTED for e in entries) and started_under(side, func, lock):
+        return None
     slots = [by_slot(s) for s in side.focus.entries.slots(func)]
     tables = [e for e in (*entries, *slots) if e.how.startswith("struct ")]
-    if tables and (not private(side, lock, func.path) or any(called_here(side, func, e.how) for e in tables)):
+    cores = [e for e in tables if not BY_USERS.search(e.how)]
+    if cores and (not private(side, lock, func.path) or any(called_here(side, func, e.how) for e in cores)):
         return None
     return [*entries, *slots]
 
@@ -31,6 +40,19 @@ def given_under(side: Side, entry: Entry, lock: str) -> bool:
         there = (s for s in (flow.seen if flow is not None else ()) if func.line_of(s.event.at) == entry.line)
         if any(h.name == lock for s in there for h in s.may()):
             return True
+    return False
+
+
+def started_under(side: Side, func: Func, lock: str) -> bool:
+    """Whether the file of a callback starts one with the lock: whoever does so may wait for it, so that it runs on its behalf."""
+    models = side.program.models.functions
+    starting = {name for name, m in models.items() if any(r.starts for r in m.registers)}
+    for user in side.program.functions_in(func.path):
+        flow = side.focus.flow(user) if not starting.isdisjoint(user.calls) else None
+        for seen in flow.seen if flow is not None else ():
+            callee = seen.event.callee if isinstance(seen.event, Call) else None
+            if isinstance(callee, Name) and callee.id in starting and any(h.name == lock for h in seen.may()):
+                return True
     return False
 
 

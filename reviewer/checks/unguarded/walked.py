@@ -7,6 +7,7 @@ is entered has to be known from its beginning, and no lock taken on it.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.proof import entry_step, step
 from reviewer.checks.unguarded.guarding import Side, finding
-from reviewer.checks.unguarded.outside import free_entries
+from reviewer.checks.unguarded.outside import BY_USERS, free_entries
 from reviewer.parse.facts import Call
 from reviewer.program.guards import LOCKED, Touch, once
 from reviewer.program.link import Func
@@ -28,6 +29,9 @@ ENOUGH = 3
 
 LEVELS = 4
 """Callers above a walk in which its beginning is looked for."""
+
+STARTS = re.compile(r"\.(?:start|stop|prepare|restore)(?:_|$)")
+"""Operations that begin what others do then, or come after these (``struct vb2_ops.start_streaming``)."""
 
 Way: TypeAlias = tuple[tuple[Func, int], ...]
 
@@ -43,7 +47,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
             continue
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
-        if way is not None:
+        if way is not None and not one_table(side, t, lock):
             calls, first = way
             made = finding(side, func, t, lock, "medium", witness)
             steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
@@ -94,7 +98,8 @@ def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step]
         return None
     entries = free_entries(side, func, lock) if guards.entered(func) else None
     if entries:
-        return (), entry_step(side.focus.analysis, entries[0])
+        runs = next((e for e in entries if STARTS.search(e.how) is None), None)  # what starts is done before others begin
+        return ((), entry_step(side.focus.analysis, runs)) if runs is not None else None
     for caller, seen in calls_of(side, func) if levels else ():
         if once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
             continue
@@ -105,6 +110,25 @@ def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step]
         if above is not None:
             return (*above[0], (caller, seen.event.at)), above[1]
     return None
+
+
+def one_table(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether all that change a list, and the walk, are operations of one table alone, which its core may well call one at a
+    time, and have the lock from far above, for something else. What user space enters is called at any time."""
+    mine = origins(side, touch.func, LEVELS)
+    if len(mine) != 1 or BY_USERS.search(f"{min(mine)}.") or not min(mine).startswith("struct "):
+        return False
+    changes = [o for o in side.guards.others(touch.object, touch.func.path) if not o.look and not once(o.func)]
+    return all(lock not in o.held and origins(side, o.func, LEVELS) <= mine for o in changes)
+
+
+def origins(side: Side, func: Func, levels: int) -> frozenset[str]:
+    """The structs of the tables by which a function is entered, itself or by its callers; what else enters it by its kind."""
+    entries = [e.how for e in side.focus.entries.of(func)] + [s.struct for s in side.focus.entries.slots(func)]
+    found = {how.partition(".")[0].partition("@")[0] for how in entries}
+    for caller in side.guards.lives.callers(func) if levels else ():
+        found |= origins(side, caller, levels - 1)
+    return frozenset(found)
 
 
 def calls_of(side: Side, func: Func) -> Iterator[tuple[Func, Seen]]:
