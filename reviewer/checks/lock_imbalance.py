@@ -42,7 +42,20 @@ from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
 from reviewer.program import values
-from reviewer.program.balance import Balance, Key, Way, balance, extra, hold_key, is_unknown, key_of, result_of, uneven, word_of
+from reviewer.program.balance import (
+    Balance,
+    Key,
+    Way,
+    balance,
+    extra,
+    hold_key,
+    is_unknown,
+    key_of,
+    result_of,
+    stored,
+    uneven,
+    word_of,
+)
 from reviewer.program.calls import Target
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of
@@ -252,6 +265,9 @@ class Imbalance:
     def judged(self, func: Func, lock: Expr, state: Balance) -> Fault | None:
         if any(abs(w.net) > 1 for w in state.ways):
             return None
+        flow = self.focus.flow(func)
+        if state.kind == "semaphore" and flow is not None and lock in stored(flow):
+            return None  # whom it was passed to lets it go
         if (state.kind in COUNTED and state.nested) or (state.lent and not self.never_kept(func, state.key)):
             return None
         held, even, less = state.with_net(1), state.with_net(0), state.with_net(-1)

@@ -20,7 +20,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.facts import Binary, Call, Const, Expr, Result
-from reviewer.program.balance import word_of
+from reviewer.program.balance import stored, word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
@@ -116,6 +116,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
     asserted: list[tuple[Hold, Seen]] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
     still = focus.let_go.kept(func)
+    lent = stored(flow)
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
             continue
@@ -123,7 +124,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
         # Not what another arm says: if (flags & LOCK) mutex_lock(&lock); else lockdep_assert_held(&lock);
         said = [hold for hold, at in asserted if at is seen or comes_first(flow.frame, at, seen)]
         known = still.get(seen.event.at, ())
-        held = [h for h in seen.may() if counts(h)]
+        held = [h for h in seen.may() if counts(h) and not (h.kind == "semaphore" and h.lock in lent)]
         more = [
             h for h in dict.fromkeys((*said, *known, *entered))
             if not any(h.lock in d for d in seen.dropped) and all(h.lock != g.lock for g in held)

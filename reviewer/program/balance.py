@@ -115,6 +115,15 @@ def word_of(lock: Expr) -> str:
     return ""
 
 
+def stored(flow: Flow) -> frozenset[Expr]:
+    """The objects whose address a function stores in others: of a semaphore, for whoever is to let it go (``t.done = &sem``)."""
+    found = set()
+    for seen in flow.seen:
+        if isinstance(seen.event, facts.Write) and not isinstance(seen.event.target, Name):
+            found |= {v.base for args in seen.args for v in args[1:] if isinstance(v, facts.AddressOf)}
+    return frozenset(found)
+
+
 def net_of(frame: Frame, ending: Ending, key: Key) -> int:
     held = sum(hold_key(h) == key for h in ending.state.locks)
     dropped = sum(key_of(frame, d) == key for d in ending.state.dropped)
