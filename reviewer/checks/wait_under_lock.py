@@ -6,6 +6,7 @@ for at any depth. A wait that gives up is no deadlock, nor is a lock that they o
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -302,7 +303,24 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 doubt += 2 * of_some_threads(focus, awaited, taken, effect)
+                doubt += 2 * of_another_driver(focus, func, awaited, taken)
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def of_another_driver(focus: Focus, func: Func, awaited: Awaited, taken: Effect) -> bool:
+    """Whether the awaited one, a library's, comes to the lock by an operation of some driver, and the waiter's own folder has one
+    of the kind: that is what is called for its object."""
+    here = posixpath.dirname(func.path)
+    inner = [*(f for f, _ in taken.way[1:]), taken.func]
+    for (caller, call), target in zip(taken.way, inner, strict=False):  # without a way there is only the function itself
+        if isinstance(call.callee, Member) and posixpath.dirname(target.path) not in (here, posixpath.dirname(caller.path)):
+            frame = focus.program.frame(caller)
+            table = frame.type_of(frame.canonical(call.callee.base, {}))
+            struct = frame.resolve(table).name if table is not None else ""
+            entries = focus.summaries.calls.entries(struct, call.callee.name, caller.path) if struct else ()
+            if any(posixpath.dirname(f.path) == here for _, f in entries):
+                return True
+    return False
 
 
 def handed_over(hold: Hold) -> int:
