@@ -13,11 +13,11 @@ from typing import NamedTuple
 from reviewer.checks.focus import Focus
 from reviewer.checks.lock_questions import contract, questions
 from reviewer.checks.lock_results import overlap, returns_pointer
-from reviewer.parse.facts import Binary, Call, Const, Event, Expr, Member, Name, Result
+from reviewer.parse.facts import Binary, Branch, Call, Const, Event, Expr, Member, Name, Result
 from reviewer.program import lockflow, values
 from reviewer.program.balance import Way, result_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Observer, State
+from reviewer.program.lockflow import Ending, Observer, State, reached
 from reviewer.program.structs import Frame
 
 PAIRS = ((re.compile(r"(?:(?<=_)|^)lock(?=_|$)"), "unlock"), (re.compile(r"(?:(?<=_)|^)acquire(?=_|$)"), "release"))
@@ -172,8 +172,26 @@ def uneven(frame: Frame, lock: str, site: int, endings: list[Ending]) -> Left | 
         fails = way.result == "negative" and bool(results & {"zero", "negative", "nonnegative", "positive"})
         alike = way.result != "zero" and overlap({way.result}, results - {"?"})
         if (fails or alike) and not contract([way], even) and not chosen(frame, way, even):
-            return Left(lock, way, even[0])
+            if not asked_first(frame, taken, ending, [w.released for w in even]):
+                return Left(lock, way, even[0])
     return None
+
+
+def asked_first(frame: Frame, taken: Taken, ending: Ending, released: list[int]) -> bool:
+    """Whether a way returns by an answer of the call that takes the lock, after which nothing is released: it was not taken then
+    (``if (!access_lock(q)) return -EPERM;``)."""
+    body = frame.body
+    if body is None:
+        return False
+    releases = {n for n, block in enumerate(body.blocks) if any(e.at in released for e in block.events)}
+    returns = {n for n, block in enumerate(body.blocks) if getattr(block.exit, "at", -1) == ending.at}
+    for asked in (b.exit for b in body.blocks):
+        if isinstance(asked, Branch) and Result(taken.number) in values.walk(frame.canonical(asked.condition, {})):
+            arms = reached(body, [asked.then]), reached(body, [asked.other])
+            for arm, other in (arms, arms[::-1]):
+                if releases.isdisjoint(arm) and returns <= arm and returns.isdisjoint(other):
+                    return True
+    return False
 
 
 def outcome(ending: Ending) -> str:
