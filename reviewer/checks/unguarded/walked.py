@@ -40,7 +40,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
     if once(func) or LOCKED.search(func.name):
         return
     for t in side.guards.touches(func):
-        if not (t.look and named(t) and walks(side, t)) or alone(side, t) or side.guards.around(func):
+        if not (t.look and named(t) and walks(side, t)) or kept_out(side, t) or side.guards.around(func):
             continue
         found = guard(side, t)
         if found is None:
@@ -66,7 +66,7 @@ def named(touch: Touch) -> bool:
     return "." in touch.object or ":" in touch.object
 
 
-def alone(side: Side, touch: Touch) -> bool:
+def kept_out(side: Side, touch: Touch) -> bool:
     """Whether the walk has anything that may keep others out, on some path at least."""
     flow = side.focus.flow(touch.func)
     return any(s.may() for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
@@ -90,10 +90,14 @@ def guard(side: Side, touch: Touch) -> tuple[str, Touch] | None:
     return lock, next((o for o in inside if not o.look), inside[0])
 
 
-def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step] | None:
+def bare_way(side: Side, func: Func, lock: str, levels: int, met: set[str] | None = None) -> tuple[Way, Step] | None:
     """A way down to a function on which nobody holds a lock, and what shows that it begins without: that something outside enters
-    there, with none, or that the lock is taken there, too."""
-    guards = side.guards
+    there, with none, or that the lock is taken there, too.
+
+    :param met: functions from which there is none.
+    """
+    guards, met = side.guards, set() if met is None else met
+    met.add(func.key)
     if any(e.hold is not None for e in side.focus.entries.of(func)):
         return None
     entries = free_entries(side, func, lock) if guards.entered(func) else None
@@ -101,12 +105,12 @@ def bare_way(side: Side, func: Func, lock: str, levels: int) -> tuple[Way, Step]
         runs = next((e for e in entries if STARTS.search(e.how) is None), None)  # what starts is done before others begin
         return ((), entry_step(side.focus.analysis, runs)) if runs is not None else None
     for caller, seen in calls_of(side, func) if levels else ():
-        if once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
+        if caller.key in met or once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
             continue
         taken = next((h for h in taken_in(side, caller) if h.name == lock), None)
         if taken is not None:
             return ((caller, seen.event.at),), step(side.focus.analysis, "acquire", caller, taken.at)
-        above = bare_way(side, caller, lock, levels - 1)
+        above = bare_way(side, caller, lock, levels - 1, met)
         if above is not None:
             return (*above[0], (caller, seen.event.at)), above[1]
     return None
@@ -124,11 +128,13 @@ def one_table(side: Side, touch: Touch, lock: str) -> bool:
 
 def origins(side: Side, func: Func, levels: int) -> frozenset[str]:
     """The structs of the tables by which a function is entered, itself or by its callers; what else enters it by its kind."""
-    entries = [e.how for e in side.focus.entries.of(func)] + [s.struct for s in side.focus.entries.slots(func)]
-    found = {how.partition(".")[0].partition("@")[0] for how in entries}
-    for caller in side.guards.lives.callers(func) if levels else ():
-        found |= origins(side, caller, levels - 1)
-    return frozenset(found)
+    level, met = [func], {func.key: func}
+    for _ in range(levels):
+        level = [c for f in level for c in side.guards.lives.callers(f) if c.key not in met]
+        met |= {c.key: c for c in level}
+    entries = side.focus.entries
+    found = (how for f in met.values() for how in (*(e.how for e in entries.of(f)), *(s.struct for s in entries.slots(f))))
+    return frozenset(how.partition(".")[0].partition("@")[0] for how in found)
 
 
 def calls_of(side: Side, func: Func) -> Iterator[tuple[Func, Seen]]:
