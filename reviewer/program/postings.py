@@ -108,10 +108,11 @@ class Postings:
         identity = self.tree.identity()
         rows = [(f"{identity}/{number}", page) for number, page in self._pages.items()]
         paths = "\0".join(self._paths).encode("utf-8", "surrogateescape")
+        # First, since nobody builds again what is there: whoever finds the tree listed without its pages passes it by.
+        self._bases.remember()
         # All in one transaction: a reader sees a tree's pages and paths of one search, or none.
         self._store.put_many(self._kind, [*rows, (f"{identity}/paths", paths)])
         self._store.forget(self._kind, KEPT * (self._count + 1))
-        self._bases.remember()
 
 
 def lookup(page: bytes, key: bytes) -> list[int]:
