@@ -45,7 +45,7 @@ def irq_left(teardown: Teardown) -> Iterator[Finding]:
 def modelled(teardown: Teardown, func: Func) -> Iterator[tuple[Model, tuple[Expr, ...], int]]:
     """The calls of a function to do with interrupts: the model, what is passed, and where."""
     models = teardown.program.models.functions
-    if not any((m := models.get(name)) is not None and about_irqs(m) for name in func.calls):
+    if not any(name in models and about_irqs(models[name]) for name in func.calls):
         return
     flow = teardown.focus.flow(func)
     for seen in flow.seen if flow is not None else ():

@@ -94,9 +94,4 @@ def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
     """Other functions that the caller calls, without the lock, and that take it: so nobody above the caller holds it."""
     for callee in side.guards.lives.callees(caller):
         if callee.macro is None and lock in side.guards.takes(callee) and lock not in side.guards.around(callee):
-            flow = side.focus.flow(callee)
-            for seen in flow.seen if flow is not None else ():
-                for held, dropped in zip(seen.held, seen.dropped, strict=True):
-                    for hold in held:
-                        if hold.name == lock and hold.lock not in dropped:  # else its caller held it, and it is taken back
-                            yield callee, hold
+            yield from ((callee, hold) for hold in side.taken_in(callee) if hold.name == lock)

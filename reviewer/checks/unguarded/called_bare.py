@@ -11,12 +11,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from reviewer.checks.finding import Finding
-from reviewer.checks.proof import step
 from reviewer.checks.unguarded.guarding import Side, finding
-from reviewer.checks.unguarded.walked import LEVELS, bare_way
+from reviewer.checks.unguarded.walked import LEVELS, bare_way, entered_by
 from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
@@ -41,10 +38,7 @@ def called_bare(side: Side, func: Func) -> Iterator[Finding]:
         if way is None or changed is None:
             continue
         touch = Touch(changed.access, changed.held, ((func, at),))
-        made = finding(side, func, touch, lock, "medium", None, callee)
-        calls, first = way
-        steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
-        yield replace(made, proof=(*steps, *made.proof))
+        yield entered_by(side, finding(side, func, touch, lock, "medium", None, callee), way)
 
 
 def free_calls(side: Side, func: Func) -> Iterator[tuple[Func, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.program.guards import Guards, Touch, once
 from reviewer.program.link import Func
+from reviewer.program.locks import Hold
 from reviewer.program.objects import short
 
 RULE = "unguarded-access"
@@ -37,6 +39,18 @@ class Side:
             if not once(f):
                 found.setdefault(f.path, []).append(f)
         return found
+
+    @cached_property
+    def starting(self) -> frozenset[str]:
+        """The API functions that start a callback."""
+        return frozenset(name for name, m in self.program.models.functions.items() if any(r.starts for r in m.registers))
+
+    def taken_in(self, func: Func) -> Iterator[Hold]:
+        """The locks that a function takes, those left out that it has let go before, for its callers, and takes back."""
+        flow = self.focus.flow(func)
+        for seen in flow.seen if flow is not None else ():
+            for held, dropped in zip(seen.held, seen.dropped, strict=True):
+                yield from (h for h in held if h.lock not in dropped)
 
     def inside(self, object_: str, path: str) -> list[Touch]:
         """Accesses to an object by the functions in question that stand in one file, start-up and constructors left out."""

@@ -45,13 +45,11 @@ def given_under(side: Side, entry: Entry, lock: str) -> bool:
 
 def started_under(side: Side, func: Func, lock: str) -> bool:
     """Whether the file of a callback starts one with the lock: whoever does so may wait for it, so that it runs on its behalf."""
-    models = side.program.models.functions
-    starting = {name for name, m in models.items() if any(r.starts for r in m.registers)}
     for user in side.program.functions_in(func.path):
-        flow = side.focus.flow(user) if not starting.isdisjoint(user.calls) else None
+        flow = side.focus.flow(user) if not side.starting.isdisjoint(user.calls) else None
         for seen in flow.seen if flow is not None else ():
             callee = seen.event.callee if isinstance(seen.event, Call) else None
-            if isinstance(callee, Name) and callee.id in starting and any(h.name == lock for h in seen.may()):
+            if isinstance(callee, Name) and callee.id in side.starting and any(h.name == lock for h in seen.may()):
                 return True
     return False
 

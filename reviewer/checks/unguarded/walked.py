@@ -22,7 +22,7 @@ from reviewer.parse.facts import Call
 from reviewer.program.guards import LOCKED, Touch, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
-from reviewer.program.locks import OUTSIDE, Hold
+from reviewer.program.locks import OUTSIDE
 
 ENOUGH = 3
 """Accesses to a list with its lock, in as many functions less one, from which a guard is inferred."""
@@ -48,11 +48,15 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
         if way is not None and not one_table(side, t, lock):
-            calls, first = way
-            made = finding(side, func, t, lock, "medium", witness)
-            steps = (first, *(step(side.focus.analysis, "call", f, at) for f, at in calls))
-            yield replace(made, proof=(*steps, *made.proof))
+            yield entered_by(side, finding(side, func, t, lock, "medium", witness), way)
             return
+
+
+def entered_by(side: Side, found: Finding, way: tuple[Way, Step]) -> Finding:
+    """A finding with the way to its function before the rest of its proof."""
+    calls, first = way
+    steps = (step(side.focus.analysis, "call", f, at) for f, at in calls)
+    return replace(found, proof=(first, *steps, *found.proof))
 
 
 def walks(side: Side, touch: Touch) -> bool:
@@ -107,7 +111,7 @@ def bare_way(side: Side, func: Func, lock: str, levels: int, met: set[str] | Non
     for caller, seen in calls_of(side, func) if levels else ():
         if caller.key in met or once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
             continue
-        taken = next((h for h in taken_in(side, caller) if h.name == lock), None)
+        taken = next((h for h in side.taken_in(caller) if h.name == lock and h.where != OUTSIDE), None)
         if taken is not None:
             return ((caller, seen.event.at),), step(side.focus.analysis, "acquire", caller, taken.at)
         above = bare_way(side, caller, lock, levels - 1, met)
@@ -146,11 +150,3 @@ def calls_of(side: Side, func: Func) -> Iterator[tuple[Func, Seen]]:
         there = side.focus.analysis.contexts.seen(site.caller, site.call)
         if there is not None and posixpath.dirname(site.caller.path) == posixpath.dirname(func.path):
             yield site.caller, there
-
-
-def taken_in(side: Side, func: Func) -> Iterator[Hold]:
-    """The locks that a function takes itself, of which its callers hold none, therefore."""
-    flow = side.focus.flow(func)
-    for seen in flow.seen if flow is not None else ():
-        for held, dropped in zip(seen.held, seen.dropped, strict=True):
-            yield from (h for h in held if h.lock not in dropped and h.where != OUTSIDE)
