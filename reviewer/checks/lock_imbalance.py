@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from reviewer.checks.deferred import model_of
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.lock_fix import fix_of
@@ -203,9 +204,7 @@ class Imbalance:
         for target in self.focus.summaries.calls.targets(flow.frame, seen.callee or seen.event.callee):
             below = self.focus.flow(target.func) if target.func is not None else None
             for inner in below.seen if below is not None else ():
-                model = self.focus.program.model(inner.event.callee.id) if (
-                    isinstance(inner.event, Call) and isinstance(inner.event.callee, Name)
-                ) else None  # fmt: skip
+                model = model_of(self.focus, inner)
                 locks = [lock for d in (model.drops if model is not None else ()) if (lock := located(d.lock, inner.args[0]))]
                 if below is not None and any(key_of(below.frame, lock) == fault.key for lock in locks):
                     yield step(self.focus.analysis, "release", below.frame.func, inner.event.at)
