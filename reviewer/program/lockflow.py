@@ -22,6 +22,7 @@ from reviewer.parse import facts
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Config, Const, Deref, Expr, Name, Result
 from reviewer.program import values
+from reviewer.program.blockorder import ranks
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.structs import Frame
 
@@ -338,7 +339,7 @@ class Runner:
         body = self.frame.body
         if body is None:
             return Flow(self.frame, [], [])
-        order = reverse_postorder(body)
+        order = ranks(body)
         entry = State(locks=held, known=dict(bound), truths=dict(truths), extra=self.observer.start())
         ins: dict[int, dict[Key, State]] = {0: {entry.key(): entry}}
         worlds: dict[int, dict[Key, dict[int, list[World]]]] = {}
@@ -952,24 +953,3 @@ def reached(body: facts.Body, start: Iterable[int], without: int = -1) -> set[in
 def on_every_way(body: facts.Body, block: int) -> bool:
     """Whether every way through a body passes one of its blocks."""
     return not any(isinstance(body.blocks[b].exit, facts.Return) for b in reached(body, [0], block))
-
-
-def reverse_postorder(body: facts.Body) -> list[int]:
-    """The rank of each block: predecessors before successors, back edges aside."""
-    rank = [0] * len(body.blocks)
-    done: list[int] = []
-    seen = {0}
-    stack: list[tuple[int, Iterator[int]]] = [(0, successors(body.blocks[0].exit))]
-    while stack:
-        b, rest = stack[-1]
-        for s in rest:
-            if s not in seen:
-                seen.add(s)
-                stack.append((s, successors(body.blocks[s].exit)))
-                break
-        else:
-            done.append(b)
-            stack.pop()
-    for i, b in enumerate(reversed(done)):
-        rank[b] = i
-    return rank
