@@ -55,8 +55,7 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
             continue
         words = change.outside - KEYWORDS
         for func in program.functions_in(path):
-            signature = func.definition
-            called = words and signature is not None and not words.isdisjoint(signature.calls)
+            called = words and func.source is not None and not words.isdisjoint(func.calls)
             if func.name in change.functions or called:
                 chosen.append(func)
     return with_callers(program, chosen, True)
@@ -86,7 +85,7 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
     level, added = list(chosen.values()), 0
     for _ in range(LEVELS):
         following: list[Func] = []
-        outward = [f.name for f in level if not f.static and f.definition is not None]
+        outward = [f.name for f in level if not f.static and f.source is not None]
         named = program.names.files_mentioning(dict.fromkeys(outward)) if outward else {}
         for func in level:
             files = program.unit(func.path) if func.static else named.get(func.name, ())

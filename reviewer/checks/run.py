@@ -79,11 +79,14 @@ def near_program(
 
 
 def in_memory(tree: Tree, store: Store, request: ScanRequest) -> Files:
-    """The files of a tree, none of them read yet; what the store knows of their layout is used."""
-    from reviewer.store.kept import kept_layouts
+    """The files of a tree, none of them read yet; what the store knows of their layouts and heads is used."""
+    from reviewer.store.kept import kept_heads, kept_layouts
 
     dialect = load_dialect()
-    return Files(tree, dialect, layouts=kept_layouts(store, dialect), configuration=configuration_of(request))
+    return Files(
+        tree, dialect, layouts=kept_layouts(store, dialect), configuration=configuration_of(request),
+        known_heads=kept_heads(store, dialect),
+    )  # fmt: skip
 
 
 def configuration_of(request: ScanRequest) -> Configuration | None:

@@ -78,7 +78,7 @@ def part_of(path: str) -> str:
 def includes(program: Program, user: str, target: str) -> bool:
     """Whether an ``#include`` of ``user`` can mean ``target``."""
     folder = posixpath.dirname(user)
-    for name, _ in program.file(user).includes:
+    for name, _ in next(program.heads([user])).includes:
         relative = posixpath.normpath(posixpath.join(folder, name))
         if relative == target or f"/{target}".endswith(f"/{posixpath.normpath(name)}"):
             return True

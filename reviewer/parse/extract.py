@@ -20,6 +20,7 @@ from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.expressions import ctype, number, simple_type, text_of
 from reviewer.parse.facts import CType, Expr, FieldDef, Variable
+from reviewer.parse.head import INCLUDE
 from reviewer.parse.lexical import Split, split
 from reviewer.parse.normalise import rewrite
 from reviewer.parse.toplevel import MacroUse
@@ -36,7 +37,6 @@ MAX_PARSE = 3_000_000
 """Bytes of a file that are parsed; beyond it only macros are read. The largest real source has 0.6 MB."""
 
 DEFINE = re.compile(rb"\s*#\s*define\s+(\w+)(\([^)]*\))?(.*)", re.S)
-INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.M)
 COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 ANNOTATION = re.compile(rb"\b(__(?:init|exit|meminit|init_or_module|sched|cpuinit)\b|__(?:must_hold|acquires|releases|acquire|release|cond_acquires)\s*\([^()]*\))")
 CODE = re.compile(rb"[{};]")

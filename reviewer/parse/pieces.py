@@ -20,8 +20,9 @@ from reviewer.parse.bodies import body_key
 from reviewer.parse.code import words_of
 from reviewer.parse.conditions import Conditions
 from reviewer.parse.dialect import Dialect
-from reviewer.parse.extract import ANNOTATION, DEFINE, INCLUDE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
+from reviewer.parse.extract import ANNOTATION, DEFINE, MAX_BYTES, MAX_PARSE, Outliner, macro, names_in
 from reviewer.parse.groups import dead_arms
+from reviewer.parse.head import Head, head_of
 from reviewer.parse.layout import WORTH_KEEPING, Layout, laid_out, layout_of
 from reviewer.parse.lexical import Directive
 from reviewer.parse.skim import Piece, Skim, positions, skim, word_before
@@ -68,6 +69,8 @@ class Pieces:
         self._signatures: dict[int, facts.Function] = {}
         self._macros: dict[str, tuple[facts.Macro, ...]] = {}
         self._words: dict[int, frozenset[str]] = {}
+        self._calls: dict[int, tuple[str, ...]] = {}
+        self._static: dict[int, bool] = {}
 
     @cached_property
     def skim(self) -> Skim:
@@ -133,9 +136,7 @@ class Pieces:
             made.run()
         except RecursionError:
             made.functions.clear()
-        line = self.line_at(piece.start)
-        condition = self.conditions.at(piece.start)
-        calls = self.calls(piece)
+        line, condition, calls = self.line_at(piece.start), self.condition(piece), self.calls(piece)
         for f in made.functions:
             if f.name == piece.name or len(made.functions) == 1:
                 return msgspec.structs.replace(
@@ -159,7 +160,27 @@ class Pieces:
 
     def calls(self, piece: Piece) -> tuple[str, ...]:
         """Distinct names that are followed by an argument list in the body, sorted."""
-        return tuple(names_in(self.skim.body_of(piece))[0])
+        got = self._calls.get(piece.start)
+        if got is None:
+            got = self._calls[piece.start] = tuple(names_in(self.skim.body_of(piece))[0])
+        return got
+
+    def condition(self, piece: Piece) -> str:
+        """The ``#if`` under which a piece stands; "" for none."""
+        return self.conditions.at(piece.start)
+
+    def static(self, piece: Piece) -> bool:
+        """Whether a function is static, by the words before its name where they are no macro's: to read the header for it takes
+        ten times as long."""
+        got = self._static.get(piece.start)
+        if got is None:
+            head = self.text[piece.start : piece.brace].partition(piece.name.encode("utf-8", "surrogateescape"))[0]
+            if b"(" in head:
+                got = self.signature(piece).static
+            else:
+                got = not words_of(head).isdisjoint(self.dialect.static_words | {b"static"})
+            self._static[piece.start] = got
+        return got
 
     # --- everything else --------------------------------------------------------------------------
 
@@ -341,7 +362,6 @@ class Pieces:
         return macro(m, self.line_at(at), self.conditions.at(at))
 
     @cached_property
-    def includes(self) -> tuple[tuple[str, bool], ...]:
-        """``(path, system)`` of each ``#include``."""
-        found = INCLUDE.finditer(self.text)
-        return tuple((m[2].decode("utf-8", "replace").strip(), m[1] == b"<") for m in found)
+    def head(self) -> Head:
+        """What it includes, and which numbers it names."""
+        return head_of(self.text)

@@ -22,7 +22,6 @@ TOKEN = re.compile(rb"[;{(]")
 WORD = re.compile(rb"[A-Za-z_]\w*")
 MEMBERS = re.compile(rb"\b(?:struct|union|enum)\b[^(]*$")
 LINKAGE = re.compile(rb"\bextern\s*\"[^\"]*\"\s*$")
-NUMBERED = re.compile(rb"#[ \t]*define[ \t]+(\w+)[ \t]+(?=[\d(-])")
 DEFINED = re.compile(rb"\s*#\s*define\s+(\w+)")
 INITIALISED = re.compile(rb"(?<![=!<>])=(?!=)")
 TRIES = 12
@@ -137,11 +136,6 @@ class Skim:
                     if m is not None:
                         self._macros.setdefault(m[1].decode("utf-8", "replace"), []).append(line)
         return self._macros
-
-
-def number_macros(text: bytes) -> set[bytes]:
-    """Names of the object-like macros of a text whose value begins like a number."""
-    return set(NUMBERED.findall(text))
 
 
 def positions(text: bytes, word: bytes) -> Iterator[int]:

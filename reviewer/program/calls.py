@@ -140,7 +140,7 @@ class Calls:
 
     def _shadowed(self, name: str, path: str) -> bool:
         """Whether a file has a static function of its own under a modelled name."""
-        return any(f.definition is not None and f.static and f.path == path for f in self.program.functions(path, name))
+        return any(f.source is not None and f.static and f.path == path for f in self.program.functions(path, name))
 
     def variable_targets(self, frame: Frame, name: str) -> tuple[Target, ...]:
         """A global function pointer: what it is initialised with."""

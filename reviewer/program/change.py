@@ -83,7 +83,7 @@ def change_of(old: Pieces | None, new: Pieces | None) -> Change:
     return Change(
         frozenset(functions), frozenset(outside), frozenset(inside), frozenset(words_in(old) ^ words_in(new)),
         frozenset(defining), frozenset(filling),
-        (old.includes if old is not None else ()) != (new.includes if new is not None else ()),
+        (old.head.includes if old is not None else ()) != (new.head.includes if new is not None else ()),
         (old is None) != (new is None),
     )  # fmt: skip
 

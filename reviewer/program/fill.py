@@ -19,6 +19,7 @@ from reviewer.parse.bodies import body_key, made
 from reviewer.parse.code import words_of
 from reviewer.parse.dialect import Dialect, dialect_digest, load_dialect
 from reviewer.parse.extract import parser
+from reviewer.parse.head import head_of
 from reviewer.parse.layout import WORTH_KEEPING, layout_of
 from reviewer.parse.pieces import MAX_NAMED, Pieces
 from reviewer.program.bases import Bases
@@ -28,7 +29,7 @@ from reviewer.program.takers import GUARDS
 from reviewer.source.tree import Place, Tree, place_of
 from reviewer.store import codec
 from reviewer.store.factstore import NullStore, Store
-from reviewer.store.kept import body_kind, layout_kind
+from reviewer.store.kept import body_kind, head_kind, layout_kind
 from reviewer.workers import pool
 
 BATCH = 60
@@ -56,6 +57,7 @@ class Batch:
 
     bodies: list[tuple[str, bytes]]
     layouts: list[tuple[str, bytes]]
+    heads: list[tuple[str, bytes]]
     marks: list[str]
     size: int
     skipped: list[tuple[str, str]]
@@ -97,7 +99,7 @@ def fill(
 
     Each batch is written as it is done: what is interrupted goes on from there.
     """
-    bodies, layouts = body_kind(dialect), layout_kind(dialect)
+    bodies, layouts, heads = body_kind(dialect), layout_kind(dialect), head_kind(dialect)
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
     work = Work(tree, store, dialect, hot, _kind_of_marks(hot, dialect), batches)
     started, files, size = time.monotonic(), 0, 0
@@ -105,6 +107,7 @@ def fill(
     for number, batch in enumerate(made_by):
         store.put_many(bodies, batch.bodies)
         store.put_many(layouts, batch.layouts)
+        store.put_many(heads, batch.heads)
         store.put_many(work.done, [(mark, b"") for mark in batch.marks])
         for path, reason in batch.skipped:
             tree.note_skipped(path, reason)
@@ -162,7 +165,7 @@ def elsewhere(place: Place, hot: frozenset[bytes], paths: Sequence[str]) -> Batc
 
 def made_of(work: Work, paths: Sequence[str]) -> Batch:
     """The bodies of files that have not been seen before."""
-    result = Batch([], [], [], 0, [])
+    result = Batch([], [], [], [], 0, [])
     texts: dict[str, tuple[str, bytes]] = {}
     for path, text in work.tree.read_many(paths):
         if isinstance(text, MissingContent):
@@ -172,10 +175,12 @@ def made_of(work: Work, paths: Sequence[str]) -> Batch:
         texts.setdefault(body_key(text), (path, text))
     known = work.store.get_many(work.done, list(texts))
     grammar = parser()
-    for mark, (_, text) in texts.items():
+    for mark, (path, text) in texts.items():
         if mark in known:
             continue
         result.marks.append(mark)
+        if path.endswith(".h") and len(text) <= MAX_NAMED and b"\0" not in text:
+            result.heads.append((work.tree.blob(path), codec.encode(head_of(text))))
         hot = not work.hot.isdisjoint(words_of(text))
         lasting = WORTH_KEEPING <= len(text) <= MAX_NAMED
         if not hot and not lasting:

@@ -19,6 +19,7 @@ from reviewer.parse import facts
 from reviewer.parse.bodies import body_key, made
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.extract import parser
+from reviewer.parse.head import Head
 from reviewer.parse.pieces import Pieces
 from reviewer.parse.skim import Piece
 from reviewer.program.change import KEYWORDS
@@ -124,27 +125,28 @@ class Func:
     def calls(self) -> tuple[str, ...]:
         """Distinct names that the function calls."""
         if self.source is not None:
-            return self.source[0].signature(self.source[1]).calls
+            return self.source[0].calls(self.source[1])
         assert self.macro is not None
         return tuple(dict.fromkeys(CALLED.findall(self.macro.body)))
 
     @property
     def condition(self) -> str:
         """The ``#if`` under which it stands; "" for none."""
-        made = self.definition or self.macro
-        return made.condition if made is not None else ""
+        if self.source is not None:
+            return self.source[0].condition(self.source[1])
+        return self.macro.condition if self.macro is not None else ""
 
     @property
     def line(self) -> int:
         """1-based line on which row 0 of the body stands."""
         if self.source is not None:
-            return self.source[0].signature(self.source[1]).line
+            return self.source[0].line_at(self.source[1].start)
         assert self.macro is not None
         return self.macro.line
 
     @property
     def static(self) -> bool:
-        return self.source is None or self.source[0].signature(self.source[1]).static
+        return self.source is None or self.source[0].static(self.source[1])
 
     def line_of(self, at: int) -> int:
         """1-based line in the file of a position in the body."""
@@ -184,7 +186,7 @@ class Program:
         self._others = Record()
         self.constants = Constants(self)
         self.switches = Switches(self)
-        self.units = Units(content, self.names, dialect, self.file)
+        self.units = Units(content, self.names, dialect, self.file, self.heads)
         self._files: dict[str, Pieces] = {}
         self._functions: dict[tuple[str, str], tuple[Func, ...]] = {}
         self._bodies: dict[str, facts.Body | None] = {}
@@ -223,6 +225,13 @@ class Program:
                 self.skipped[path] = self.files.skipped[path]
         return got
 
+    def heads(self, paths: Iterable[str]) -> Iterator[Head]:
+        """What some files include, and which numbers they name, in their order; the files themselves need not be read for it."""
+        for path, head in self.files.heads(list(paths)):
+            if path in self.files.skipped:
+                self.skipped[path] = self.files.skipped[path]
+            yield head
+
     def record(self) -> Record:
         """What has been read so far, by this process and those whose record it has taken."""
         bodies = {key: body.broken for key, body in self._bodies.items() if body is not None}
@@ -234,7 +243,7 @@ class Program:
         heard = self.names
         included = ((path, INCLUDES) for path in self.units.looked_into())
         own = Trace.of(
-            files={*self._files, *(path for path, _ in self._rested)},
+            files={*self._files, *self.units.looked_into(), *(path for path, _ in self._rested)},
             functions={*self._functions, *made, *included}, defined=heard.defined, filled=heard.filled, mentioned=heard.mentioned,
             outside={*((path, word) for path, file in self._files.items() for word in file.outside - KEYWORDS), *self._rested},
             inside={*((path, word) for path, file in self._files.items() for word in file.inside), *self._rested},
@@ -427,7 +436,7 @@ class Program:
     def _may_be_stub(self, func: Func) -> bool:
         """Whether it may stand, in some configuration, for what a source defines: an inline under ``#if`` that calls nothing, or
         nothing but what has no effect (``return ERR_PTR(-ENOTSUPP);``)."""
-        if func.definition is None or not func.definition.condition:
+        if func.source is None or not func.condition:
             return False
         models = (self.models.functions.get(name) for name in func.calls)
         return all(m is not None and m.passes for m in models)

@@ -7,12 +7,12 @@ such as ``kernel/rcu/tree_plugin.h``, belongs to the source that includes it.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from reviewer.parse.dialect import Dialect
+from reviewer.parse.head import Head
 from reviewer.parse.pieces import Pieces
-from reviewer.parse.skim import number_macros
 from reviewer.program.linkage import architecture
 
 MAX_HEADERS, MAX_INCLUDES = 500, 4
@@ -34,17 +34,22 @@ class Names(Protocol):
 class Units:
     """Units and included headers of one revision, memoised."""
 
-    def __init__(self, content: Content, names: Names, dialect: Dialect, file: Callable[[str], Pieces]) -> None:
+    def __init__(
+        self, content: Content, names: Names, dialect: Dialect, file: Callable[[str], Pieces],
+        heads: Callable[[Iterable[str]], Iterator[Head]],
+    ) -> None:  # fmt: skip
+        """:param heads: the heads of some files, in their order."""
         self._content = content
         self._names = names
         self._dialect = dialect
         self._file = file
+        self._heads = heads
         self._made: dict[str, tuple[str, ...]] = {}
         # By unit: the files in which a name is defined, and those that are too large to list their names.
         self._defined: dict[str, tuple[dict[str, tuple[str, ...]], list[str]]] = {}
         self._visible: dict[str, dict[str, int]] = {}
         self._direct: dict[str, tuple[str, ...]] = {}
-        self._numbered: dict[bytes, list[str]] = {}  # macros that are numbers, of the headers looked into
+        self._numbered: dict[str, list[str]] = {}  # macros that are numbers, of the headers looked into
         self._counted: set[str] = set()
 
     def forget(self) -> None:
@@ -58,7 +63,7 @@ class Units:
 
     def headers_with_number(self, name: str) -> list[str]:
         """Of the headers that have been looked into, those with a macro of this name whose value begins like a number."""
-        return self._numbered.get(name.encode("utf-8", "surrogateescape"), [])
+        return self._numbered.get(name, [])
 
     def of(self, path: str) -> tuple[str, ...]:
         """Files that share the statics of ``path``: what it includes by ``"..."``, and who so includes it.
@@ -78,7 +83,7 @@ class Units:
         """Whether a file is made to be included by a source."""
         if path.endswith(".h"):
             return "/include/" not in f"/{path}" and self._defines_statics(path)
-        return path.endswith(".c") and not self._file(path).includes and any(True for _ in self._file(path).all_functions())
+        return path.endswith(".c") and not self._includes(path) and any(True for _ in self._file(path).all_functions())
 
     def _defines_statics(self, path: str) -> bool:
         """Whether a header holds functions that are no inline ones: a piece of a source file, really."""
@@ -91,7 +96,7 @@ class Units:
         folder, base = posixpath.split(path)
         for user in self._names.files_mentioning([base], (folder,)).get(base, ()):
             if user.endswith(".c") and posixpath.dirname(user) == folder:
-                for name, system in self._file(user).includes:
+                for name, system in self._includes(user):
                     if not system and posixpath.normpath(posixpath.join(folder, name)) == path:
                         return user
         return None
@@ -99,7 +104,7 @@ class Units:
     def _included(self, path: str, depth: int = 3) -> list[str]:
         found: list[str] = []
         folder = posixpath.dirname(path)
-        for name, system in self._file(path).includes:
+        for name, system in self._includes(path):
             if system:
                 continue
             target = posixpath.normpath(posixpath.join(folder, name))
@@ -116,26 +121,31 @@ class Units:
             seen: dict[str, None] = {}
             level = [path]
             for _ in range(MAX_INCLUDES):
-                new = dict.fromkeys(h for p in level for h in self._headers(p) if h not in seen)
+                new = dict.fromkeys(h for headers in self._headers(level) for h in headers if h not in seen)
                 seen.update(new)
                 level = list(new)
                 if len(seen) > MAX_HEADERS:
                     break
             got = self._visible[path] = {h: i for i, h in enumerate(seen)}
-            for header in got:
-                if header not in self._counted:
-                    self._counted.add(header)
-                    for word in number_macros(self._file(header).text):
-                        self._numbered.setdefault(word, []).append(header)
+            fresh = [header for header in got if header not in self._counted]
+            self._counted.update(fresh)
+            for header, head in zip(fresh, self._heads(fresh), strict=True):
+                for word in head.numbers.split("\n") if head.numbers else ():
+                    self._numbered.setdefault(word, []).append(header)
         return got
 
-    def _headers(self, path: str) -> tuple[str, ...]:
-        got = self._direct.get(path)
-        if got is None:
+    def _includes(self, path: str) -> tuple[tuple[str, bool], ...]:
+        """``(path, system)`` of each ``#include`` of a file."""
+        return next(self._heads([path])).includes
+
+    def _headers(self, paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """For each of some files those that it includes, as far as the tree has them."""
+        missing = [path for path in paths if path not in self._direct]
+        for path, head in zip(missing, self._heads(missing), strict=True):
             folder = posixpath.dirname(path)
             arch = architecture(path)
             found: list[str] = []
-            for name, system in self._file(path).includes:
+            for name, system in head.includes:
                 wanted = [f"include/{name}", f"include/uapi/{name}"]
                 if arch is not None:
                     wanted[:0] = [f"arch/{arch}/include/{name}", f"arch/{arch}/include/uapi/{name}"]
@@ -144,8 +154,8 @@ class Units:
                 if not system:
                     wanted.insert(0, posixpath.normpath(posixpath.join(folder, name)))
                 found.extend(next(([w] for w in wanted if self._content.exists(w)), []))
-            got = self._direct[path] = tuple(found)
-        return got
+            self._direct[path] = tuple(found)
+        return (self._direct[path] for path in paths)
 
     def with_name(self, path: str, name: str) -> list[str]:
         """The other files of the unit that may define a function or a macro of this name, in the unit's order."""

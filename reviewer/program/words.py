@@ -14,7 +14,7 @@ from zlib import crc32
 
 from reviewer.errors import MissingContent
 from reviewer.parse.code import words_of
-from reviewer.parse.skim import number_macros
+from reviewer.parse.head import number_macros
 from reviewer.program.postings import Pages
 from reviewer.source.tree import Tree
 from reviewer.workers import pool

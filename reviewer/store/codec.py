@@ -11,6 +11,7 @@ import msgspec
 
 from reviewer import parse
 from reviewer.parse.facts import Body, FileFacts
+from reviewer.parse.head import Head
 from reviewer.parse.layout import Layout
 
 DecodeError = (msgspec.DecodeError, msgspec.ValidationError)
@@ -20,9 +21,10 @@ _encoder = msgspec.msgpack.Encoder()
 _outline = msgspec.msgpack.Decoder(FileFacts)
 _body = msgspec.msgpack.Decoder(Body)
 _layout = msgspec.msgpack.Decoder(Layout)
+_head = msgspec.msgpack.Decoder(Head)
 
 
-def encode(record: FileFacts | Body | Layout) -> bytes:
+def encode(record: FileFacts | Body | Layout | Head) -> bytes:
     """One record as msgpack."""
     return _encoder.encode(record)
 
@@ -40,6 +42,11 @@ def decode_body(data: bytes) -> Body:
 def decode_layout(data: bytes) -> Layout:
     """:raises msgspec.DecodeError: not a layout"""
     return _layout.decode(data)
+
+
+def decode_head(data: bytes) -> Head:
+    """:raises msgspec.DecodeError: not a head"""
+    return _head.decode(data)
 
 
 @functools.cache

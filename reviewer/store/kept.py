@@ -1,12 +1,14 @@
-"""What is made of texts, by the digest of the text, written to the store in batches."""
+"""What is made of texts, by the digest of the text or the id of its blob, written to the store in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from reviewer.parse.dialect import Dialect, dialect_digest
 from reviewer.parse.facts import Body
+from reviewer.parse.head import Head
 from reviewer.parse.layout import Layout
 from reviewer.store import codec
 from reviewer.store.factstore import Store
@@ -14,7 +16,7 @@ from reviewer.store.factstore import Store
 BATCH = 2_000
 """Values that are held back before they are written; one transaction each."""
 
-T = TypeVar("T", bound=Body | Layout)
+T = TypeVar("T", bound=Body | Layout | Head)
 
 
 class Kept(Generic[T]):
@@ -47,6 +49,14 @@ class Kept(Generic[T]):
         except codec.DecodeError:
             return None
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, T]:
+        """The values of those keys that have one, by one look into the store."""
+        found = {key: value for key in keys if (value := self._new.get(key) or self._read.get(key)) is not None}
+        for key, data in self.store.get_many(self.kind, [key for key in keys if key not in found]).items():
+            with contextlib.suppress(*codec.DecodeError):
+                found[key] = self._decode(data)
+        return found
+
     def put(self, key: str, value: T) -> None:
         self._new[key] = value
         if len(self._new) >= BATCH:
@@ -69,9 +79,18 @@ def kept_layouts(store: Store, dialect: Dialect) -> Kept[Layout]:
     return Kept(store, layout_kind(dialect), codec.decode_layout)
 
 
+def kept_heads(store: Store, dialect: Dialect) -> Kept[Head]:
+    """Heads by the id of their file's blob."""
+    return Kept(store, head_kind(dialect), codec.decode_head)
+
+
 def body_kind(dialect: Dialect) -> str:
     return codec.kind("body", dialect_digest(dialect))
 
 
 def layout_kind(dialect: Dialect) -> str:
     return codec.kind("layout", dialect_digest(dialect))
+
+
+def head_kind(dialect: Dialect) -> str:
+    return codec.kind("head", dialect_digest(dialect))
