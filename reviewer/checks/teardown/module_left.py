@@ -27,18 +27,19 @@ UNBINDS = frozenset({"remove", "remove_new", "disconnect"})
 
 
 def left_behind(teardown: Teardown) -> Iterator[Finding]:
+    paths = dict.fromkeys(func.path for func in teardown.focus.functions)
+    drivers = {path for path in paths if DRIVER_ONLY.search(teardown.program.text(path)) is not None}
     for func in teardown.focus.functions:
         leaves = teardown.leaves(func)
-        if (leaves or last_of_module(teardown, func)) and not waits_at_end(teardown, func):
+        last = leaves or (func.path in drivers and unbinds(teardown, func))
+        if last and not waits_at_end(teardown, func):
             yield from left_running(teardown, func)
             yield from outlived(teardown, func) if leaves else ()
 
 
-def last_of_module(teardown: Teardown, func: Func) -> bool:
-    """Whether a function unbinds a driver, for whose file a macro makes the end of the module (``module_platform_driver()``)."""
-    if DRIVER_ONLY.search(teardown.program.text(func.path)) is None or not teardown.lives.may_act(func):
-        return False
-    return any(slot in UNBINDS for slot, _ in teardown.lives.operations(func))
+def unbinds(teardown: Teardown, func: Func) -> bool:
+    """Whether a function is called last when a driver is unbound."""
+    return teardown.lives.may_act(func) and any(slot in UNBINDS for slot, _ in teardown.lives.operations(func))
 
 
 def outlived(teardown: Teardown, func: Func) -> Iterator[Finding]:
