@@ -63,8 +63,8 @@ _ALTERNATIVES = (
 
 PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
 
-PAGES = 8192
-"""Pieces that names are spread over, some 4 kB each: one is read to look one name up."""
+PAGES = 65536
+"""Pieces that names are spread over, some 1 kB each: one is read to look one name up."""
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 
