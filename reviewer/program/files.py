@@ -149,5 +149,5 @@ class Files:
 
     def forget(self) -> None:
         """Let go of all files; they are read again when they are asked for."""
-        self._pieces.clear()
-        self._originals.clear()
+        for kept in (self._pieces, self._originals, self._heads):
+            kept.clear()
