@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse.cfg import successors
@@ -91,11 +91,19 @@ def serialises(hold: Hold) -> bool:
 
 
 def passed_by(body: Body, block: int) -> bool:
-    """Whether what a block says is said of some calls of the function only: what comes after it is reached around it, too.
-    A way around that does nothing but return was no reason to say it."""
+    """Whether what a block says is said of some calls of the function only: what comes after it is reached around it, too, or
+    more is done around it than after it. A way around that does nothing but return was no reason to say it."""
     after = reached(body, successors(body.blocks[block].exit)) - {block}
     around = reached(body, [0], block)
-    return any(body.blocks[b].events for b in after & around)
+    if any(body.blocks[b].events for b in after & around):
+        return True
+    apart = {b for b in around - after if block not in reached(body, [b])}
+    return events_in(body, apart) > events_in(body, after | {block})
+
+
+def events_in(body: Body, blocks: Iterable[int]) -> int:
+    """How much is done in some blocks of a function."""
+    return sum(len(body.blocks[b].events) for b in blocks)
 
 
 class Contexts:
