@@ -13,7 +13,7 @@ from reviewer.program.link import Func
 STARTED = frozenset({"work", "thread", "kthread"})
 """What runs because somebody has started it."""
 
-BY_USERS = re.compile(r"^struct (?:file_operations|proc_ops|kernel_param_ops)\.|\.poll$")
+BY_USERS = re.compile(r"^struct (?:file_operations|proc_ops)\.|\.poll$")
 """Operations that any number of tasks enter at once, with no lock (fs/read_write.c, fs/ioctl.c, fs/select.c)."""
 
 
