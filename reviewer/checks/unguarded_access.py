@@ -15,7 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import general
 from reviewer.checks.unguarded.asserted import asserted, unheld
 from reviewer.checks.unguarded.called_bare import called_bare
-from reviewer.checks.unguarded.guarding import RULE, Side, finding, witness
+from reviewer.checks.unguarded.guarding import RULE, Side, finding, strange, witness
 from reviewer.checks.unguarded.moved_out import found_outside, read_outside
 from reviewer.checks.unguarded.other_object import another, under_another
 from reviewer.checks.unguarded.walked import walked
@@ -35,6 +35,9 @@ MAX_ASKED = 8
 
 DEEP, MAX_ASKING = 4, 80
 """How far, and in how many functions, an assertion is looked for of a lock that a patch takes from a call."""
+
+LEVELS = 2
+"""Callers above an access whose locals it may be about."""
 
 SHARE = 0.8
 """The part of all accesses that must have the lock."""
@@ -259,7 +262,9 @@ def outliers(side: Side) -> Iterator[Finding]:
             if side.guards.only_once(func) or side.guards.handed(func):
                 continue
             if known(side, func) and not side.guards.around(func) and not side.guards.gated(t):
-                yield finding(side, func, t, lock, "low" if emptied(side, t) else "medium", inside[0])
+                by_chance = computed(side, t) and strange(side, t, lock)
+                doubtful = by_chance or emptied(side, t) or of_callers(side, func, root_of(t.access.path))
+                yield finding(side, func, t, lock, "low" if doubtful else "medium", inside[0])
 
 
 def sometimes(side: Side, touch: Touch, lock: str) -> bool:
@@ -292,6 +297,24 @@ def detached(side: Side, touch: Touch) -> bool:
                 if sites and all(i < len(args) and of_this_call(args[i]) for s in sites for args in s.args):
                     return True
     return False
+
+
+def computed(side: Side, touch: Touch) -> bool:
+    """Whether the change is arithmetic in the object itself, no API's with what is but an entry of a list of others."""
+    flow = side.focus.flow(touch.func)
+    return not any(isinstance(s.event, Call) for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
+
+
+def of_callers(side: Side, func: Func, root: Expr, levels: int = LEVELS) -> bool:
+    """Whether an object is what a caller, or a caller's, has on its stack."""
+    if not isinstance(root, Name) or not root.id.startswith("%"):
+        return False
+    i = int(root.id[1:])
+    given = (
+        (c, args[i]) for c in side.guards.lives.callers(func) for s in side.guards.calls(c, func.name) for args in s.args
+        if i < len(args)
+    )  # fmt: skip
+    return any(of_this_call(arg) or (levels > 0 and of_callers(side, caller, arg, levels - 1)) for caller, arg in given)
 
 
 def owned(side: Side, touch: Touch) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.lock_questions import plain_argument
 from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.unguarded.guarding import RULE, Side
 from reviewer.checks.unguarded.outside import free_entries
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name
+from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.entries import Entry
 from reviewer.program.guards import first, once
@@ -94,4 +96,14 @@ def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
     """Other functions that the caller calls, without the lock, and that take it: so nobody above the caller holds it."""
     for callee in side.guards.lives.callees(caller):
         if callee.macro is None and lock in side.guards.takes(callee) and lock not in side.guards.around(callee):
-            yield from ((callee, hold) for hold in side.taken_in(callee) if hold.name == lock)
+            yield from (
+                (callee, hold) for hold in side.taken_in(callee) if hold.name == lock and not by_argument(side, callee, hold)
+            )
+
+
+def by_argument(side: Side, func: Func, hold: Hold) -> bool:
+    """Whether an argument, no pointer, says that a lock is to be taken: whoever has it already says that it is not."""
+    frame = side.program.frame(func)
+    asked = (g.condition for g in side.focus.settled.guards(func, hold.at) if plain_argument(g.condition))
+    types = (frame.type_of(e) for condition in asked for e in values.walk(condition) if isinstance(e, Name))
+    return any(t is not None and not t.pointer for t in types)

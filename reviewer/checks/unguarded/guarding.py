@@ -9,10 +9,12 @@ from functools import cached_property
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
+from reviewer.parse.facts import Member
+from reviewer.program import values
 from reviewer.program.guards import Guards, Touch, once
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
-from reviewer.program.objects import short
+from reviewer.program.objects import rooted, short
 
 RULE = "unguarded-access"
 
@@ -69,6 +71,32 @@ def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
         (t for t in side.guards.others(touch.object, func.path) if t.func.name != func.name and lock in side.guards.total(t)),
         None,
     )
+
+
+def strange(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether a lock stands in another object than what is accessed, to which nothing leads from there: the path does not come
+    by, the one is no part of the other, and has no pointer to it. What is an entry of many lists in turn, or in nobody's hands
+    but its owner's, was then under the lock by chance where others had it."""
+    owner, where = struct_of(touch.object), struct_of(lock)
+    if not owner or not where or owner == where:
+        return False
+    frame = side.program.frame(touch.func)
+    on_way = (frame.type_of(e.base) for e in values.walk(rooted(frame, touch.access.path)) if isinstance(e, Member))
+    if any(t is not None and frame.resolve(t).name == where for t in on_way):
+        return False
+    return not any(names_struct(side, one, other, touch.func.path) for one, other in ((owner, where), (where, owner)))
+
+
+def struct_of(name: str) -> str:
+    """``struct T`` of ``struct T.a.b``; "" for what is at file scope."""
+    struct, dot, _ = name.lstrip("*").partition(".")
+    return struct if dot and struct.startswith(("struct ", "union ")) else ""
+
+
+def names_struct(side: Side, owner: str, part: str, path: str) -> bool:
+    """Whether a struct has a member that is, or points to, another one; of arrays, too."""
+    found = side.program.struct_at(owner, path)
+    return found is not None and any(f.type.name == part for f in found[1].fields)
 
 
 def finding(
