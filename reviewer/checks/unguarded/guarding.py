@@ -75,8 +75,8 @@ def witness(side: Side, touch: Touch, lock: str, func: Func) -> Touch | None:
 
 def strange(side: Side, touch: Touch, lock: str) -> bool:
     """Whether a lock stands in another object than what is accessed, to which nothing leads from there: the path does not come
-    by, the one is no part of the other, and has no pointer to it. What is an entry of many lists in turn, or in nobody's hands
-    but its owner's, was then under the lock by chance where others had it."""
+    by, and it is no part of the lock's owner and has no pointer to that. What many have in turn, or nobody but its owner, was
+    then under the lock by chance where others had it."""
     owner, where = struct_of(touch.object), struct_of(lock)
     if not owner or not where or owner == where:
         return False
@@ -84,7 +84,8 @@ def strange(side: Side, touch: Touch, lock: str) -> bool:
     on_way = (frame.type_of(e.base) for e in values.walk(rooted(frame, touch.access.path)) if isinstance(e, Member))
     if any(t is not None and frame.resolve(t).name == where for t in on_way):
         return False
-    return not any(names_struct(side, one, other, touch.func.path) for one, other in ((owner, where), (where, owner)))
+    path = touch.func.path
+    return not has_member(side, owner, where, path, pointers=True) and not has_member(side, where, owner, path, pointers=False)
 
 
 def struct_of(name: str) -> str:
@@ -93,10 +94,10 @@ def struct_of(name: str) -> str:
     return struct if dot and struct.startswith(("struct ", "union ")) else ""
 
 
-def names_struct(side: Side, owner: str, part: str, path: str) -> bool:
-    """Whether a struct has a member that is, or points to, another one; of arrays, too."""
+def has_member(side: Side, owner: str, part: str, path: str, pointers: bool) -> bool:
+    """Whether a struct has a member that is another one, be it an array of them, or, with ``pointers``, that points to one."""
     found = side.program.struct_at(owner, path)
-    return found is not None and any(f.type.name == part for f in found[1].fields)
+    return found is not None and any(f.type.name == part and (pointers or not f.type.pointer) for f in found[1].fields)
 
 
 def finding(

@@ -18,7 +18,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.proof import entry_step, step
 from reviewer.checks.unguarded.guarding import Side, finding, strange
 from reviewer.checks.unguarded.outside import BY_USERS, free_entries
-from reviewer.parse.facts import Call
+from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
@@ -48,7 +48,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
         if way is not None and not one_table(side, t, lock):
-            sure: Confidence = "low" if strange(side, t, lock) else "medium"
+            sure: Confidence = "low" if strange(side, t, lock) or headless(side, t) else "medium"
             yield entered_by(side, finding(side, func, t, lock, sure, witness), way)
             return
 
@@ -64,6 +64,18 @@ def walks(side: Side, touch: Touch) -> bool:
     """Whether an access goes from entry to entry of a list; whether there is any may be asked at any time."""
     flow = side.focus.flow(touch.func)
     return any(s.event.at == touch.access.at and isinstance(s.event, Call) and s.event.loop for s in (flow.seen if flow else ()))
+
+
+def headless(side: Side, touch: Touch) -> bool:
+    """Whether a list is walked from one of its entries: some of these are on a list that all know, this one on its own."""
+    flow = side.focus.flow(touch.func)
+    for seen in flow.seen if flow is not None else ():
+        event = seen.event
+        if flow is not None and isinstance(event, Call) and event.at == touch.access.at and event.args:
+            type_ = flow.frame.type_of(flow.frame.canonical(event.args[0], {}))
+            struct = flow.frame.resolve(type_).name if type_ is not None else ""
+            return any(isinstance(a, Name) and f"{struct}.{a.id}" == touch.object for a in event.args[1:])
+    return False
 
 
 def named(touch: Touch) -> bool:
