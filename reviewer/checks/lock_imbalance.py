@@ -152,9 +152,9 @@ class Imbalance:
         """How much doubt there is about code that has run, by the shape. Callers would miss a lock that is theirs; a release by
         ways that have not even tried to take it follows from something that was asked before, or after a callee that may have
         released it, or the words for the lock mean another one by then; and so does one under a condition, on the way to where
-        all ends that is no failure."""
+        all ends that is no failure. Of two locks of one class nobody can tell which of them a callee has released."""
         way, func = fault.way, flow.frame.func
-        if way.net == 0:
+        if way.net == 0 or state.nested:
             return 2
         if way.net < 0:
             untried = way.taken <= 0 and extra(way.ending.state).tried <= 0
@@ -284,6 +284,8 @@ class Imbalance:
         """Some ways leave with the lock, others take and release it."""
         if returns_pointer(func) or tries(func, held):
             held, even = list(map(as_object, held)), list(map(as_object, even))
+        gone = {w.ending.at for w in held if self.said_gone(state, w)}
+        held = [w for w in held if w.ending.at not in gone]
         released = [w for w in even if w.released > 0 and w.taken > 0]
         sure = [w for w in held if w.maybe < 0 or self.no_release(func, state.key, w.maybe)]
         if not sure or not state.fresh:
@@ -297,7 +299,8 @@ class Imbalance:
             alike = [w for w in sure if overlap({w.result}, {e.result for e in even} - {"?"})]
             if not alike and not (any(w.result == "?" for w in released) and self.nobody_releases(func, state)):
                 return None
-            sure, doubt = alike or sure, 1
+            beside = not alike and self.released_elsewhere(func, lock, state.key, called=True)  # by a caller's caller
+            sure, doubt = alike or sure, 1 + beside
         else:
             doubt = self.told(sure, held, [w for w in even if w.taken > 0 or not had_before(state.frame, w, sure)])
         maybe = [replace(w, released=w.maybe) for w in (*held, *even) if w.maybe in state.firm and w.taken > 0]
@@ -431,6 +434,21 @@ class Imbalance:
                     return True
         return False
 
+    def said_gone(self, state: Balance, way: Way) -> bool:
+        """Whether a way was told, by the number that a call returned, that the call has let the lock go (``if (ret == RETRY)
+        return ret;``), which it returns on none of the ways that keep it, for all that is known."""
+        frame, summaries = state.frame, self.focus.summaries
+        for condition, truth in way.ending.state.truths.items():
+            asked = truth and isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.left, Result)
+            call = frame.call(condition.left.call) if asked else None  # type: ignore[union-attr]
+            for target in summaries.calls.targets(frame, call.callee) if call is not None and call.at > way.taken else ():
+                outcomes = summaries.of(target.func).outcomes if target.func is not None else ()
+                inner = frame.program.frame(target.func) if target.func is not None else frame
+                gone = {o.result for o in outcomes if any(key_of(inner, d) == state.key for d in o.drops)}
+                if condition.right in gone - {o.result for o in outcomes if not o.drops}:  # type: ignore[union-attr]
+                    return True
+        return False
+
     def callee_says(self, func: Func, state: Balance, taken: int, released: int) -> bool:
         """Whether the lock is released only if a call that was made under it says so in a local (``flush(&gone); if (!gone)
         unlock();``)."""
@@ -519,11 +537,16 @@ class Imbalance:
                     return True
         return False
 
-    def released_elsewhere(self, func: Func, lock: Expr, key: Key) -> bool:
-        """Whether another function of the unit gives it back: a completion of what this one has started, say."""
+    def released_elsewhere(self, func: Func, lock: Expr, key: Key, called: bool = False) -> bool:
+        """Whether another function of the unit gives it back: a completion of what this one has started, say; with ``called``
+        one that others call, not this one."""
         word = word_of(lock)
+
+        def fits(other: Func) -> bool:
+            return other.key != func.key and not (called and (other.name in func.calls or not self.focus.lives.callers(other)))
+
         return bool(word) and any(
-            other.key != func.key and self.releases.released_by(other, key, word)
+            fits(other) and self.releases.released_by(other, key, word)
             for file in self.focus.program.unit(func.path) for other in self.focus.program.functions_with(file, word)
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reviewer.checks.focus import Focus
 from reviewer.checks.lock_questions import contract, questions
-from reviewer.checks.lock_results import overlap, returns_pointer
+from reviewer.checks.lock_results import as_object, overlap, returns_pointer
 from reviewer.parse.facts import Binary, Branch, Call, Const, Event, Expr, Member, Name, Result
 from reviewer.program import lockflow, values
 from reviewer.program.balance import Way, result_of
@@ -163,10 +163,11 @@ def uneven(frame: Frame, lock: str, site: int, endings: list[Ending]) -> Left | 
     ways = [(e, t) for e in endings for t in kept(e) if t.at == site]
     good = [(e, t) for e, t in ways if t.released > 0]
     answers = {answer(e, t.number) for e, t in good}
-    even = [Way(0, site, t.released, -1, outcome(e), e) for e, t in good]
+    meant = as_object if returns_pointer(frame.func) else same
+    even = [meant(Way(0, site, t.released, -1, outcome(frame, e), e)) for e, t in good]
     results = {w.result for w in even}
     for ending, taken in ways:
-        way = Way(1, site, -1, -1, outcome(ending), ending)
+        way = meant(Way(1, site, -1, -1, outcome(frame, ending), ending))
         if taken.released > 0 or answer(ending, taken.number) not in answers:
             continue
         fails = way.result == "negative" and bool(results & {"zero", "negative", "nonnegative", "positive"})
@@ -175,6 +176,11 @@ def uneven(frame: Frame, lock: str, site: int, endings: list[Ending]) -> Left | 
             if not asked_first(frame, taken, ending, [w.released for w in even]):
                 return Left(lock, way, even[0])
     return None
+
+
+def same(way: Way) -> Way:
+    """For a function whose result is a number."""
+    return way
 
 
 def asked_first(frame: Frame, taken: Taken, ending: Ending, released: list[int]) -> bool:
@@ -194,8 +200,12 @@ def asked_first(frame: Frame, taken: Taken, ending: Ending, released: list[int])
     return False
 
 
-def outcome(ending: Ending) -> str:
-    """What a caller can tell the result for; a word that was found equal to an error number is one."""
+def outcome(frame: Frame, ending: Ending) -> str:
+    """What a caller can tell the result for; a word that was found equal to an error number is one, and so is a pointer made of
+    one."""
+    number = frame.type_of(ending.value) if isinstance(ending.value, Result) and returns_pointer(frame.func) else None
+    if number is not None and not number.pointer:
+        return "negative"
     for condition, truth in ending.state.truths.items():
         if truth and isinstance(condition, Binary) and condition.op == "==" and condition.left == ending.value:
             if isinstance(condition.right, Const):

@@ -328,6 +328,8 @@ def balance(
     """
     track = Track(releases, key, lock, accused)
     track.kind = hold.kind if hold is not None else "other"
+    if track.kind == "rcu":
+        track.word = ""  # it is no object by whose name a callee would speak of it
     frame = summaries.program.frame(func)
     flow = lockflow.run(frame, summaries, observer=track, truths=truths)
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
