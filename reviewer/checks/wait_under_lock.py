@@ -265,11 +265,23 @@ def idle(focus: Focus, effect: Effect, awaited: Awaited) -> int:
         return 2 * focus.lives.never_started(awaited.item, awaited.func.path)
     if effect.wait.what != "workqueue":
         return 0
-    if focus.waited.too_early(effect, awaited):
+    if focus.waited.too_early(effect, awaited) or of_its_making(focus, effect):
         return 2
     model = focus.program.models.functions.get(effect.name)
     goes = model is not None and model.frees is not None
     return 2 * (goes and bool(awaited.item) and focus.waited.waited_apart(effect.func, awaited.item))
+
+
+def of_its_making(focus: Focus, effect: Effect) -> bool:
+    """Whether a queue is part of an object that the waiting function has itself made, and puts no work on: nobody else could."""
+    flow = focus.flow(effect.func)
+    here = next((s for s in flow.seen if s.event.at == effect.at and s.args and s.args[0]), None) if flow is not None else None
+    models = focus.program.models.functions
+    known = (models.get(name) for name in effect.func.calls)
+    return (
+        here is not None and focus.settled.of_new(effect.func, here.args[0][0])
+        and not any(r.starts for m in known if m is not None for r in m.registers)
+    )  # fmt: skip
 
 
 def with_doubt(blocked: Blocked, doubt: int) -> Blocked:
@@ -298,7 +310,10 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 if not focus.program.same_class(name, func.path, awaited.func.path):
                     continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
-                doubt = taken.doubt + between + (name in focus.program.models.trees)  # it may well be that of another device
+                doubt = taken.doubt + between
+                if name in focus.program.models.trees:  # it may well be another's; in code that has run it is
+                    doubt += 1 if focus.other is not None or of_the_same(hold, effect) else 2
+                doubt += 2 * of_another_family(focus, func, hold, taken)
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
@@ -321,6 +336,20 @@ def of_another_driver(focus: Focus, func: Func, awaited: Awaited, taken: Effect)
             if any(posixpath.dirname(f.path) == here for _, f in entries):
                 return True
     return False
+
+
+def of_the_same(hold: Hold, effect: Effect) -> bool:
+    """Whether what is waited for is part of the very object whose lock is held."""
+    owner = hold.lock.base if isinstance(hold.lock, Member) else None
+    return owner is not None and effect.what is not None and any(e == owner for e in values.walk(effect.what))
+
+
+def of_another_family(focus: Focus, func: Func, hold: Hold, taken: Effect) -> bool:
+    """Whether a socket's lock is taken in the file of another family than the waiter's, each with a table of its own."""
+    if hold.kind != "socket" or func.path == taken.func.path:
+        return False
+    families = focus.program.files_initialising("struct proto_ops", func.path)
+    return func.path in families and taken.func.path in families
 
 
 def handed_over(hold: Hold) -> int:
