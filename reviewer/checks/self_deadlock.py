@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from reviewer.checks.chained import Chained
+from reviewer.checks.deferred import model_of
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
@@ -34,6 +35,7 @@ from reviewer.program.roundtrips import plain
 from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
+from reviewer.program.summaries import place as place_of
 from reviewer.program.waiting import comes_first
 
 RULE = "self-deadlock"
@@ -260,11 +262,22 @@ def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
 
 def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:
     """Whether a loop comes back to the very call, which a local has said to make: it need not say so again, nor come back with
-    what it had then (``if (wait) lock(); ... if (!got) { wait = true; goto again; }``)."""
-    if effect.way or seen.event.at != hold.at:
+    what it had then (``if (wait) lock(); ... if (!got) { wait = true; goto again; }``). Or one that lets the lock go on some of
+    its ways, by a condition that is forgotten here; or a local, a count of turns say, has told how the loop before was left."""
+    if effect.way:
         return False
-    return any(
-        any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at)
+    guarded = any(any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at))
+    if hold in seen.must() or focus.other is not None:
+        return guarded and seen.event.at == hold.at
+    return guarded or (seen.event.at == hold.at and let_go_around(focus, func, seen, hold))
+
+
+def let_go_around(focus: Focus, func: Func, seen: Seen, hold: Hold) -> bool:
+    """Whether a loop around an event releases a lock somewhere."""
+    flow = focus.flow(func)
+    return flow is not None and any(
+        place_of(d.lock, s.args[0]) == hold.lock and comes_first(flow.frame, s, seen) and comes_first(flow.frame, seen, s)
+        for s in flow.seen if s.args and (model := model_of(focus, s)) is not None for d in model.drops
     )  # fmt: skip
 
 
