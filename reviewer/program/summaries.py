@@ -101,6 +101,7 @@ class Summaries:
         self._used: dict[str, frozenset[int]] = {}
         self._tested: dict[str, frozenset[int]] = {}
         self._containers: dict[tuple[str, str, str], str | None] = {}
+        self._elsewhere: dict[tuple[str, str, str], bool] = {}
         self._level = LEVELS
         self._cut = False
         self._missed = False
@@ -256,6 +257,8 @@ class Summaries:
             if invokes.bound == "bus":
                 yield from self.bus_targets(frame, invokes, args, struct, name)
             elif invokes.bound == "directory":
+                if invokes.object is not None and self.got_elsewhere(frame, place(invokes.object, args)):
+                    return
                 yield from self.calls.beside(struct, name, path, invokes.instead)
             else:
                 yield from self.calls.table(struct, name, path)
@@ -279,6 +282,20 @@ class Summaries:
         for function in self.program.table_entry(found[0], found[1], struct, name):
             yield from self.calls.named(function, found[0])
 
+    def got_elsewhere(self, frame: Frame, device: Expr | None) -> bool:
+        """Whether a device is kept in a member that holds nothing but what calls have returned: it is one that the driver has
+        found, or attached to (``priv->domain = dev_pm_domain_attach_by_name()``), not the driver's own."""
+        target = device.base if isinstance(device, Deref) else device
+        owner = frame.type_of(target.base) if isinstance(target, Member) else None
+        if owner is None or not isinstance(target, Member):
+            return False
+        key = (frame.resolve(owner).name, target.name, frame.func.path)
+        if key not in self._elsewhere:
+            self._elsewhere[key] = False
+            kept = [value for _, value in self._values_in(*key) if value != Const(0)]
+            self._elsewhere[key] = bool(kept) and all(isinstance(value, facts.Result) for value in kept)
+        return self._elsewhere[key]
+
     def _stored_container(self, frame: Frame, pointer: Expr) -> str | None:
         """The same for a pointer that a member holds (``rpm->kdev``), by what the unit stores there."""
         target = pointer.base if isinstance(pointer, Deref) else pointer
@@ -295,6 +312,13 @@ class Summaries:
         return self._containers[key]
 
     def _stored_in(self, struct: str, field: str, path: str) -> Iterator[str]:
+        for frame, value in self._values_in(struct, field, path):
+            found = container(frame, value)
+            if found is not None:
+                yield found
+
+    def _values_in(self, struct: str, field: str, path: str) -> Iterator[tuple[Frame, Expr]]:
+        """What the unit of a file stores in a member of a struct."""
         for file in self.program.unit(path):
             for func in self.program.functions_with(file, field):
                 flow = self.flow(func) if stores(self.program.body(func), field) else None
@@ -304,9 +328,8 @@ class Summaries:
                         continue
                     frame = self.program.frame(func)
                     owner = frame.type_of(target.base)
-                    found = container(frame, value) if owner is not None and frame.resolve(owner).name == struct else None
-                    if found is not None:
-                        yield found
+                    if owner is not None and frame.resolve(owner).name == struct:
+                        yield frame, value
 
     def mask(self, model: Model, args: tuple[Expr, ...]) -> Expr:
         """The mask of a modelled allocation, in terms of its caller."""
