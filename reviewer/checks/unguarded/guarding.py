@@ -78,14 +78,19 @@ def strange(side: Side, touch: Touch, lock: str) -> bool:
     by, and it is no part of the lock's owner and has no pointer to that. What many have in turn, or nobody but its owner, was
     then under the lock by chance where others had it."""
     owner, where = struct_of(touch.object), struct_of(lock)
-    if not owner or not where or owner == where:
+    if not owner or not where or knows(side, touch, lock):
         return False
     frame = side.program.frame(touch.func)
     on_way = (frame.type_of(e.base) for e in values.walk(rooted(frame, touch.access.path)) if isinstance(e, Member))
     if any(t is not None and frame.resolve(t).name == where for t in on_way):
         return False
-    path = touch.func.path
-    return not has_member(side, owner, where, path, pointers=True) and not has_member(side, where, owner, path, pointers=False)
+    return not has_member(side, where, owner, touch.func.path, pointers=False)
+
+
+def knows(side: Side, touch: Touch, lock: str) -> bool:
+    """Whether the struct of what is accessed has the lock, or has its owner as a part, or a pointer to that."""
+    owner, where = struct_of(touch.object), struct_of(lock)
+    return owner == where or has_member(side, owner, where, touch.func.path, pointers=True)
 
 
 def struct_of(name: str) -> str:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.proof import entry_step, step
-from reviewer.checks.unguarded.guarding import Side, finding, strange
+from reviewer.checks.unguarded.guarding import Side, finding, knows, strange
 from reviewer.checks.unguarded.outside import BY_USERS, free_entries
 from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, once
@@ -48,7 +48,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
         if way is not None and not one_table(side, t, lock):
-            sure: Confidence = "low" if strange(side, t, lock) or headless(side, t) else "medium"
+            sure: Confidence = "low" if strange(side, t, lock) or (headless(side, t) and not knows(side, t, lock)) else "medium"
             yield entered_by(side, finding(side, func, t, lock, sure, witness), way)
             return
 
