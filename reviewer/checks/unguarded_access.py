@@ -15,7 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import general
 from reviewer.checks.unguarded.asserted import asserted, unheld
 from reviewer.checks.unguarded.called_bare import called_bare
-from reviewer.checks.unguarded.guarding import RULE, Side, finding, strange, witness
+from reviewer.checks.unguarded.guarding import RULE, Side, finding, is_there, strange, witness
 from reviewer.checks.unguarded.moved_out import found_outside, read_outside
 from reviewer.checks.unguarded.other_object import another, under_another
 from reviewer.checks.unguarded.walked import walked
@@ -119,16 +119,6 @@ def guarded_by(old: Side, func: Func, touch: Touch, held: frozenset[str]) -> boo
     """Whether the locks that are still held may guard the object: others have one of them, or nobody has any."""
     theirs = [t.held for t in old.guards.others(touch.object, func.path) if t.func.name != func.name and t.held]
     return bool(held) and (not theirs or any(held & locks for locks in theirs))
-
-
-def is_there(side: Side, lock: str, path: str) -> bool:
-    """Whether the tree still has the lock; else the patch has put another one in its place, by whatever name."""
-    struct, dot, field = lock.lstrip("*").partition(".")
-    if struct.startswith("struct ") and dot:
-        found = side.program.struct_at(struct, path)
-        return found is None or any(f.name == field.partition(".")[0] for f in found[1].fields)
-    file, _, name = lock.partition(":")
-    return not name or not side.program.content.exists(file) or side.program.variable(name.partition(".")[0], file) is not None
 
 
 def lent(side: Side, touch: Touch, lock: str, path: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.lock_questions import plain_argument
 from reviewer.checks.proof import entry_step, place, step
-from reviewer.checks.unguarded.guarding import RULE, Side
+from reviewer.checks.unguarded.guarding import RULE, Side, is_there
 from reviewer.checks.unguarded.outside import free_entries
 from reviewer.parse.facts import Call, Name
 from reviewer.program import values
@@ -23,7 +23,7 @@ from reviewer.program.locks import Hold
 
 def asserted(side: Side) -> Iterator[Finding]:
     for func in asserting(side):
-        wanted = sorted(side.guards.wanted(func))
+        wanted = sorted(lock for lock in side.guards.wanted(func) if is_there(side, lock, func.path))
         if not wanted or side.guards.takes(func).issuperset(wanted):
             continue  # it asserts what it has taken itself
         for caller in side.guards.lives.callers(func):

@@ -9,12 +9,13 @@ from functools import cached_property
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.parse.facts import Member
+from reviewer.parse.facts import Member, StructDef
 from reviewer.program import values
 from reviewer.program.guards import Guards, Touch, once
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.objects import rooted, short
+from reviewer.program.structs import at_home
 
 RULE = "unguarded-access"
 
@@ -91,6 +92,25 @@ def knows(side: Side, touch: Touch, lock: str) -> bool:
     """Whether the struct of what is accessed has the lock, or has its owner as a part, or a pointer to that."""
     owner, where = struct_of(touch.object), struct_of(lock)
     return owner == where or has_member(side, owner, where, touch.func.path, pointers=True)
+
+
+def is_there(side: Side, lock: str, path: str) -> bool:
+    """Whether the tree has the lock; else a patch has put another one in its place, or a comment names one of old."""
+    struct, dot, field = lock.lstrip("*").partition(".")
+    if struct.startswith("struct ") and dot:
+        found = side.program.struct_at(struct, path)
+        return found is None or has_field(side, found, field.partition(".")[0])
+    file, _, name = lock.partition(":")
+    return not name or not side.program.content.exists(file) or side.program.variable(name.partition(".")[0], file) is not None
+
+
+def has_field(side: Side, found: tuple[str, StructDef], name: str) -> bool:
+    """Whether a struct, with the file that defines it, has a member of a name, be it in a member without one."""
+    home, struct = found
+    if any(f.name == name for f in struct.fields):
+        return True
+    nameless = (side.program.struct_at(at_home(f, home).type.name, home) for f in struct.fields if not f.name)
+    return any(inner is not None and has_field(side, inner, name) for inner in nameless)
 
 
 def struct_of(name: str) -> str:
