@@ -173,9 +173,20 @@ def uneven(frame: Frame, lock: str, site: int, endings: list[Ending]) -> Left | 
         fails = way.result == "negative" and bool(results & {"zero", "negative", "nonnegative", "positive"})
         alike = way.result != "zero" and overlap({way.result}, results - {"?"})
         if (fails or alike) and not contract([way], even) and not chosen(frame, way, even):
-            if not asked_first(frame, taken, ending, [w.released for w in even]):
+            if not asked_first(frame, taken, ending, [w.released for w in even]) and not in_turns(frame, site, even[0].released):
                 return Left(lock, way, even[0])
     return None
+
+
+def in_turns(frame: Frame, site: int, released: int) -> bool:
+    """Whether a loop takes a lock of each of many in turn, and gives it back for the next: with which of them it has ended is
+    told by a count."""
+    blocks = frame.body.blocks if frame.body is not None else ()
+    taking, giving = ([n for n, block in enumerate(blocks) if any(e.at == at for e in block.events)] for at in (site, released))
+    body = frame.body
+    return body is not None and bool(taking and giving) and (
+        taking[0] in reached(body, giving) and giving[0] in reached(body, taking)
+    )  # fmt: skip
 
 
 def same(way: Way) -> Way:
