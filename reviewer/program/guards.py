@@ -84,7 +84,8 @@ class Guards:
         self.program = shared.program
         self._touches: dict[str, tuple[Touch, ...]] = {}
         self._reads: dict[str, tuple[Touch, ...]] = {}
-        self._around: dict[str, frozenset[str] | None] = {}
+        self._around: dict[tuple[str, int], frozenset[str]] = {}
+        self._asking: set[str] = set()
         self._others: dict[str, tuple[Touch, ...]] = {}
         self._taken: dict[str, frozenset[str]] = {}
         self._entered: dict[str, bool] = {}
@@ -154,10 +155,17 @@ class Guards:
         return self._held_around(func, level) or frozenset()
 
     def _held_around(self, func: Func, level: int) -> frozenset[str] | None:
-        """None: recursion, anything may be held."""
-        if func.key in self._around:
-            return self._around[func.key]
-        self._around[func.key] = None
+        """None: recursion, anything may be held. Kept by level, since from further up fewer callers are asked."""
+        key = func.key, level
+        if key not in self._around:
+            if func.key in self._asking:
+                return None
+            self._asking.add(func.key)
+            self._around[key] = self._asked_around(func, level)
+            self._asking.discard(func.key)
+        return self._around[key]
+
+    def _asked_around(self, func: Func, level: int) -> frozenset[str]:
         said = self.wanted(func)
         got: frozenset[str] | None = None
         if level == 0 or self.entered(func):
@@ -171,9 +179,7 @@ class Guards:
                     here = None if above is None else above | exclusive(seen)
                     if here is not None:
                         got = here if got is None else got & here
-        got = (got or frozenset()) | said
-        self._around[func.key] = got
-        return got
+        return (got or frozenset()) | said
 
     def wanted(self, func: Func) -> frozenset[str]:
         """Lock classes that a function says its callers hold, by an assertion or in its comment."""
