@@ -18,7 +18,7 @@ from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, polarity, reached
-from reviewer.program.locks import Hold
+from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.structs import Frame
@@ -273,7 +273,7 @@ class Settled:
             if s is here or not always_first(frame, s, here):
                 continue
             if not bit and isinstance(s.event, facts.Write):
-                yield from self._value(frame, s, name)
+                yield from self._value(frame, s, name, here.args[0] if here.args else ())
             elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
                 if bit:
                     yield from self._bit(frame, s, name, bit)
@@ -294,9 +294,11 @@ class Settled:
                 if told == bit and object_name(frame, rooted(frame, path)) == name:
                     yield Const(a.constant)
 
-    def _value(self, frame: Frame, seen: Seen, name: str) -> Iterator[Expr]:
+    def _value(self, frame: Frame, seen: Seen, name: str, passed: tuple[Expr, ...] = ()) -> Iterator[Expr]:
+        """What an event stores in a field; ``passed``: arguments among which may be the address of a local that has it."""
         target, value = seen.args[0]
-        if object_name(frame, rooted(frame, target)) == name:
+        local = isinstance(target, Member) and not target.arrow and AddressOf(target.base) in passed
+        if (lock_class(frame, target) if local else object_name(frame, rooted(frame, target))) == name:
             assert isinstance(seen.event, facts.Write)
             yield by_name(frame, value) if seen.event.op == "=" else values.UNKNOWN
 
