@@ -31,11 +31,18 @@ def asserted(side: Side) -> Iterator[Finding]:
                 continue
             for seen in side.guards.calls(caller, func.name):
                 for lock in wanted:
-                    if any(h.name == lock for h in seen.may()) or lock in side.guards.around(caller):
+                    held = any(h.name == lock or misnamed(side, h, lock, caller) for h in seen.may())
+                    if held or lock in side.guards.around(caller):
                         continue
                     why = bare(side, caller, lock)
                     if why is not None:
                         yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
+
+
+def misnamed(side: Side, hold: Hold, lock: str, func: Func) -> bool:
+    """Whether a hold of which the struct has no such member is that lock: the type of what lies behind an object, and is found by
+    counting on from there, was not known (``cmd = rq_to_pdu(rq)``)."""
+    return hold.name.rpartition(".")[2] == lock.rpartition(".")[2] and not is_there(side, hold.name, func.path)
 
 
 def asserting(side: Side) -> list[Func]:
