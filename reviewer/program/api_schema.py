@@ -507,9 +507,10 @@ class ObligationEntry(Part):
 
 
 class OperationsEntry(Part):
-    """``operations: struct T`` with the fields that are called in the same context."""
+    """``operations: struct T`` with the fields that are called in the same context; of the functions in an array, the type of a
+    function with the field ``[]``."""
 
-    operations: Annotated[str, StringConstraints(pattern=r"^(struct|union) \w+$")]
+    operations: Annotated[str, StringConstraints(pattern=r"^((struct|union) )?\w+$")]
     fields_: list[str] = Field(min_length=1, alias="fields")
     context: Irq
     masks: Masks = ""

@@ -20,7 +20,7 @@ from reviewer.program.link import Func
 from reviewer.program.linkage import ASIDE, architecture, by_distance, reachable
 from reviewer.program.lockflow import Seen, unexecuted
 from reviewer.program.locks import lock_class
-from reviewer.program.models import ChainRegister, Irq, Registers
+from reviewer.program.models import ELEMENT, ChainRegister, Irq, Registers
 from reviewer.program.models import Function as Model
 from reviewer.program.structs import Frame, at_home
 
@@ -335,7 +335,10 @@ class CallerSearch:
         if type_.array:
             inner = CType(type_.name, type_.pointer, type_.array - 1, type_.function)
             for _, item in value.items:
-                yield from self.slots(item, inner, path, name)
+                if isinstance(item, Items):
+                    yield from self.slots(item, inner, path, name)
+                elif name in function_names(item):
+                    yield type_.name, ELEMENT, value  # of an array of pointers to functions, by the name of its type
             return
         found = self.program.struct_at(type_.name, path) if type_.name.startswith(("struct ", "union ")) else None
         fields = [at_home(f, found[0]) for f in found[1].fields] if found is not None else []

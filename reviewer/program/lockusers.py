@@ -13,7 +13,7 @@ from reviewer.program.link import Func
 from reviewer.program.linkage import by_distance, subsystem
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold, lock_class
-from reviewer.program.models import Kind
+from reviewer.program.models import ELEMENT, Kind
 from reviewer.program.modes import masked
 from reviewer.program.objects import short
 from reviewer.program.summaries import Summaries, place
@@ -133,7 +133,8 @@ class LockUsers:
             n for n, m in models.functions.items()
             if any(r.context in INTERRUPTS and r.callback is not None for r in m.registers)
         }  # fmt: skip
-        tables = {t.rpartition(".")[2] for t, o in models.operations.items() if o.context in INTERRUPTS}
+        inside = [t.rpartition(".") for t, o in models.operations.items() if o.context in INTERRUPTS]
+        tables = {field if field != ELEMENT else type_ for type_, _, field in inside}
         return frozenset(word.encode() for word in apis | tables - COMMON)
 
     def _files(self, name: str, path: str) -> tuple[str, ...]:

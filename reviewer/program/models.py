@@ -19,6 +19,9 @@ Taken = Literal["lock", "trylock", "killable", "interruptible", "timeout", "guar
 Irq = Literal["task", "softirq", "hardirq", "nmi", "atomic"]
 Masks = Literal["", "bh", "irq"]
 
+ELEMENT = "[]"
+"""The field of a function in an array of pointers to functions; the type of the function stands for the struct."""
+
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of the records below: immutable, by keyword."""
