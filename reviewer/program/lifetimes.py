@@ -52,7 +52,7 @@ class Act:
     object; of a ``free`` the pointer. ``waits``: the callback does not run any more afterwards, ``for_good``: not even if it is
     started again. ``queue``: class of the queue on which it is started. ``struct``: of a ``free``, the type that ends.
     ``used``: somebody looks at the result. ``func``, ``at``: whose call it is; ``api``: the modelled function; ``callback``: of
-    a ``setup``, the function's name.
+    a ``setup``, the function's name; ``others``: those that it may be, where a table tells.
     """
 
     kind: ActKind
@@ -68,6 +68,7 @@ class Act:
     struct: str = ""
     used: bool = False
     callback: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -226,7 +227,8 @@ class Lifetimes:
                 yield replace(act("start", what, r.block), queue=self.queue(frame, queue))
             elif r.callback is not None and r.callback < len(args):
                 name = next(function_names(args[r.callback]), "")
-                yield replace(act("setup", what, r.block), callback=name)
+                others = () if name else self.by_table(frame, args[r.callback])
+                yield replace(act("setup", what, r.block), callback=name, others=others)
         for w in model.waits:
             if w.what in STOPPING and not w.gives_up:
                 made = act("stop", w.what, w.on)
@@ -239,6 +241,11 @@ class Lifetimes:
         if ended is not None and ended < len(args):
             path = rooted(frame, args[ended])
             yield Act("free", model.name, "", path, frame.func, call.at, model.name, struct=pointed(frame, path))
+
+    def by_table(self, frame: Frame, callback: Expr) -> tuple[str, ...]:
+        """The functions that a member of a table may be (``tasklet_init(&q->tasklet, q->ops->run, ..)``)."""
+        targets = self.summaries.calls.targets(frame, callback) if isinstance(callback, Member) else ()
+        return tuple(dict.fromkeys(t.func.name for t in targets if t.func is not None))
 
     def queue(self, frame: Frame, path: Expr | None) -> str:
         return object_name(frame, rooted(frame, path.base if isinstance(path, Deref) else path)) if path is not None else ""

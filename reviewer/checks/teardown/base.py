@@ -138,7 +138,7 @@ class Teardown:
         return [s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.callee == Name(name)]
 
     def callbacks(self, uses: Uses, home: str) -> list[Func]:
-        names = dict.fromkeys(a.callback for a in uses.setups if a.callback)
+        names = dict.fromkeys(n for a in uses.setups for n in (a.callback, *a.others) if n)
         return [*uses.declared, *(f for name in names for f in self.program.resolve(name, home))]
 
     def runs(self, uses: Uses, home: str) -> bool:
