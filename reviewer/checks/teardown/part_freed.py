@@ -9,11 +9,13 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.ended_early import comes_to
 from reviewer.checks.teardown.irq_left import modelled
-from reviewer.parse.facts import Branch, Expr, Member
+from reviewer.parse.facts import Branch, Deref, Expr, Member, Name, Result
 from reviewer.program.calls import function_names
-from reviewer.program.lifetimes import Act, holder
+from reviewer.program.lifetimes import Act, holder, owner_of
 from reviewer.program.link import Func
-from reviewer.program.objects import object_name, objects_read, rooted, short
+from reviewer.program.objects import object_name, reads, rooted, short
+from reviewer.program.structs import Frame
+from reviewer.program.values import walk
 
 
 def part_freed(teardown: Teardown) -> Iterator[Finding]:
@@ -27,7 +29,6 @@ def part_freed(teardown: Teardown) -> Iterator[Finding]:
             if late is not None and late.path is not None:
                 named = replace(late, struct=object_name(frame, rooted(frame, late.path)))
                 yield finding(teardown, func, late.at, stop, None, named, None, "medium", late=True)
-                break
 
 
 def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tuple[Act, Expr, list[Func]]]:
@@ -40,6 +41,7 @@ def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tup
         uses = lives.uses(act.name, func.path)
         if first and act.waits and pointer is not None and teardown.runs(uses, func.path):
             yield act, pointer, teardown.callbacks(uses, func.path)
+    yield from drains(teardown, func, acts, met)
     for model, args, at in modelled(teardown, func):
         if any(w.what == "irq" for w in model.waits):
             if met & {"irq"}:
@@ -48,6 +50,23 @@ def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tup
             stop = Act("stop", "irq", "", rooted(frame, args[-1]), func, at, model.name, waits=True)
             if stop.path is not None and len(args) > 1 and model.frees is None:
                 yield stop, stop.path, handlers(teardown, func)
+
+
+def drains(teardown: Teardown, func: Func, acts: tuple[Act, ...], met: set[str]) -> Iterator[tuple[Act, Expr, list[Func]]]:
+    """Where a function drains a queue of the object, with the works of its file that run there and that nobody waits for else."""
+    lives = teardown.lives
+    queues = [a for a in acts if a.kind == "stop" and a.what == "workqueue" and a.waits and owner_of(a.name.lstrip("*"))]
+    set_up = (a for f in teardown.program.functions_in(func.path) if queues and lives.may_act(f, 0) for a in lives.acts(f, 0))
+    works = {a.name for a in set_up if a.kind == "setup" and a.what == "work" and owner_of(a.name)} - met
+    for queue in queues:
+        path = queue.path.base if isinstance(queue.path, Deref) else queue.path
+        for name in sorted(works) if isinstance(path, Member) else ():
+            uses = lives.uses(name, func.path)
+            mine = queue.name.lstrip("*") in {q.lstrip("*") for q in uses.queues}
+            if mine and not uses.stops and teardown.runs(uses, func.path) and isinstance(path, Member):
+                below = {g.key: g for f in teardown.callbacks(uses, func.path) for g in lives.below(f).values()}
+                near = [g for g in below.values() if g.path == func.path]
+                yield replace(queue, name=name, what="work"), path.base, near
 
 
 def handlers(teardown: Teardown, func: Func) -> list[Func]:
@@ -60,7 +79,7 @@ def handlers(teardown: Teardown, func: Func) -> list[Func]:
 
 def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, callbacks: list[Func]) -> bool:
     """Whether a callback uses what is freed before it is waited for, and does not ask whether it is there."""
-    if not isinstance(part.path, Member) or part.path.base != of or part.at > stop.at:
+    if not isinstance(part.path, Member) or part.path.base != of or part.at >= stop.at:
         return False
     frame = teardown.program.frame(func)
     name = object_name(frame, rooted(frame, part.path))
@@ -70,8 +89,16 @@ def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, c
 
 
 def asks(teardown: Teardown, func: Func, name: str) -> bool:
-    """Whether a condition of a function looks at an object."""
+    """Whether a condition of a function looks at a pointer itself, and not at what it finds by it (``readl(p->regs)``)."""
     frame = teardown.program.frame(func)
     exits = [b.exit for b in frame.body.blocks] if frame.body is not None else []
     conditions = [frame.canonical(e.condition, {}) for e in exits if isinstance(e, Branch)]
-    return any(name == read for c in conditions for read, _ in objects_read(frame, c))
+    return any(object_name(frame, rooted(frame, read)) == name for c in conditions for read in (*reads(c), *tested(frame, c)))
+
+
+def tested(frame: Frame, condition: Expr) -> Iterator[Expr]:
+    """What a call in a condition is asked about, whether it is an error (``IS_ERR_OR_NULL(p->regs)``)."""
+    for call in (frame.call(e.call) for e in walk(condition) if isinstance(e, Result)):
+        model = frame.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
+        if call is not None and model is not None and model.is_error:
+            yield from (frame.canonical(a, {}) for a in call.args)
