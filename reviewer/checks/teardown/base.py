@@ -226,8 +226,12 @@ def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
 def finding(
     teardown: Teardown, func: Func, at: int, act: Act, weak: Act | None, ended: Act | None, unbound: Func | None,
     confidence: Confidence, again: Act | None = None, late: bool = False, flag: str = "", fellow: Act | None = None,
+    fails: bool = False, asked: str = "",
 ) -> Finding:  # fmt: skip
-    """:param fellow: where another callback of the object is stopped."""
+    """:param fellow: where another callback of the object is stopped, or what starts this one.
+    :param asked: what is asked before the callback is waited for.
+    :param fails: the function returns an error there, and what ends the object will not be called.
+    """
     analysis = teardown.focus.analysis
     name = act.name.lstrip("*") or act.api
     uses = teardown.lives.uses(act.name, func.path) if act.name else Uses()
@@ -246,6 +250,10 @@ def finding(
     elif again is not None:
         steps.append(step(analysis, "register", again.func, again.at))
         message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"
+    elif asked:
+        message = f"the {act.what} {name} is waited for only if {asked} says so, which it does not while it runs; then {end}"
+    elif fails:
+        message = f"nothing waits for the {act.what} {name}, which has been started, where {func.name}() fails"
     elif late:
         message = f"the {act.what} {name} is waited for only after {end}, which it uses"
     elif weak is not None:
