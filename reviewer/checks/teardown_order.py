@@ -16,6 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import general
 from reviewer.checks.teardown.asked_first import asked_first
 from reviewer.checks.teardown.base import RULE, Teardown
+from reviewer.checks.teardown.begun_failed import begun_failed
 from reviewer.checks.teardown.ended_early import after_the_end, freed_as_started
 from reviewer.checks.teardown.irq_left import irq_left
 from reviewer.checks.teardown.module_left import left_behind
@@ -35,7 +36,7 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     for finding in (
         *lost_waits(teardown), *weak, *wrong_order(teardown), *after_the_end(teardown), *freed_as_started(teardown),
         *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
-        *irq_left(teardown), *part_freed(teardown), *asked_first(teardown),
+        *irq_left(teardown), *part_freed(teardown), *begun_failed(teardown), *asked_first(teardown),
     ):
         found.setdefault((finding.involves[0], finding.function), finding)
     yield from found.values()

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, synchronous
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Call, Write
-from reviewer.program.lifetimes import Act, holder, owner_of
+from reviewer.parse.facts import Call, Expr, Write
+from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, reached
 from reviewer.program.objects import result_used, root_of
+from reviewer.program.structs import Frame
 
 
 def freed_as_started(teardown: Teardown) -> Iterator[Finding]:
@@ -75,13 +76,15 @@ def may_stop(teardown: Teardown, func: Func, act: Act, seen: Seen) -> bool:
     if not isinstance(call, Call):
         return False
     given = {act.path, holder(act.path)}
-    passes = any(root_of(arg) == root_of(p) for args in seen.args for arg in args for p in given if p is not None)
-    targets = list(teardown.focus.summaries.calls.targets(teardown.program.frame(func), seen.callee or call.callee))
-    uses = lives.uses(act.name, func.path)
+    frame = teardown.program.frame(func)
+    pointers = [arg for args in seen.args for arg in args if may_point(frame, arg)]
+    passes = any(root_of(arg) == root_of(p) for arg in pointers for p in given if p is not None)
+    targets = list(teardown.focus.summaries.calls.targets(frame, seen.callee or call.callee))
+    uses = lives.uses(act.name, func.path) if act.name else Uses()
     stopping = {a.func.key for a in uses.stops}
     for target in targets:
         if target.model is not None:
-            if target.model.waits or target.model.cancels:
+            if any(w.what != "irq" or act.what == "irq" for w in target.model.waits) or target.model.cancels:
                 return True
         elif target.func is not None:
             below = lives.below(target.func)
@@ -90,6 +93,12 @@ def may_stop(teardown: Teardown, func: Func, act: Act, seen: Seen) -> bool:
             if passes and posixpath.dirname(target.func.path) != posixpath.dirname(func.path) and target.func.path.endswith(".c"):
                 return True
     return passes and not targets
+
+
+def may_point(frame: Frame, arg: Expr) -> bool:
+    """Whether a value may lead to an object: it is no number."""
+    type_ = frame.type_of(arg)
+    return type_ is None or bool(frame.resolve(type_).pointer or type_.array)
 
 
 def after_the_end(teardown: Teardown) -> Iterator[Finding]:

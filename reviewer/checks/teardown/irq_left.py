@@ -20,16 +20,27 @@ from reviewer.program.lifetimes import Act, pointed
 from reviewer.program.link import Func
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
+from reviewer.program.values import walk
 
 IRQ = frozenset({"irq", "threaded_irq"})
 
+LATER = frozenset({"IRQF_NO_AUTOEN", "IRQ_NOAUTOEN"})
+"""What an interrupt is asked for with that is enabled only later (include/linux/interrupt.h, irq.h)."""
+
 
 class Request(NamedTuple):
-    """Where an interrupt is asked for; ``api`` of the act is the handler, ``struct`` the type of what that is passed. ``device``:
-    the struct with the device that manages it, "" where that is not said."""
+    """Where an interrupt is asked for; ``api`` of the act is the handler, ``struct`` the type of what that is passed.
+
+    ``device``: the struct with the device that manages it, "" where that is not said; ``api``: the function that asks;
+    ``handlers``: what runs, also in a thread; ``shared``: with other devices; ``enabled``: it may come at once.
+    """
 
     act: Act
     device: str
+    api: str
+    handlers: tuple[str, ...]
+    shared: bool
+    enabled: bool
 
 
 def irq_left(teardown: Teardown) -> Iterator[Finding]:
@@ -62,14 +73,43 @@ def about_irqs(model: Model) -> bool:
 def requests(teardown: Teardown, func: Func) -> Iterator[Request]:
     """Where a function asks for an interrupt whose handler is passed an object."""
     for model, args, at in modelled(teardown, func):
+        if not model.registers:
+            continue
         frame = teardown.program.frame(func)
         cookie = rooted(frame, args[-1])
         handlers = (r.callback for r in model.registers if r.how in IRQ and r.callback is not None and r.callback < len(args))
-        names = [n for i in handlers for n in function_names(args[i]) if not n.startswith("%")] or [model.name]
+        names = [n for i in handlers for n in function_names(args[i]) if not n.startswith("%")]
         if struct := pointed(frame, cookie):
             device = args[0].base if isinstance(args[0], AddressOf) else None
             owner = pointed(frame, device.base) if isinstance(device, Member) else ""
-            yield Request(Act("start", "irq", "", cookie, func, at, names[0], struct=struct), owner)
+            act = Act("start", "irq", "", cookie, func, at, names[0] if names else model.name, struct=struct)
+            said = words(teardown, func, at)
+            enabled = said.isdisjoint(LATER) and LATER.isdisjoint(func.words)
+            yield Request(act, owner, model.name, tuple(names), "IRQF_SHARED" in said, enabled)
+
+
+def asks_for_irq(teardown: Teardown, func: Func) -> bool:
+    """Whether a function asks for an interrupt."""
+    models = teardown.program.models.functions
+    return any((m := models.get(name)) is not None and m.registers and about_irqs(m) for name in func.calls)
+
+
+def waits_for_irq(teardown: Teardown, name: str) -> bool:
+    """Whether no handler of an interrupt runs any more after a call of that name."""
+    model = teardown.program.models.functions.get(name)
+    return model is not None and any(w.what == "irq" for w in model.waits)
+
+
+def words(teardown: Teardown, func: Func, at: int) -> frozenset[str]:
+    """The words that a call is passed, as they are written."""
+    flow = teardown.focus.flow(func)
+    calls = (s.event for s in (flow.seen if flow is not None else ()) if s.event.at == at and isinstance(s.event, Call))
+    return frozenset(e.id for call in calls for arg in call.args for e in walk(arg) if isinstance(e, Name))
+
+
+def is_managed(teardown: Teardown, request: Request) -> bool:
+    """Whether an interrupt is freed by itself when the driver is unbound."""
+    return teardown.program.models.functions[request.api].managed
 
 
 def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
