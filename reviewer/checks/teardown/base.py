@@ -10,7 +10,7 @@ from functools import cached_property
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.parse.facts import Call, Member, Name
+from reviewer.parse.facts import Call, Const, Member, Name
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
@@ -83,6 +83,12 @@ class Teardown:
         found = self.program.struct_at(owner_of(act.name), act.func.path) if owner else None
         types = [f.type.name for f in found[1].fields if f.name == field] if found is not None else []
         return act.what == "work" and any(self.lives.contains(t, TIMER, act.func.path) for t in types)
+
+    def timed(self, start: Act) -> bool:
+        """Whether a delayed work is started with a delay, as far as can be told: without one it is queued at once."""
+        flow = self.focus.flow(start.func)
+        seen = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == start.at), None)
+        return seen is None or not seen.args or seen.args[0][-1] != Const(0)
 
     def drains(self, func: Func, queues: frozenset[str]) -> bool:
         return not self.lives.draining.isdisjoint(func.calls) and any(

@@ -50,21 +50,23 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
         return
     if not teardown.callbacks(uses, func.path):
         return  # whether it keeps the object by itself cannot be told
+    lost = act if not uses.stops and teardown.delayed(act) and any(map(teardown.timed, uses.starts)) else None
     near = teardown.tops(func)
     far = [f for f in teardown.tops(func, LEVELS_TO_BEGIN) if all(f.key != n.key for n in near)]
     alone = (
         finding(teardown, end, freed.at, act, None, freed, None, "medium")
-        for end, freed in ended_nearby(teardown, func, act) if not teardown.waited(uses, teardown.tops(end))
+        for end, freed in ended_nearby(teardown, func, act) if not teardown.waited(uses, teardown.tops(end), lost)
     )  # fmt: skip
-    yield from islice(chain(at_twins(teardown, near, act, uses), alone, at_twins(teardown, far, act, uses)), 1)
+    yield from islice(chain(at_twins(teardown, near, act, uses, lost), alone, at_twins(teardown, far, act, uses, lost)), 1)
 
 
-def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses) -> Iterator[Finding]:
-    """A callback that nothing waits for where an operation ends what one of these begins."""
+def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses, lost: Act | None) -> Iterator[Finding]:
+    """A callback that nothing waits for where an operation ends what one of these begins. A delayed work, which nobody cancels
+    (``lost``), is not waited for where its queue is drained: its timer may still be running."""
     lives = teardown.lives
     for begin, end in teardown.twins(begins):
         ended = teardown.ends(act.name, [end], begin)
-        if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, (end, begin)):
+        if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, (end, begin), lost):
             at, below = end_of(teardown, end, ended), lives.below(end)
             weak = next((a for a in uses.stops if a.func.key in below), None)
             fellow = weak or stopped_instead(teardown, end, act)

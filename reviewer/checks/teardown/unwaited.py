@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, used_by
+from reviewer.checks.teardown.restarted import always, unheeding
 from reviewer.parse.facts import Member, Name
 from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
@@ -31,6 +32,8 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
                 continue
             ended, sure = end_after(teardown, func, act) or (None, False)
             gone = None if ended is not None else gone_after(teardown, func, act)
+            if ended is None and gone is None and set_again(teardown, uses, act):
+                ended = freed_somewhere(teardown, act)
             if ended is None and gone is None:
                 continue
             if teardown.counted(uses, func.path):
@@ -44,11 +47,30 @@ def unwaited(teardown: Teardown) -> Iterator[Finding]:
             yield finding(teardown, func, act.at, act, act, ended, gone, confidence, again)
 
 
+def set_again(teardown: Teardown, uses: Uses, act: Act) -> bool:
+    """Whether a delayed work starts itself again whatever has happened, so that who drains its queue after a cancel that does not
+    wait (``cancel_delayed_work(); flush_workqueue();``) waits only for this time."""
+    own = {f.key for f in teardown.callbacks(uses, act.func.path)}
+    drained = any(a.kind == "stop" and a.what == "workqueue" and a.at > act.at for a in teardown.lives.acts(act.func))
+    return drained and teardown.delayed(act) and any(
+        a.func.key in own and teardown.timed(a) and (always(teardown, a) or unheeding(teardown, a)) for a in uses.starts
+    )
+
+
+def freed_somewhere(teardown: Teardown, act: Act) -> Act | None:
+    """Where the folder frees an object that has the callback's inside."""
+    lives, owner = teardown.lives, owner_of(act.name)
+    near = (f for f in lives.naming(owner.rpartition(" ")[2], act.func.path) if owner and not lives.names.isdisjoint(f.calls))
+    return next((a for f in near for a in lives.acts(f, 0) if a.kind == "free" and a.struct == owner), None)
+
+
 def started_on_queue(teardown: Teardown, uses: Uses, act: Act) -> Act | None:
     """Where another work of the queue starts a delayed one again: who waits for the queue lets it do so, and does not wait for
     the delay."""
     lives = teardown.lives
     own = {f.key for f in teardown.callbacks(uses, act.func.path)}
+    if set_again(teardown, uses, act):
+        return next(a for a in uses.starts if a.func.key in own)
     for start in uses.starts if teardown.delayed(act) else ():
         for callback in (f for f in teardown.tops(start.func) if f.key not in own and "work" in teardown.focus.setups.kinds(f)):
             users = {f.key: f for file in teardown.program.unit(callback.path) for f in teardown.program.functions_in(file)}
