@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.followed import Followed
 from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.rcu_before import bared, barrier_gone, care_of, does, lost, out_of_section, section_gone, users, wait_gone
 from reviewer.checks.registry import general
@@ -42,6 +43,7 @@ CALLBACK = "rcu"
 def rcu_misuse(focus: Focus) -> Iterator[Finding]:
     reads = Reads(focus)
     grace = Grace(focus.summaries)
+    followed = Followed(focus, grace)
     for func in focus.functions:
         read = [*reads.of(func), *reads.walks(func)]
         yield from read or [*reads.uncovered(func), *reads.bare(func)]
@@ -52,6 +54,17 @@ def rcu_misuse(focus: Focus) -> Iterator[Finding]:
             yield from care_lost(focus, func)
         yield from used_after(focus, func)
         yield from freed_in_walk(focus, grace, func)
+        yield from walked(focus, followed, func)
+
+
+def walked(focus: Focus, followed: Followed, func: Func) -> Iterator[Finding]:
+    """What a core follows by itself (a symbolic link in a path walk), freed as its owner goes."""
+    for seen, word, field in followed.freed(func):
+        name = field.removeprefix("struct ")
+        message = f"{word} is freed with no grace period, and a walk under RCU may still follow it ({name})"
+        steps = (step(focus.analysis, "access", func, seen.event.at, seen.must()),)
+        sure = not focus.program.models.followed[field]  # no operation of the filesystem's own has to be asked for it
+        yield told(focus, func, seen.event.at, message, word, steps, "high" if sure else "medium")
 
 
 def freed_in_walk(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:

@@ -30,8 +30,8 @@ class Compiler:
         self._tables: dict[str, dict[str, Any]] = {
             name: {}
             for name in (
-                "handles", "word_scopes", "bus_types", "ends_of", "guards", "unguards", "cleanups", "constants", "trees",
-                "private", "comes_back",
+                "handles", "word_scopes", "bus_types", "ends_of", "followed", "guards", "unguards", "cleanups", "constants",
+                "trees", "private", "comes_back",
             )
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}

@@ -2,7 +2,7 @@
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
 model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``,
-``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``, ``comes_back``.
+``followed``, ``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``, ``comes_back``.
 Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
@@ -574,6 +574,13 @@ class EndsEntry(Part):
     source: Source
 
 
+class FollowedEntry(Part):
+    """``followed``: fields that a core follows under RCU, each with the operations by which it comes there (none: by itself)."""
+
+    followed: dict[Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")], list[TableText]]
+    source: Source
+
+
 class GuardsEntry(Part):
     guards: dict[str, str]
     unguards: dict[str, str]
@@ -632,6 +639,7 @@ ENTRIES: dict[str, type[Part]] = {
     "word_scopes": WordScopesEntry,
     "bus_types": BusTypesEntry,
     "ends_of": EndsEntry,
+    "followed": FollowedEntry,
     "guards": GuardsEntry,
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,

@@ -438,6 +438,7 @@ class ApiModels(Model, frozen=True):
     word_scopes: dict[str, dict[str, list[str]]] = {}  # "pointer->field" -> bit by name -> the flags gone while it is set
     bus_types: dict[str, str] = {}  # "struct pci_dev" -> "pci_bus_type"
     ends_of: dict[str, str] = {}  # an operation that ends what another of the same table begins: remove -> probe
+    followed: dict[str, tuple[str, ...]] = {}  # a field that a core follows under RCU: the operations by which it does
     guards: dict[str, str] = {}  # guard class -> the function it calls: mutex -> mutex_lock
     unguards: dict[str, str] = {}
     cleanups: dict[str, str] = {}  # __free(NAME) -> the function that it calls with the variable
