@@ -29,6 +29,7 @@ from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.modes import OFF, Mode
 from reviewer.program.summaries import Binding
+from reviewer.program.telling import last_if
 from reviewer.program.upward import ATOMIC
 
 RULE = "sleep-in-atomic"
@@ -158,7 +159,10 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
     if not holds and not passes_function(focus, func, seen):
         return
     must = frozenset((*seen.must(), *more))
+    locks_last = takes_with_count(focus, func, must)
     for effect in blocking(focus, func, seen):
+        if locks_last and not effect.way:
+            effect = msgspec.structs.replace(effect, last=False)
         least = unsure(focus, effect) + isinstance(effect.what, Choice)
         for hold in holds:
             masks = OFF.get(hold.irq, "")
@@ -180,6 +184,21 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
             yield Sleep(least, effect, because, effect.under)
+
+
+def takes_with_count(focus: Focus, func: Func, must: Iterable[Hold]) -> bool:
+    """Whether one of the locks is taken by the very call that gives a reference up (``refcount_dec_and_lock()``): where it is
+    held the reference was the last one."""
+    if not any(h.kind in ATOMIC and not h.where for h in must):
+        return False
+    taken = {h.at for h in must if not h.where}
+    flow = focus.flow(func)
+    models = focus.program.models.functions
+    return flow is not None and any(
+        s.event.at in taken and isinstance(s.event, Call) and isinstance(s.event.callee, Name)
+        and (m := models.get(s.event.callee.id)) is not None and m.takes and last_if(m)
+        for s in flow.seen
+    )  # fmt: skip
 
 
 def turned_on(focus: Focus, holds: Sequence[Hold], hold: Hold, effect: Effect) -> bool:
