@@ -47,7 +47,7 @@ MANY_FILES = 6_000
 AT_ONCE = 8
 """Tasks that a worker takes on: neighbours, which read the same files."""
 
-MUCH = 1_200 << 20
+MUCH = 1_400 << 20
 """Bytes that a worker has had in memory when it lets go of everything before its next task."""
 
 Kind = Literal["below", "alone", "rest", "general"]
