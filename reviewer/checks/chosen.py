@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.focus import Focus
-from reviewer.parse.facts import Items
+from reviewer.parse.facts import Call, Items, Name
 from reviewer.program.calls import function_names
 from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
@@ -80,8 +80,10 @@ def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:
 
 
 def with_callers(program: Program, functions: Iterable[Func], tables: bool = False) -> list[Func]:
-    """The functions, and who calls them, several levels up; with ``tables`` also by what runs the operations of one."""
+    """The functions, and who calls them, several levels up; with ``tables`` also by what runs the operations of one, and who
+    passes one to a function that may call it."""
     chosen = {func.key: func for func in functions}
+    first = frozenset(chosen) if tables else frozenset[str]()
     level, added = list(chosen.values()), 0
     for _ in range(LEVELS):
         following: list[Func] = []
@@ -89,7 +91,8 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
         named = program.names.files_mentioning(dict.fromkeys(outward)) if outward else {}
         for func in level:
             files = program.unit(func.path) if func.static else named.get(func.name, ())
-            for caller in (*callers(program, func, files), *(runners(program, func) if tables else ())):
+            passing = passed_by(program, func) if func.key in first else ()
+            for caller in (*callers(program, func, files), *(runners(program, func) if tables else ()), *passing):
                 if caller.key not in chosen and added < MAX_CALLERS:
                     chosen[caller.key] = caller
                     following.append(caller)
@@ -126,6 +129,15 @@ def callers(program: Program, func: Func, files: Iterable[str]) -> Iterator[Func
     for file in by_distance(near, func.path):
         if any(f.path == func.path for f in program.resolve(func.name, file)):
             yield from (c for c in program.functions_with(file, func.name) if c.key != func.key and names_call(c, func.name))
+
+
+def passed_by(program: Program, func: Func) -> Iterator[Func]:
+    """Functions of its file that pass ``func`` to another that no model knows, which may call it."""
+    for user in program.functions_with(func.path, func.name):
+        body = program.body(user) if user.key != func.key and func.name not in user.calls else None
+        calls = (e for block in (body.blocks if body is not None else ()) for e in block.events if isinstance(e, Call))
+        if any(Name(func.name) in c.args and isinstance(c.callee, Name) and program.model(c.callee.id) is None for c in calls):
+            yield user
 
 
 def names_call(caller: Func, name: str) -> bool:

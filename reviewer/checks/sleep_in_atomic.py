@@ -181,6 +181,10 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                     # A callee that nests such sections by a count of its own seems to leave one open; not on all ways.
                     doubt += 1 if hold in must else 2
                 yield Sleep(doubt, effect, f"while {name} is held", name, hold, aside=focus.aside(func, effect))
+        for hold in held_around_callback(focus, func, seen, effect):
+            if not allowed(focus, effect, OFF.get(hold.irq, ""), OFF.get(hold.irq) == "bh"):
+                because = f"in a callback of {effect.way[0][1].callee.id}(), which holds {hold.name}"  # type: ignore[union-attr]
+                yield Sleep(least, effect, because, hold.name, aside=focus.aside(func, effect))
         if effect.under and not passed_above(focus, effect):
             because = f"in a callback of {effect.under}(), which runs where it must not"
             yield Sleep(least, effect, because, effect.under)
@@ -252,6 +256,20 @@ def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
     )  # fmt: skip
 
 
+def held_around_callback(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[Hold]:
+    """Locks under which the callee of a call runs the function of this file that it is passed, where that sleeps."""
+    below = [*(f for f, _ in effect.way[1:]), effect.func]
+    if len(below) < 2 or not passes_function(focus, func, seen):
+        return
+    passed = {a.id for args in seen.args[:1] for a in args if isinstance(a, Name)}
+    callback = next((f for f in below[1:] if f.name in passed and f.path == func.path), None)
+    if callback is None:
+        return
+    inside = (e for e in focus.effects.of(callback, depth=FAR) if (e.func.key, e.at) == (effect.func.key, effect.at))
+    own = {h.name for e in inside for h in e.held}
+    yield from (h for h in effect.held if h.name and h.kind in ATOMIC and h.name not in own)
+
+
 def passed_above(focus: Focus, effect: Effect) -> bool:
     """Whether a function on the way passes the callback by itself, so that the finding is its own."""
     for callee, _ in effect.way[1:]:
@@ -283,7 +301,23 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         # Not all who call through the table hold the lock: in code that has run, the others are those who have this entry.
         doubt += int(focus.other is None and entry.hold is not None and entry.doubt > 0)
         doubt += by_flag(focus, effect)
+        doubt -= doubt == 2 and was_careful(focus, func, seen, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
+
+
+def was_careful(focus: Focus, func: Func, seen: Seen, effect: Effect) -> bool:
+    """Whether the same call allocates without sleeping on the other side of a patch: somebody had a reason."""
+    other = focus.other
+    if other is None or effect.kind != "alloc" or not isinstance(seen.event, Call):
+        return False
+    for there in other.program.functions(func.path, func.name):
+        flow = other.flow(there)
+        for s in flow.seen if flow is not None else ():
+            if isinstance(s.event, Call) and s.event.callee == seen.event.callee:
+                same = [e for e in other.effects.at(there, s, FAR) if e.kind == "alloc" and e.name == effect.name]
+                if same and not any(may_block(other.summaries, e) for e in same):
+                    return True
+    return False
 
 
 def in_context_above(focus: Focus, other: Focus, func: Func) -> Iterator[Finding]:
