@@ -66,6 +66,7 @@ class Analysis:
         self.shared = Shared(self.contexts)
         self.reach = Reach(self.summaries)
         self.selected: list[NotifierChain] = []
+        self.foci: list[object] = []  # what the general rules were asked about
 
     @cached_property
     def homing(self) -> Effects:

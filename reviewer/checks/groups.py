@@ -44,11 +44,14 @@ COLLECTED_AFTER = 12
 MANY_FILES = 6_000
 """Files that a process has in memory, some 60 kB each, when it lets go of them before its next task."""
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Tasks that a worker takes on: neighbours, which read the same files."""
 
-MUCH = 1_400 << 20
-"""Bytes that a worker has had in memory when it lets go of everything before its next task."""
+MUCH = 1_200 << 20
+"""Bytes that a worker has had in memory when it lets go of its files before its next task."""
+
+OURS = ("reviewer.checks.", "reviewer.program.")
+"""Modules of the parts of an analysis."""
 
 Kind = Literal["below", "alone", "rest", "general"]
 
@@ -236,7 +239,6 @@ def _unit(i: int) -> list[Done]:
     job, units = _inherited
     if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > MUCH:
         job.files.forget()
-        gc.collect()
     return done(job, units[i])
 
 
@@ -250,7 +252,27 @@ def done(job: Job, tasks: Sequence[Task]) -> list[Done]:
     analysis.selected = list(part.chains)
     found = [_done(job, task, analysis) for task in tasks]
     analysis.program.keep()
+    take_apart(analysis)
     return found
+
+
+def take_apart(analysis: Analysis) -> None:
+    """Empty an analysis, its program, what was asked of them and all that these consist of: they hold each other, and to look for
+    such garbage takes longer than to make it. What the program shares with others stays as it is."""
+    program = analysis.program
+    shared = (program.files, program.content, program.models, program.bodies, program.dialect, program.names)
+    met: dict[int, object] = {id(s): s for s in shared}
+    todo: list[object] = [analysis, *analysis.foci]
+    parts: list[object] = []
+    while todo:
+        part = todo.pop()
+        if id(part) not in met:
+            met[id(part)] = part
+            parts.append(part)
+            owners = (getattr(value, "__self__", value) for value in vars(part).values())
+            todo += (o for o in owners if hasattr(o, "__dict__") and type(o).__module__.startswith(OURS))
+    for part in parts:
+        vars(part).clear()
 
 
 def _done(job: Job, task: Task, analysis: Analysis) -> Done:

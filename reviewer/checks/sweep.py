@@ -51,8 +51,10 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
     functions = [f for f in of_files(analysis, files, above) if not f.condition or not left_out(f.condition, f.path)]
     about = frozenset(files) if above else frozenset()
     analysis.effects.about = about
-    beyond = through_tables(Focus(analysis, functions, functions), functions) if above else ()
-    return findings(Focus(analysis, functions, functions, about=about, beyond=beyond), checks)
+    narrow = Focus(analysis, functions, functions)
+    focus = Focus(analysis, functions, functions, about=about, beyond=through_tables(narrow, functions) if above else ())
+    analysis.foci += (narrow, focus)
+    return findings(focus, checks)
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:
