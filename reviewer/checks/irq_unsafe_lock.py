@@ -44,7 +44,6 @@ CALLED = {"irq": "interrupts", "bh": "softirqs"}
 def irq_unsafe_lock(focus: Focus) -> Iterator[Finding]:
     for flow in focus.holding():
         again = list(enabled_again(focus, flow))
-        yield from again
         yield from again or enabled_for_callers(focus, flow.frame.func)
         if focus.differs(flow.frame.func):
             yield from taken_with_interrupts_on(focus, flow.frame.func)
@@ -70,8 +69,9 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             if puts_back(focus, effect.func, effect.hold):
                 continue
             for hold in off:
-                if not effect.lets_go(hold) and hold.lock != effect.hold.lock:
-                    doubt = effect.doubt + 2 * effect.last + (hold not in must) * (2 if hold.where else 1)
+                back = effect.lets_go(hold) and hold.irq == "save" and bool(effect.way) and may_be_off(focus, func)
+                if back or (not effect.lets_go(hold) and hold.lock != effect.hold.lock):
+                    doubt = effect.doubt + 2 * effect.last + (hold not in must) * (2 if hold.where else 1) + back
                     if best is None or (doubt, effect.depth) < best[:2]:
                         best = (doubt, effect.depth, effect, hold)
         if best is not None:
@@ -81,6 +81,12 @@ def enabled_again(focus: Focus, flow: Flow) -> Iterator[Finding]:
             if focus.other is None and effect.way and doubt:
                 doubt += 1  # the callee knows whether interrupts are off; of what a patch brings, nobody has run it
             yield finding(focus, func, seen.event.at, doubt, message, name, effect_steps(focus.analysis, func, hold, effect))
+
+
+def may_be_off(focus: Focus, func: Func) -> bool:
+    """Whether a function is started with interrupts off, if only now and then: to turn them off it has to save what they were."""
+    entry = focus.entries.strictest(func)
+    return entry is not None and entry.masks == "irq" and entry.context in ("softirq", "hardirq")
 
 
 def puts_back(focus: Focus, func: Func, hold: Hold) -> bool:
