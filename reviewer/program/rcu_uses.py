@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Read, Result, Write
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Read, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.grace import owner
 from reviewer.program.lifetimes import PUT
@@ -68,6 +69,7 @@ class Uses(Observer):
 
     def event(self, frame: Frame, event: Event, state: State, args: tuple[Expr, ...]) -> object:
         held: frozenset[Held] = state.extra  # type: ignore[assignment]
+        looks = False
         locked = any(h.kind != "rcu" and (h.kind in ATOMIC or h.mode == "exclusive") for h in state.locks)
         if isinstance(event, Call):
             model = self.program.model(event.callee.id) if isinstance(event.callee, Name) else None
@@ -81,8 +83,9 @@ class Uses(Observer):
                     assert model is not None
                     held |= {Held(pointer, model.name, event.at)}
                 return held
-            if model is not None and (model.passes or model.takes or model.drops):
+            if model is not None and (model.takes or model.drops):
                 return held
+            looks = model is not None and (model.passes or model.allocates is not None)  # or copies, and keeps nothing alive
             if self.moved and model is None and isinstance(event.callee, Name) and not event.loop and not locked:
                 found = Result(event.number)
                 if any(h.kind == "rcu" for h in state.locks) and found not in self.own(frame):
@@ -94,6 +97,8 @@ class Uses(Observer):
                 if not locked and state.locks == () and used:
                     self.found.setdefault(event.at, h)
                     held = held - {h}
+            elif looks:
+                continue
             elif self.moved:
                 held = held - {h} if isinstance(event, Call) and hands_on(frame, args, h.pointer) else held
             elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
@@ -124,10 +129,21 @@ class Uses(Observer):
 def follows(frame: Frame, event: Event, state: State, pointer: Expr) -> bool:
     """Whether an event itself reads what a pointer points to, rather than a copy of what was read."""
     parts = event.args if isinstance(event, Call) else (event.target, event.value) if isinstance(event, Write) else (event.value,)
+    every = [e for part in parts for e in values.walk(part)]
+    reckoned = {m for e in every if isinstance(e, AddressOf) for m in addressed(e.base)}
     return any(
-        isinstance(e, Member | Deref) and (isinstance(e, Deref) or e.arrow) and frame.canonical(e.base, state.known) == pointer
-        for part in parts for e in values.walk(part)
+        isinstance(e, Member | Deref) and (isinstance(e, Deref) or e.arrow) and e not in reckoned
+        and frame.canonical(e.base, state.known) == pointer for e in every
     )  # fmt: skip
+
+
+def addressed(expr: Expr) -> Iterator[Expr]:
+    """What is not read where the address of a member is taken (``&p->list``, ``&p->list.next``)."""
+    while isinstance(expr, Member):
+        yield expr
+        if expr.arrow:
+            return
+        expr = expr.base
 
 
 def hands_on(frame: Frame, args: tuple[Expr, ...], pointer: Expr) -> bool:
