@@ -314,6 +314,7 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 if name in focus.program.models.trees:  # it may well be another's; in code that has run it is
                     doubt += 1 if focus.other is not None or of_the_same(hold, effect) else 2
                 doubt += 2 * of_another_family(focus, func, hold, taken)
+                doubt += 2 * of_other_elements(focus, func, hold, awaited.func, taken.hold)
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
@@ -381,6 +382,25 @@ def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hol
     members = [(names[0].rpartition(".")[2], *names[1:]) for names in (one, two)]
     both = min(map(len, members))
     return members[0][-both:] != members[1][-both:] and focus.orders.small(hold.name, func)
+
+
+def of_other_elements(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
+    """Whether two locks of one class are in elements of an array that are chosen in different words (``rings[rx->id].lock``,
+    ``rings[release->id].lock``)."""
+    frames = focus.program.frame(func), focus.program.frame(awaited)
+    locks = (rooted(frame, lock) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
+    one, two = (next((members(e.index) for e in values.walk(lock) if isinstance(e, Index)), ()) for lock in locks)
+    both = min(len(one), len(two))
+    return both > 0 and one[:both] != two[:both]
+
+
+def members(expr: Expr) -> tuple[str, ...]:
+    """The members by which a value is come to, the last one first."""
+    names: list[str] = []
+    while isinstance(expr, Member):
+        names.append(expr.name)
+        expr = expr.base
+    return tuple(names)
 
 
 def of_some_threads(focus: Focus, awaited: Awaited, taken: Effect, effect: Effect) -> bool:
