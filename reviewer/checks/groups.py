@@ -4,8 +4,8 @@ A part is the callbacks of one chain or, where there is only one chain, those of
 tasks: what its callbacks depend on (``below``), what asks nothing of the chain's callers (``alone``), and everything else
 (``rest``). The general rules ask about a few files of a folder at a time (``general``). Each task has a program and an analysis
 of its own, whether it shares a process with others or not, so that it is known on what its answer depends (its trace). Files in
-memory are all that those of one process share: a common program would save a twentieth of the time. Only where there are many
-parts do the tasks of one share a program, and each then rests on what any of them has asked.
+memory are all that those of one process share, a quarter of the time; a common program would save a twentieth more. Only where
+there are many parts do the tasks of one share a program, and each then rests on what any of them has asked.
 """
 
 from __future__ import annotations
@@ -225,8 +225,8 @@ _inherited: tuple[Job, Sequence[Sequence[Task]]] | None = None
 
 
 def _start() -> None:
-    """In a worker, which has files of its own and takes on a few tasks. To take programs apart, whose parts hold each
-    other, costs a fifth of making them, and the end of a process nothing."""
+    """In a worker, which has files of its own and takes on a few tasks. To look for garbage would cost a fifth of its time:
+    what a task leaves is taken apart (:func:`take_apart`), and the rest goes with the process."""
     assert _inherited is not None
     gc.disable()
     job, _ = _inherited

@@ -101,7 +101,7 @@ class Files:
             head = stored.get(blob)
             if head is None:
                 head = self.get(path).head
-                if blob and self.known_heads is not None:
+                if blob and self.known_heads is not None and path not in self.skipped:
                     self.known_heads.put(blob, head)
             self._heads[path] = head
         return ((path, self._heads[path]) for path in paths)

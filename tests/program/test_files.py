@@ -81,3 +81,16 @@ def test_a_file_that_is_not_there(store: FactStore) -> None:
     files = Files(Tree(), dialect, known_heads=kept_heads(store, dialect))
     assert [head for _, head in files.heads(["include/gone.h"])] == [Head()]
     assert files.skipped == {"include/gone.h": "include/gone.h: no such file"}
+
+
+def test_nothing_is_kept_of_content_that_a_clone_has_not_got(store: FactStore) -> None:
+    class Partial(Tree):
+        def read(self, path: str) -> bytes:
+            raise MissingContent(f"{path}: content absent")
+
+    dialect = load_dialect()
+    partial = Files(Partial(), dialect, known_heads=kept_heads(store, dialect))
+    assert [head for _, head in partial.heads(["include/pump.h"])] == [Head()]
+    partial.keep()
+    whole = Files(Tree(), dialect, known_heads=kept_heads(store, dialect))
+    assert [head.numbers for _, head in whole.heads(["include/pump.h"])] == ["LOW\nRATE"]
