@@ -6,9 +6,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Call, Cast, Expr, Items, Member, Name, Write
+from reviewer.parse.facts import Call, Cast, Expr, Items, Member, Write
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.grace import Grace
@@ -73,8 +74,7 @@ class Followed:
 
     def object_of(self, seen: Seen) -> Expr | None:
         """What a call frees, a pointer that stands in an object."""
-        call = seen.event
-        model = self.program.model(call.callee.id) if isinstance(call, Call) and isinstance(call.callee, Name) else None
+        model = model_of(self.focus, seen)
         if model is None or model.frees is None or not seen.args or model.frees >= len(seen.args[0]):
             return None
         pointer = seen.args[0][model.frees]
