@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from reviewer.program import values
 from reviewer.program.calls import Target
 from reviewer.program.horizon import DEPTH, Horizon, cost
 from reviewer.program.link import Func, Program
-from reviewer.program.lockflow import Flow, Seen, State
+from reviewer.program.lockflow import Flow, Seen, State, unexecuted
 from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, outside
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Invokes, Waits
@@ -49,6 +50,9 @@ MAX_KIN = 4
 
 TABLES_BELOW = 2
 """Calls below a function down to one that calls through a table."""
+
+HANDED_BELOW, MAX_HANDED = 2, 24
+"""Calls below a function that comes back to its caller's driver in which the operation is looked for, and calls of that."""
 
 OPERATIONS = Waits(what="operations")
 """Of whoever calls what waits for the operations of its caller's driver."""
@@ -153,6 +157,7 @@ class Effects:
         self._chosen: dict[tuple[str, Binding], frozenset[int]] = {}
         self._arguments: dict[str, dict[int, list[Seen]]] = {}
         self._swapped: dict[str, tuple[tuple[Expr, Seen], ...]] = {}
+        self._passed: dict[tuple[str, str], tuple[Expr, ...]] = {}
 
     def of(self, func: Func, binding: Binding = (), depth: int = DEPTH) -> tuple[Effect, ...]:
         """The effects of a call of ``func`` for callers who pass what ``binding`` says, the nearest first."""
@@ -335,7 +340,8 @@ class Effects:
         for invokes in target.model.invokes if target.model is not None and depth else ():
             yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
         for invokes in back if depth else ():
-            for effect in self._invoked(func, call, invokes, name, args, held, gone, doubt, depth):
+            given = self._handed_back(target.func, invokes) if target.func is not None else ()
+            for effect in self._invoked(func, call, invokes, name, args, held, gone, doubt, depth, given):
                 yield replace(effect, back=True)
         if target.model is not None or target.func is None:
             return
@@ -360,9 +366,9 @@ class Effects:
 
     def _invoked(
         self, func: Func, call: Call, invokes: Invokes, name: str, args: tuple[Expr, ...], held: tuple[Hold, ...],
-        gone: tuple[Expr, ...], doubt: int, depth: int,
+        gone: tuple[Expr, ...], doubt: int, depth: int, given: tuple[Expr, ...] = (),
     ) -> Iterator[Effect]:  # fmt: skip
-        """The effects of what an API runs before it returns."""
+        """The effects of what an API runs before it returns; ``given``: what it passes to that, as far as this is known."""
         if invokes.context not in ("task", "atomic") or invokes.waited:
             return
         under = name if invokes.context == "atomic" else ""
@@ -370,8 +376,30 @@ class Effects:
         for t, inner in self.summaries.invoked(self.program.frame(func), call, invokes, args):
             unsure = doubt + (not t.sure) + invokes.seldom
             left = depth - (not invokes.seldom)  # who does at once what was to be done later is no step of its own
-            for effect in self._target(func, call, t, inner, around, gone, unsure, left):
+            for effect in self._target(func, call, t, (*inner, *given[len(inner) :]), around, gone, unsure, left):
                 yield replace(effect, under=effect.under or under, last=effect.last or invokes.last)
+
+    def _handed_back(self, func: Func, invokes: Invokes) -> tuple[Expr, ...]:
+        """The numbers that a function passes to the operation that it comes back to (``host->ops->enable_irq(host, 0)``), in all
+        calls of it that are seen in it and a few calls below."""
+        key = func.key, invokes.table
+        got = self._passed.get(key)
+        if got is None:
+            slot = invokes.table.rpartition(".")[2]
+            found = list(islice(self._operated(func, slot, HANDED_BELOW), MAX_HANDED))
+            same = zip(*found, strict=False) if len(found) < MAX_HANDED else ()
+            got = self._passed[key] = tuple(v[0] if isinstance(v[0], Const) and len(set(v)) == 1 else values.UNKNOWN for v in same)
+        return got
+
+    def _operated(self, func: Func, slot: str, depth: int) -> Iterator[tuple[Expr, ...]]:
+        """What is passed in the calls of a member of that name in a function, and in what it calls by name."""
+        for seen in unexecuted(self.program.frame(func)):
+            if isinstance(seen.callee, Member) and seen.callee.name == slot:
+                yield from seen.args
+            elif isinstance(seen.callee, Name) and depth:
+                for target in self.summaries.calls.named(seen.callee.id, func.path):
+                    if target.func is not None:
+                        yield from self._operated(target.func, slot, depth - 1)
 
     def _released_by(self, func: Func, call: Call) -> Iterator[Expr]:
         """Locks that the arguments of a macro release: they are statements, which it runs around what it does
