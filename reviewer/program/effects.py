@@ -388,7 +388,9 @@ class Effects:
             slot = invokes.table.rpartition(".")[2]
             found = list(islice(self._operated(func, slot, HANDED_BELOW), MAX_HANDED))
             same = zip(*found, strict=False) if len(found) < MAX_HANDED else ()
-            got = self._passed[key] = tuple(v[0] if isinstance(v[0], Const) and len(set(v)) == 1 else values.UNKNOWN for v in same)
+            got = self._passed[key] = tuple(
+                v[0] if isinstance(v[0], Const) and len(set(v)) == 1 else values.UNKNOWN for v in same
+            )
         return got
 
     def _operated(self, func: Func, slot: str, depth: int) -> Iterator[tuple[Expr, ...]]:

@@ -13,11 +13,11 @@ from itertools import islice
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result, Text
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, polarity, reached
+from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
@@ -45,7 +45,8 @@ class Settled:
         self.summaries = summaries
         self.program = summaries.program
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
-        self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set)
+        self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
+        self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured)
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be."""
@@ -179,18 +180,95 @@ class Settled:
         return False
 
     def _given(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
-        """Whether a parameter must be NULL, for which a function on the way passes a pointer that it has asked for, or follows
-        for another argument (``start(&node->rx, node)``)."""
-        condition = guard.condition
+        """Whether a pointer must be NULL, for which a function on the way has one that it has asked for, or follows: before it
+        goes on, for a lock that it holds, for another argument (``start(&node->rx, node)``)."""
+        condition, below = guard.condition, inner
         for func, at, args in reversed(above if not guard.truth else ()):
-            if not isinstance(condition, Name) or not condition.id.startswith("%") or int(condition.id[1:]) >= len(args):
+            if isinstance(condition, Name) and condition.id.startswith("%") and int(condition.id[1:]) < len(args):
+                condition = args[int(condition.id[1:])]
+            elif isinstance(condition, Member) and not self._may_store(func, condition.name):
+                condition = values.substitute(condition, args, below.name)
+            else:
                 return False
-            condition = args[int(condition.id[1:])]
-            if any(isinstance(e, Member) and e.arrow and e.base == condition for a in args for e in values.walk(a)):
+            if any(leads_through(a, condition) for a in args):
                 return True
-            if any(g.truth and g.condition == condition for g in self.guards(func, at)):
+            if any(g.truth and g.condition == condition for g in self.guards(func, at)) or self._follows(func, at, condition):
                 return True
+            below = func
         return False
+
+    def _follows(self, func: Func, at: int, pointer: Expr) -> bool:
+        """Whether a function has followed a pointer on every way to an event, or holds a lock of what it points to there."""
+        events = self._seen(func)
+        here = next((s for s in events if s.event.at == at), None)
+        if here is None or not isinstance(pointer, Name | Member) or not self._lasts(func, pointer):
+            return False
+        if any(follows(h.lock, pointer) for h in here.must()):
+            return True
+        frame = self.program.frame(func)
+        return any(
+            s is not here and s.args and all(any(leads_through(e, pointer) for e in args) for args in s.args)
+            and always_first(frame, s, here) for s in events
+        )  # fmt: skip
+
+    def _lasts(self, func: Func, pointer: Expr) -> bool:
+        """Whether the words for a pointer mean the same throughout a function: it stores to none of them."""
+        frame, root = self.program.frame(func), root_of(pointer)
+        if any(isinstance(e, Member) and stores(frame.body, e.name) for e in values.walk(pointer)):
+            return False
+        if not isinstance(root, Name) or root.id[:1] not in "$%":
+            return isinstance(root, Result)
+        if root.id.startswith("$"):
+            return root.id[1:] not in frame.assigned or len(assigned(frame, root)) == 1
+        i = int(root.id[1:])
+        return i < len(func.parameters) and func.parameters[i].name not in frame.assigned
+
+    def _configured(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a library asks for a field of what it has been handed, and all objects of that struct in the file where the way
+        begins are initialised so that it does not come to the event (``static struct config config = {.mode = RAW};``)."""
+        field, wanted, other = asked(self.program.frame(inner), guard)
+        func = above[0][0]
+        root = root_of(field) if isinstance(field, Member) else None
+        if not isinstance(field, Member) or not isinstance(root, Name) or not root.id.startswith("%"):
+            return False
+        frame = self.program.frame(inner)
+        type_ = frame.type_of(field.base)
+        struct = frame.resolve(type_).name if type_ is not None else ""
+        if not struct.startswith("struct ") or "<anon:" in struct or "@" in struct or inner.path in self.program.unit(func.path):
+            return False
+        key = func.path, struct, field.name, inner.path
+        if key not in self._constants:
+            self._constants[key] = self._initialised(*key)
+        return bool(self._constants[key]) and all(denies(v, wanted, other) for v in self._constants[key])
+
+    def _initialised(self, path: str, struct: str, field: str, library: str) -> tuple[Expr, ...]:
+        """What the objects of a struct at file scope have in a field from the start to the end; none where there are others.
+
+        :param library: the file that asks, where the words mean the same.
+        """
+        tag = struct.split(" ", 1)[1]
+        found: list[Expr] = []
+        for file in (f for f in self.program.unit(path) if f.endswith(".c")):
+            made = [v for v in self.program.initialised_with(file, tag) if v.type.name == struct]
+            if any(v.type.array or v.type.pointer or not isinstance(v.value, Items) for v in made):
+                return ()
+            for func in self.program.functions_with(file, tag):
+                body = self.program.body(func)
+                if body is None or any(v.type.name == struct and not v.type.pointer for v in body.locals):
+                    return ()
+            if made and any(stores(self.program.body(f), field) for f in self.program.functions_with(file, field)):
+                return ()
+            found += (self._number(v.value, field, (file, library)) for v in made if isinstance(v.value, Items))
+        return tuple(found)
+
+    def _number(self, value: Items, field: str, files: tuple[str, ...]) -> Expr:
+        """A member of an initialiser as a number, by the words of one of the files; 0 where it is left out."""
+        given = [v for name, v in value.items if name == f".{field}"]
+        if not all(name.startswith(".") for name, _ in value.items):
+            return values.UNKNOWN
+        known = (self.program.constants.number(given[-1], file) if given else 0 for file in files)
+        number = next((n for n in known if n is not None), None)
+        return Const(number) if number is not None else values.UNKNOWN
 
     def _prepared(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         """Whether a pointer parameter must be NULL, for which the first function on the way passes one of its own, or a local
@@ -394,6 +472,11 @@ def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> 
         return False
     model = models.get(call.callee.id) if isinstance(call.callee, Name) else None
     return model is None or [a.op for a in model.accesses] not in (["set"], ["read"])
+
+
+def leads_through(expr: Expr, pointer: Expr) -> bool:
+    """Whether a part of an expression is a member of what a pointer points to."""
+    return any(isinstance(e, Member) and e.arrow and e.base == pointer for e in values.walk(expr))
 
 
 def is_variable(name: str) -> bool:
