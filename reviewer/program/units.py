@@ -115,11 +115,12 @@ class Units:
         return found
 
     def visible(self, path: str) -> dict[str, int]:
-        """Headers that ``path`` includes, directly or through others, the nearest first, numbered; within limits."""
+        """Headers that ``path`` includes, directly or through others, the nearest first, numbered; within limits. A piece of a
+        source sees what that one sees, too."""
         got = self._visible.get(path)
         if got is None:
             seen: dict[str, None] = {}
-            level = [path]
+            level = [path, *self.of(path)[1:2]] if self._is_piece(path) else [path]
             for _ in range(MAX_INCLUDES):
                 new = dict.fromkeys(h for headers in self._headers(level) for h in headers if h not in seen)
                 seen.update(new)
