@@ -167,6 +167,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         for hold in holds:
             masks = OFF.get(hold.irq, "")
             free = effect.lets_go(hold) or turned_on(focus, holds, hold, effect)
+            free = free or (hold not in must and focus.effects.under(func, seen, hold, effect, FAR) is None)
             if not free and not allowed(focus, effect, masks, masks == "bh"):
                 name = hold.name or hold.kind
                 doubt = least
@@ -301,6 +302,7 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         # Not all who call through the table hold the lock: in code that has run, the others are those who have this entry.
         doubt += int(focus.other is None and entry.hold is not None and entry.doubt > 0)
         doubt += by_flag(focus, effect)
+        doubt += seldom(focus, doubt, effect)
         doubt -= doubt == 2 and was_careful(focus, func, seen, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 
