@@ -373,8 +373,12 @@ def downgraded(hold: Hold, effect: Effect) -> bool:
 def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
     """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``), or of any two where
     the class is a queue that everybody has for himself."""
-    frames = focus.program.frame(func), focus.program.frame(awaited)
-    one, two = (within(frame, rooted(frame, lock)) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
+    pairs = [(one, two) for one in in_callers(focus, func, hold.lock) for two in in_callers(focus, awaited, taken.lock)]
+    return all(apart(focus, func, hold, one, two) for one, two in pairs)
+
+
+def apart(focus: Focus, func: Func, hold: Hold, one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """The same of two locks that are told by their members."""
     if len(one) < 2 or len(two) < 2:
         return False
     if one == two or one[0].rpartition(".")[0] == two[0].rpartition(".")[0]:
@@ -382,6 +386,21 @@ def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hol
     members = [(names[0].rpartition(".")[2], *names[1:]) for names in (one, two)]
     both = min(map(len, members))
     return members[0][-both:] != members[1][-both:] and focus.orders.small(hold.name, func)
+
+
+def in_callers(focus: Focus, func: Func, lock: Expr) -> list[tuple[str, ...]]:
+    """The members in which a lock is; of a lock in what a parameter points to those that the callers pass."""
+    frame, root = focus.program.frame(func), root_of(lock)
+    if isinstance(root, Name) and root.id.startswith("%") and len(within(frame, rooted(frame, lock))) < 2:
+        found = [
+            within(there, rooted(there, values.substitute(lock, args, func.name)))
+            for caller in focus.lives.callers(func) if (flow := focus.flow(caller)) is not None
+            for there in (focus.program.frame(caller),) for seen in flow.seen
+            if isinstance(seen.event, Call) and (seen.callee or seen.event.callee) == Name(func.name) for args in seen.args
+        ]  # fmt: skip
+        if found:
+            return list(dict.fromkeys(found))
+    return [within(frame, rooted(frame, lock))]
 
 
 def of_other_elements(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
