@@ -301,6 +301,8 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         doubt = unsure(focus, effect) + entry.doubt + 2 * focus.settled.against(func, seen, effect)
         # Not all who call through the table hold the lock: in code that has run, the others are those who have this entry.
         doubt += int(focus.other is None and entry.hold is not None and entry.doubt > 0)
+        # Where nobody else runs nobody holds the lock, and nothing complains: what has run does not wait.
+        doubt += int(focus.other is None and entry.alone)
         doubt += by_flag(focus, effect)
         doubt += seldom(focus, doubt, effect)
         doubt -= doubt == 2 and was_careful(focus, func, seen, effect)

@@ -523,6 +523,7 @@ class OperationsEntry(Part):
     apart: OneOrMore[str] = []
     after_grace: bool = False
     interrupts: bool = False
+    alone: bool = False
     source: Source
 
     def records(self) -> Iterator[models.Operation]:
@@ -533,7 +534,7 @@ class OperationsEntry(Part):
                 holds=tuple(h.record() if isinstance(h, Held) else models.Held(h, kind, self.mode) for h in self.holds),
                 holds_among={word: held.record() for word, held in self.holds_among.items()},
                 unless=tuple(self.unless), sure=self.sure, apart=tuple(f"{self.operations}.{f}" for f in self.apart),
-                after_grace=self.after_grace, interrupts=self.interrupts, source=self.source,
+                after_grace=self.after_grace, interrupts=self.interrupts, alone=self.alone, source=self.source,
             )  # fmt: skip
 
 

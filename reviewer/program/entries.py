@@ -56,7 +56,8 @@ class Entry:
     ``how``: work, timer, irq, napi ... or ``struct T.field``. ``by``: the API function, or the function whose call through the
     table was found. ``masks``: "" , bh or irq: what cannot come in between. ``hold``: what its caller holds, if that has a name;
     one that holds two locks is two entries.
-    ``doubt``: 0 where the context is certain. ``path``, ``line``, ``function``: the registration.
+    ``doubt``: 0 where the context is certain. ``alone``: nobody else runs, and all locks are free. ``path``, ``line``,
+    ``function``: the registration.
     """
 
     context: Irq
@@ -68,6 +69,7 @@ class Entry:
     function: str = ""
     hold: Hold | None = None
     doubt: int = 0
+    alone: bool = False
 
     @property
     def atomic(self) -> bool:
@@ -491,7 +493,7 @@ class Entries:
             for hold in outside(held, slot.path):
                 yield Entry(
                     operation.context, operation.table, operation.table, masks, slot.path, slot.line, slot.function, hold,
-                    int(not operation.sure),
+                    int(not operation.sure), operation.alone,
                 )  # fmt: skip
 
     def _on_chains(self, slot: Slot) -> Iterator[Entry]:

@@ -382,7 +382,7 @@ class Operation(Model, frozen=True):
     said. ``sure``: False where some callers may be in another context; of a driver without any word of ``holds_among`` nothing is
     said then. ``apart``: fields of the same table whose functions never run for the object meanwhile. ``after_grace``: no reader
     under RCU is left that came to the object before. ``interrupts``: a hard interrupt takes the lock under which it is called, or
-    calls it, whatever the driver does.
+    calls it, whatever the driver does. ``alone``: nobody else runs, and all locks are free.
     """
 
     table: str
@@ -395,6 +395,7 @@ class Operation(Model, frozen=True):
     apart: tuple[str, ...] = ()
     after_grace: bool = False
     interrupts: bool = False
+    alone: bool = False
     source: str = ""
 
 
