@@ -8,6 +8,7 @@ decides that is not known here (``if (request->waiting)``).
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Name
 from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect, may_block
+from reviewer.program.effects import Effect, is_named, may_block
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
@@ -383,11 +384,18 @@ def unsure(focus: Focus, effect: Effect) -> int:
     it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
     object decides which of two locks is taken. What a patch brings need not be so sure: nobody has run it."""
     doubt = effect.doubt
-    if focus.other is None and doubt > effect.kin:
+    if focus.other is None and doubt > (effect.kin and of_own_kinds(effect)):
         doubt = 2  # one of several functions by a name or a table: that it is not this one has been seen to, as a rule
     if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
         return doubt + 2
     return doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
+
+
+def of_own_kinds(effect: Effect) -> bool:
+    """Whether a table on the way, whose entries are those of several kinds of a driver's objects, is of the very driver that
+    comes to it: of a library, each driver has objects of one kind (``io->write()`` of one on the PCI bus asks no USB)."""
+    home = posixpath.dirname(effect.way[0][0].path) if effect.way else ""
+    return all(is_named(call.callee) or posixpath.dirname(f.path) == home for f, call in effect.way)
 
 
 def far(focus: Focus, effect: Effect) -> int:
