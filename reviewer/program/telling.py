@@ -19,6 +19,7 @@ from reviewer.parse.facts import (
     Read,
     Result,
     Return,
+    Text,
     Unary,
     Write,
 )
@@ -42,6 +43,9 @@ ALLOWS = re.compile(r"(?:^|_)(?:allows?|can|may|should|wants?)_(?:\w+_)?(?:block
 ONCE = re.compile(r"(?:^|_)(?:initiali[sz]ed|inited|init_done|setup_done|lazy)(?:_|$)", re.IGNORECASE)
 """How it names what tells that something is done by whoever comes first, and not by those who come later."""
 
+
+SIZE = re.compile(r"sizeof\s*\(?\s*(\w+)\s*\)?")
+"""The size of a variable."""
 
 WARNS = re.compile(r"(?:^|_)WARN(?:_|$)")
 """How it names a test that complains where it is true: what must not be (``WARN_ON_ONCE``, ``drm_WARN_ON``)."""
@@ -177,7 +181,8 @@ def compiled_without(body: Body, option: str) -> frozenset[int]:
 def chosen(program: Program, flow: Flow) -> frozenset[int]:
     """Blocks that run, or do not, as some word says of which the function and its callers' constants tell nothing.
 
-    ``if (request->waiting) wait_for_completion();``: whoever made the request knows. ``if (!vgic->initialized) ...``: that was
+    ``if (request->waiting) wait_for_completion();``: whoever made the request knows. ``if (size > sizeof(buf)) kmalloc()``: the
+    array is there because it is large enough for most. ``if (!vgic->initialized) ...``: that was
     long ago. ``if (ops->poke) mutex_lock();``: of several tables, one has it. ``if (failed && in_interrupt()) return;``: the
     question is asked, if not on every way.
     """
@@ -198,6 +203,9 @@ def chosen(program: Program, flow: Flow) -> frozenset[int]:
             return [exit_.then, exit_.other]
         if is_function(flow, conditions[exit_.at]) and not fails(body, exit_.other if positive else exit_.then):
             return [exit_.then, exit_.other]
+        larger = outgrows(flow, exit_.condition)
+        if larger is not None:
+            return [exit_.then if larger else exit_.other]
         if any(ONCE.search(word) for word in (*said, *callees_in(flow, exit_.condition))):
             return [exit_.other if positive else exit_.then]
         return []
@@ -209,6 +217,24 @@ def chosen(program: Program, flow: Flow) -> frozenset[int]:
                 for other in {*successors(block.exit)} - {edge}:
                     found |= from_block(body, edge) - from_block(body, other)
     return found
+
+
+def outgrows(flow: Flow, condition: Expr) -> bool | None:
+    """Whether a condition says that something is larger than a local array, or, if False, that it is not; None for any other."""
+    positive, condition = polarity(condition)
+    if not isinstance(condition, Binary) or condition.op not in (">", ">=", "<", "<="):
+        return None
+    upward = condition.op.startswith(">")
+    if is_room(flow, condition.right):
+        return upward == positive
+    return upward != positive if is_room(flow, condition.left) else None
+
+
+def is_room(flow: Flow, expr: Expr) -> bool:
+    """Whether an expression is the size of a local array: ``sizeof(buf)``."""
+    m = SIZE.fullmatch(expr.text.strip()) if isinstance(expr, Text) else None
+    variable = flow.frame.locals.get(m[1]) if m is not None else None
+    return variable is not None and bool(variable.type.array) and not variable.type.pointer
 
 
 def asked_of(condition: Expr) -> Iterator[Expr]:
