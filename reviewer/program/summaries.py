@@ -581,7 +581,8 @@ def container(frame: Frame, pointer: Expr) -> str | None:
 
 
 def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
-    """The numbers in a local struct that is initialised, passed on once and touched by nothing else; None for anything else.
+    """The numbers in a local struct that is initialised, passed on once, or only to who must not change it, and touched by
+    nothing else; None for anything else.
 
     ``struct placement place = {}; validate(bo, &place)``: the callee sees zeroes, and no pointers; what was stored into a member
     in between is left out.
@@ -594,23 +595,26 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
     if variable is None or variable.static or variable.type.array or variable.type.pointer:
         return None
     uses, initial, used, made = 0, variable.value, -1, -1
+    changes = 0
     stored: set[str] = set()
     for b, block in enumerate(frame.body.blocks if frame.body is not None else ()):
         for e in block.events:
             if isinstance(e, facts.Call):
                 now = sum(Name(word) in values.walk(a) for a in e.args)
                 uses, used = uses + now, b if now else used
+                changes += bool(now) and not only_read(frame, e, word)
             elif isinstance(e, facts.Write) and e.declares and e.target == Name(word):
                 initial, made = e.value, b
             elif isinstance(e, facts.Write):
                 name = member_of(e.target, word)
                 if name:
                     stored.add(name)
-                uses += 2 * (
+                changes += 2 * (
                     (not name and Name(word) in values.walk(e.target)) or AddressOf(Name(word)) in values.walk(e.value)
                 )
     found = frame.program.struct_at(frame.resolve(variable.type).name, frame.func.path)
-    if uses != 1 or found is None or not isinstance(initial, Items) or comes_again(frame, used, made):
+    once = changes == uses == 1 and not comes_again(frame, used, made)
+    if found is None or not isinstance(initial, Items) or not uses or (changes and not once):
         return None  # what is passed on twice, the first callee may have written
     given = dict(initial.items)
     if any(not d.startswith(".") and frame.canonical(v, {}) != Const(0) for d, v in initial.items):
@@ -623,6 +627,29 @@ def constant_fields(frame: Frame, argument: AddressOf) -> Items | None:
         if plain and isinstance(value, Const) and not whole and not (member.type.pointer and value.value):
             result.append((member.name, value))
     return Items(None, tuple(result)) if 0 < len(result) <= MAX_FIELDS else None
+
+
+def only_read(frame: Frame, call: facts.Call, word: str) -> bool:
+    """Whether a call gets the address of a local only for parameters that point to what is const."""
+    if not isinstance(call.callee, Name):
+        return False
+    func = next(iter(frame.program.resolve(call.callee.id, frame.func.path)), None)
+    if func is None or func.source is None or func.definition is None:
+        return False
+    for i, a in enumerate(call.args):
+        if Name(word) in values.walk(a):
+            name = func.parameters[i].name if i < len(func.parameters) else ""
+            if a != AddressOf(Name(word)) or not name or not to_const(func, name):
+                return False
+    return True
+
+
+def to_const(func: Func, parameter: str) -> bool:
+    """Whether a parameter is declared as a pointer to something const."""
+    assert func.source is not None
+    head = func.source[0].text[func.source[1].start : func.source[1].brace]
+    pattern = rb"\bconst\s+(?:struct\s+|union\s+)?\w+\s*\*\s*(?:const\s+)?%b\s*[,)]" % parameter.encode()
+    return re.search(pattern, head) is not None
 
 
 def followed(pointer: Expr, args: tuple[Expr, ...]) -> bool:
