@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, synchronous
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Call, Expr, Write
+from reviewer.parse.facts import Body, Call, Expr, Result, Write
 from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, reached
@@ -51,18 +51,24 @@ def started_before(teardown: Teardown, func: Func, act: Act, end: Act) -> bool:
     call = seen[act.at].event if act.at in seen else None
     if end.at not in seen or not isinstance(call, Call) or result_used(flow.frame, call):
         return False
-    stops = {s.event.at: s.block for s in flow.seen if s.event.at != act.at and may_stop(teardown, func, act, s)}
-    first, last = seen[act.at].block, seen[end.at].block
-    if any(block == last and at < end.at for at, block in stops.items()):
+    stops = [(s.block, s.event.at) for s in flow.seen if s.event.at != act.at and may_stop(teardown, func, act, s)]
+    return leads(body, (seen[act.at].block, act.at), (seen[end.at].block, end.at), stops)
+
+
+def leads(body: Body, first: tuple[int, int], last: tuple[int, int], past: Iterable[tuple[int, int]]) -> bool:
+    """Whether a way leads from one point of a function to another one and comes past none of some others: each a block and a
+    position."""
+    (begin, at), (end, until) = first, last
+    points = list(past)
+    if begin == end and at < until:
+        return not any(block == begin and at < p < until for block, p in points)
+    if any((block == begin and p > at) or (block == end and p < until) for block, p in points):
         return False
-    if any(block == first and at > act.at for at, block in stops.items()):
-        return False
-    todo, met = [first], {first, *stops.values()} - {last}
+    todo, met = [begin], {block for block, _ in points if block not in (begin, end)}
     while todo:
-        here = todo.pop()
-        if here == last:
-            return True
-        for b in successors(body.blocks[here].exit):
+        for b in successors(body.blocks[todo.pop()].exit):
+            if b == end:
+                return True
             if b not in met:
                 met.add(b)
                 todo.append(b)
@@ -129,13 +135,28 @@ def drained_late(teardown: Teardown, func: Func, end: Act, stop: Act) -> Iterato
 
 
 def kept(teardown: Teardown, func: Func, first: Act, then: Act) -> bool:
-    """Whether the pointer by which two acts know their object is not written between them."""
+    """Whether a function may come from one act to another one with the pointer by which both know their object not written
+    between: the cursor of a loop is, each time round."""
     flow = teardown.focus.flow(func)
+    body = flow.frame.body if flow is not None else None
     root = root_of(first.path) if first.path is not None else None
-    return flow is not None and not any(
-        isinstance(s.event, Write) and first.at < s.event.at < then.at and flow.frame.canonical(s.event.target, {}) == root
-        for s in flow.seen
-    )
+    if flow is None or body is None:
+        return False
+    blocks = {s.event.at: s.block for s in flow.seen}
+    written = [(s.block, s.event.at) for s in flow.seen if writes(flow.frame, s, root)]
+    if first.at not in blocks or then.at not in blocks:
+        return False
+    return leads(body, (blocks[first.at], first.at), (blocks[then.at], then.at), written)
+
+
+def writes(frame: Frame, seen: Seen, root: Expr | None) -> bool:
+    """Whether an event puts something else into a variable, or returns the value once more."""
+    event = seen.event
+    if isinstance(event, Write):
+        return frame.canonical(event.target, {}) == root
+    if isinstance(root, Result):
+        return isinstance(event, Call) and event.number == root.call
+    return isinstance(event, Call) and event.loop and any(frame.canonical(a, {}) == root for a in event.args)
 
 
 def comes_to(teardown: Teardown, func: Func, first: int, then: int) -> bool:

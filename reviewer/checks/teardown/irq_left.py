@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import Teardown, finding
-from reviewer.checks.teardown.ended_early import comes_to, kept
+from reviewer.checks.teardown.ended_early import kept
 from reviewer.checks.teardown.never_stopped import LEVELS_TO_BEGIN, made_here
 from reviewer.parse.facts import AddressOf, Call, Expr, Member, Name
 from reviewer.program.calls import function_names
@@ -147,6 +147,6 @@ def freed_late(teardown: Teardown, func: Func) -> Iterator[Finding]:
             continue
         cookie = rooted(teardown.program.frame(func), args[-1])
         stop = Act("stop", "irq", "", cookie, func, at, model.name, waits=True)
-        end = next((e for e in ends if e.path == cookie and e.at < at and comes_to(teardown, func, e.at, at)), None)
-        if end is not None and kept(teardown, func, end, stop):
+        end = next((e for e in ends if e.path == cookie and e.at < at and kept(teardown, func, e, stop)), None)
+        if end is not None:
             yield finding(teardown, func, end.at, stop, None, end, None, "high", late=True)
