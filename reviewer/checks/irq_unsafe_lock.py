@@ -13,7 +13,7 @@ from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr, Name
+from reviewer.parse.facts import Call, Expr, Member, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
@@ -21,6 +21,9 @@ from reviewer.program.lockflow import Flow, unexecuted
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
+from reviewer.program.objects import object_name, rooted
+from reviewer.program.settled import Guard
+from reviewer.program.telling import is_false
 from reviewer.program.upward import ATOMIC
 
 RULE = "irq-unsafe-lock"
@@ -225,8 +228,21 @@ def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
             return True
         if any(stops(focus, func, name) for name in func.calls) and ended_before(focus, func, at):
             return True
+        if any(only_while_off(focus, func, guard) for guard in focus.settled.guards(func, at)):
+            return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
+
+
+def only_while_off(focus: Focus, func: Func, guard: Guard) -> bool:
+    """Whether a field has to be set that nobody sets before the interrupt is off (``disable_irq(p->irq); p->polls = true;``)."""
+    if not guard.truth or not isinstance(guard.condition, Member):
+        return False
+    frame = focus.program.frame(func)
+    name = object_name(frame, rooted(frame, guard.condition))
+    changes = focus.analysis.shared.elsewhere(name, func.path) if name else []
+    sets = [a for a in changes if a.value is None or not is_false(a.value)]
+    return bool(sets) and all(ended_before(focus, a.func, a.at) for a in sets)
 
 
 def stations(take: Take, mode: Mode) -> list[tuple[Func, int]]:

@@ -6,8 +6,9 @@ through it are known and come from interrupts, and so does a caller whom nobody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 from reviewer.program.contexts import CallSite
 from reviewer.program.entries import Entries, Entry, Slot
@@ -15,6 +16,11 @@ from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.models import Irq
+
+T = TypeVar("T")
+
+Table = tuple[str, str, str]
+"""A slot, wherever it is filled: the struct, the field, and the file."""
 
 LEVELS = 4
 """Levels of callers."""
@@ -24,6 +30,12 @@ MAX_FUNCTIONS = 24
 
 MAX_SITES = 4
 """Calls through a table that are followed up."""
+
+MAX_TABLES = 3
+"""Tables of which each is asked about for the sake of the one before."""
+
+NO_TABLE = MAX_TABLES
+"""No table that is asked about: after the last of them."""
 
 STRENGTH = {"": 0, "bh": 1, "irq": 2}
 """What is off, from nothing to interrupts."""
@@ -52,6 +64,15 @@ class Mode:
         return list({f.key: f for f in (self.top, *(s.caller for s in self.way))}.values())
 
 
+class Called(NamedTuple):
+    """How those run who call through a table: ``modes``, if all are known and none is a task, empty where nobody is seen to call;
+    else None, and ``masks``, what is off
+    wherever they call, as far as that is known."""
+
+    modes: list[Mode] | None
+    masks: str = ""
+
+
 def stronger(a: str, b: str) -> str:
     """The one of two masks that keeps more out."""
     return a if STRENGTH[a] >= STRENGTH[b] else b
@@ -72,31 +93,61 @@ class Modes:
         self.entries = entries
         self.holders = holders
         self._made: dict[tuple[str, int], tuple[Mode, ...]] = {}
-        self._slots: dict[Slot, list[Mode] | None] = {}
+        self._slots: dict[Table, Called] = {}
+        self._asking: list[Table] = []
+        self._met = NO_TABLE
 
     def of(self, func: Func, levels: int = LEVELS) -> tuple[Mode, ...]:
         """The ways in which the function runs, the shortest of each context and mask."""
         got = self._made.get((func.key, levels))
         if got is None:
-            got = self._made[func.key, levels] = tuple(self._search(func, levels).values())
+            found, whole = self._whole(lambda: tuple(self._search(func, levels).values()))
+            if whole:
+                self._made[func.key, levels] = found
+            return found
         return got
 
-    def _called(self, slot: Slot) -> list[Mode] | None:
-        """How those run who call through a table, if all are known and none is a task; empty where nobody is seen to call."""
-        if slot not in self._slots:
-            self._slots[slot] = None  # for whom a call through the table leads to again
-            self._slots[slot] = self._callers(slot)
-        return self._slots[slot]
+    def _whole(self, find: Callable[[], T]) -> tuple[T, bool]:
+        """What a search finds, and whether that is all: not if it came to a table of which somebody further out asks."""
+        before, self._met = self._met, NO_TABLE
+        got = find()
+        whole = self._met >= len(self._asking)
+        self._met = min(before, self._met)
+        return got, whole
 
-    def _callers(self, slot: Slot) -> list[Mode] | None:
+    def _called(self, slot: Slot) -> Called | None:
+        """How those run who call through a table; None of one that is being asked about: such a call leads to itself, and brings
+        nothing new."""
+        table = slot.struct, slot.field, slot.path
+        if table in self._asking:
+            self._met = min(self._met, self._asking.index(table))
+            return None
+        got = self._slots.get(table)
+        if got is None and len(self._asking) < MAX_TABLES:
+            found, whole = self._whole(lambda: self._asked(slot, table))
+            if whole:
+                self._slots[table] = found
+            return found
+        return got or Called(None)
+
+    def _asked(self, slot: Slot, table: Table) -> Called:
+        self._asking.append(table)
+        got = self._callers(slot)
+        self._asking.pop()
+        return got
+
+    def _callers(self, slot: Slot) -> Called:
         sites, cut = self.entries.search.through(slot.struct, slot.field, slot.path)
         if cut or len(sites) > MAX_SITES:
-            return None
+            return Called(None)
         struct = self.entries.program.struct_at(slot.struct, slot.path)
         if not sites and (struct is None or struct[0].startswith("include/")):
-            return None  # whoever calls need not name the table's type
+            return Called(None)  # whoever calls need not name the table's type
         found = [replace(m, masks=stronger(m.masks, masked(s.must))) for s in sites for m in self.of(s.caller)]
-        return found if all(m.entry is not None and m.context != "task" for m in found) else None
+        if all(m.entry is not None and m.context != "task" for m in found):
+            return Called(found)
+        known = [m for m in found if not m.open] or found  # whom nobody is seen to call is no evidence that nothing is off
+        return Called(None, min((m.masks for m in known), key=lambda m: STRENGTH[m]))
 
     def _search(self, func: Func, levels: int) -> dict[tuple[Irq, str, bool], Mode]:
         found: dict[tuple[Irq, str, bool], Mode] = {}
@@ -118,9 +169,9 @@ class Modes:
                 slots = self.entries.slots(callee)
                 for slot in slots:
                     called = self._called(slot)
-                    if not called:
-                        add(Mode("task", masks, callee, None, way, called is not None))
-                    for mode in called or ():
+                    if called is not None and not called.modes:
+                        add(Mode("task", stronger(called.masks, masks), callee, None, way, called.modes is not None))
+                    for mode in (called.modes or ()) if called is not None else ():
                         add(Mode(mode.context, stronger(mode.masks, masks), callee, mode.entry, way))
                 sites = (*self.holders.sites(callee, "masks"), *self.entries.run_by(callee)) if depth < levels else ()
                 if not sites and not entries and not slots:
