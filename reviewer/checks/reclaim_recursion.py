@@ -24,6 +24,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
+from reviewer.program.settled import always_first
 
 RULE = "reclaim-recursion"
 
@@ -111,9 +112,32 @@ class Search:
                 if root is None or root.func.key == func.key:
                     continue
                 for effect in self.allocations(func, seen, root.flags)[:1]:
-                    doubt = max(effect.doubt + (hold not in seen.must()), self.gives_up(effect), 2 * root.idle)
+                    if self.scope_around(func, frozenset((DIRECT, *root.flags))):
+                        continue
+                    sure = hold in seen.must()
+                    doubt = effect.doubt + (not sure) + (not sure and self.perhaps_released(flow, seen, hold))
+                    doubt = max(doubt, self.gives_up(effect), 2 * root.idle)
                     doubt += (root.effect.depth >= FAR) + 2 * (doubt < 2 and self.usual(func, hold, root))
                     yield self.locked(func, seen, hold, root, effect, doubt)
+
+    def perhaps_released(self, flow: Flow, seen: Seen, hold: Hold) -> bool:
+        """Whether a call on every way there may have released a lock that is held on some of them only: it knows by something of
+        its own whether it is held (``if (root) up_write(&root->sem);``)."""
+        word, frame = word_of(hold.lock), flow.frame
+        return any(
+            isinstance(s.event, Call) and always_first(frame, s, seen)
+            and self.focus.releases.possible(frame, s.callee or s.event.callee, hold.kind, word)
+            for s in flow.seen
+        )
+
+    def scope_around(self, func: Func, flags: frozenset[str]) -> bool:
+        """Whether a function runs in a scope that takes one of some flags away: all its known callers have one, or it is passed
+        the object with which one comes."""
+        sites = self.nearby.of(func).sites
+        if sites and not any(flags.isdisjoint(cleared(site.seen)) for site in sites):
+            return True
+        given = (p.type.name for p in func.parameters if p.type.pointer == 1)
+        return any(flags & self.reclaim.kept_in(name, func.path) for name in given)
 
     def usual(self, func: Func, hold: Hold, root: InReclaim) -> bool:
         """Whether others in the folder allocate so under the lock as a matter of course.

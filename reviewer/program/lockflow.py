@@ -178,6 +178,13 @@ def parts_of(expr: Expr) -> frozenset[Expr]:
     return frozenset(values.walk(expr))
 
 
+MAX_SCOPES = 2
+"""Scopes of one kind inside each other: what a loop enters, and leaves by a call that is not followed, does not count."""
+
+LEFT: tuple[str, ...] = ()
+"""Stands among the scopes for one of the caller's that was left."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """One way in which a call may end, in the caller's terms.
 
@@ -586,10 +593,10 @@ class Runner:
                     state.locks = (*state.locks, replace(gone, lock=INTERRUPTS, name=self.class_of(INTERRUPTS), kind="irq"))
         if o.takes:
             state.locks = state.locks + tuple(h for h in o.takes if not (self.taken_again(state, h) or self.piles_up(state, h)))
-        if o.enters is not None:
+        if o.enters is not None and state.scopes.count(o.enters) < MAX_SCOPES:
             state.scopes = (*state.scopes, o.enters)
         if o.leaves:
-            state.scopes = state.scopes[:-1]
+            state.scopes = without_last(state.scopes)
         if o.result is not None:
             state.learn(f"r{call.number}", o.result)
         if o.nonzero:
@@ -753,6 +760,20 @@ class Runner:
                     rest = False
         if rest:
             yield exit_.default, state
+
+
+def without_last(scopes: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """The scopes after the last of them was left; one that a caller has entered leaves a mark."""
+    if not scopes or scopes[-1] == LEFT:
+        return (*scopes[:-1], LEFT)
+    return scopes[:-1]
+
+
+def net_scope(scopes: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...] | None, bool]:
+    """What a caller has of the scopes with which a function returns: one that it has entered, or that it has left one."""
+    entered = [scope for scope in scopes if scope != LEFT]
+    left = LEFT in scopes
+    return entered[-1] if entered and not left else None, left and not entered
 
 
 def scopes_by_word(

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewer.parse.facts import AddressOf, Call, Event, Expr, Member, Name
+from reviewer.parse.facts import AddressOf, Call, Event, Expr, Member, Name, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.callers import BLOCK
 from reviewer.program.effects import Effect, Effects
@@ -48,6 +48,7 @@ class Reclaim:
         self.summaries = summaries
         self.program = summaries.program
         self.effects = effects
+        self._kept: dict[str, frozenset[str]] = {}
         self._locks: dict[str, dict[str, InReclaim]] = {}
         self._slots: dict[str, dict[str, list[tuple[str, OpsContext]]]] = {}
 
@@ -63,6 +64,34 @@ class Reclaim:
             if flag in effect.cleared or not bit or not known & value & bit:
                 return False
         return True
+
+    # --- scopes -----------------------------------------------------------------------------------
+
+    def kept_in(self, struct: str, path: str) -> frozenset[str]:
+        """Flags that a scope takes away of which an object of a struct keeps what was before (``tp->flags =
+        memalloc_nofs_save();``): whoever has such an object is in the scope."""
+        got = self._kept.get(struct)
+        if got is None:
+            found = self.program.struct_at(struct, path) if struct.startswith("struct ") else None
+            folder = posixpath.dirname(found[0]) if found is not None and not found[0].startswith("include/") else ""
+            got = self._kept[struct] = frozenset(self._kept_by(struct, folder)) if folder else frozenset()
+        return got
+
+    def _kept_by(self, struct: str, folder: str) -> Iterator[str]:
+        entering = {n: m.gfp_scope.clears for n, m in self.program.models.functions.items() if m.gfp_scope and m.gfp_scope.enter}
+        named = self.program.names.files_mentioning(entering, (folder,))
+        for file in dict.fromkeys(f for files in named.values() for f in files if posixpath.dirname(f) == folder):
+            for func in (f for name in entering for f in self.program.functions_with(file, name)):
+                flow = self.summaries.flow(func)
+                if flow is None or any(e.state.locks for e in flow.endings):
+                    continue  # it goes with a lock, and not with the object
+                for seen in flow.seen:
+                    target, value = seen.args[0] if isinstance(seen.event, Write) else (None, None)
+                    call = flow.frame.call(value.call) if isinstance(value, Result) else None
+                    if call is not None and isinstance(target, Member) and isinstance(call.callee, Name):
+                        type_ = flow.frame.type_of(target.base)
+                        if type_ is not None and flow.frame.resolve(type_).name == struct:
+                            yield from entering.get(call.callee.id, ())
 
     # --- tables -----------------------------------------------------------------------------------
 

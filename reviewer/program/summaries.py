@@ -460,7 +460,7 @@ class Summaries:
                 result.append(
                     Outcome(
                         tuple(takes), drops, value, o.outs, failed=failed, promises=promises, when=tuple(when),
-                        nonzero=o.nonzero,
+                        nonzero=o.nonzero, enters=o.enters, leaves=o.leaves,
                     )
                 )
         under = made_under(target.func) if any(o.takes or o.drops for o in result) else None
@@ -713,16 +713,15 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
         result = returned(frame, e, tracked)
         old = merged.get(key)
         if old is None:
-            scopes = e.state.scopes
+            entered, left = lockflow.net_scope(e.state.scopes)
             takes, drops = outward(e)
             merged[key] = Outcome(
-                takes, drops, result, outs, enters=scopes[-1] if scopes else None,
-                nonzero=tracked and no_zero(e),
-            )  # fmt: skip
+                takes, drops, result, outs, enters=entered, leaves=left, nonzero=tracked and no_zero(e),
+            )
         else:
             same = joined_result(old.result, result, tracked)
             merged[key] = Outcome(
-                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters,
+                old.takes, old.drops, same, tuple(o for o in old.outs if o in outs), enters=old.enters, leaves=old.leaves,
                 nonzero=(old.nonzero and no_zero(e)) or (same is None and both_failed(old, result)),
             )  # fmt: skip
     if len(merged) > 1:
