@@ -18,7 +18,7 @@ from reviewer.program.attributes import words
 from reviewer.program.callers import BLOCK, CallerSearch, means, names_function, stripped
 from reviewer.program.contexts import CallSite
 from reviewer.program.link import Func
-from reviewer.program.locks import OUTSIDE, Hold, outside
+from reviewer.program.locks import OUTSIDE, Hold, lock_class, outside
 from reviewer.program.models import Held, Irq, Operation, Registers
 from reviewer.program.nearby import Nearby
 from reviewer.program.notified import Notified, named
@@ -78,7 +78,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The function stands in ``struct T.field``. ``table``: the variable or member that has it, "" where that has no name."""
+    """The function stands in ``struct T.field``. ``table``: the variable or member that has it, "" where that has no name;
+    ``whole``: of a member, with the name of its struct."""
 
     struct: str
     field: str
@@ -86,6 +87,7 @@ class Slot:
     line: int
     function: str = ""
     table: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +425,9 @@ class Entries:
                     owner = frame.type_of(frame.canonical(event.target.base, {}))
                     if owner is not None:
                         struct = frame.resolve(owner).name
-                        slot = Slot(struct, event.target.name, user.path, line, user.name, named(event.target.base))
+                        table = event.target.base
+                        whole = lock_class(frame, frame.canonical(table, {})) if isinstance(table, Member) else ""
+                        slot = Slot(struct, event.target.name, user.path, line, user.name, named(table), whole)
                         yield from self._in_slot(slot, slots)
 
     def _registered(self, api: str, index: int, path: str, line: int, function: str, depth: int = 0) -> Iterator[Entry]:
@@ -499,7 +503,7 @@ class Entries:
     def _on_chains(self, slot: Slot) -> Iterator[Entry]:
         """A notifier's callback, by the kind of the chain: an atomic one is called under RCU, whoever calls it. When the machine
         goes down, it may be that nobody minds."""
-        for joined in self.notified.chains(slot.table, slot.path):
+        for joined in self.notified.chains(slot.table, slot.path, slot.whole):
             if joined.kind == "atomic":
                 how, doubt = f"notifier chain {joined.chain}", int(joined.chain in self._alone)
                 yield Entry("atomic", how, joined.api, "", joined.path, joined.line, joined.function, None, doubt)

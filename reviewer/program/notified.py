@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reviewer.parse.facts import Call, Expr, Member, Name
 from reviewer.program.callers import stripped
 from reviewer.program.link import Func, Program
+from reviewer.program.locks import lock_class
 from reviewer.program.models import ChainKind
 
 Chain = tuple[ChainKind, str]
@@ -31,28 +32,38 @@ class Joined:
 
 
 class Notified:
-    """Memoised by the block's name and its file."""
+    """Memoised by the block's name, its struct and its file."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._made: dict[tuple[str, str], tuple[Joined, ...]] = {}
+        self._made: dict[tuple[str, str, str], tuple[Joined, ...]] = {}
         self._wrapped: dict[tuple[str, int, str], Chain | None] = {}
 
-    def chains(self, block: str, path: str) -> tuple[Joined, ...]:
-        """Where the unit of a file registers a block, by the name of its variable or member."""
-        key = (block, path)
+    def chains(self, block: str, path: str, whole: str = "") -> tuple[Joined, ...]:
+        """Where the unit of a file registers a block, by the name of its variable or member.
+
+        :param whole: of a member, its name with its struct's (``struct pump.nb``), where that is known: others call theirs so.
+        """
+        key = (block, path, whole)
         got = self._made.get(key)
         if got is None:
-            got = self._made[key] = tuple(self._joined(block, path))
+            got = self._made[key] = tuple(self._joined(block, path, whole))
         return got
 
-    def _joined(self, block: str, path: str) -> Iterator[Joined]:
+    def _joined(self, block: str, path: str, whole: str) -> Iterator[Joined]:
         for file in self.program.unit(path):
             for user in self.program.functions_with(file, block):
                 for call, index in passing(self.program, user, block):
+                    if whole and self._whole(user, call.args[index]) not in ("", whole):
+                        continue
                     chain = self._chain(call, index, file, MAX_WRAPPERS)
                     if chain is not None:
                         yield Joined(*chain, called(call), file, user.line_of(call.at), user.name)
+
+    def _whole(self, user: Func, block: Expr) -> str:
+        """The name of a block that is a member, with its struct's."""
+        frame = self.program.frame(user)
+        return lock_class(frame, frame.canonical(stripped(block), {}))
 
     def _chain(self, call: Call, index: int, path: str, wrappers: int) -> Chain | None:
         """The chain that a call puts one of its arguments on, if it does."""
