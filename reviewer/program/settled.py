@@ -21,6 +21,7 @@ from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
+from reviewer.program.onetable import OneTable
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses, stored
 from reviewer.program.telling import conditions_of, reachable, stores
@@ -44,12 +45,16 @@ class Settled:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.program = summaries.program
+        self.tables = OneTable(summaries)
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
         self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
         self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured)
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
-        """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be."""
+        """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be, or an
+        operation to be another than the object has."""
+        if self.tables.denies(effect):
+            return True
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
             for guard in self.guards(inner, at):
