@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from reviewer.checks import apart
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.checks.wait_under_lock import other_member
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, writer_between
 from reviewer.program.orders import Order
@@ -165,12 +165,18 @@ def met(order: Order) -> set[str]:
 
 
 def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
-    """Whether one of the two classes is that of a struct which is in another several times, and the orders mean different ones
-    of these (``c->tx.lock``, ``c->rx.lock``)."""
+    """Whether what the one order holds is not what the other takes: a struct is in another several times, or in an array, and
+    they mean different ones of these (``c->tx.lock``, ``c->rx.lock``), or objects of different families."""
     inner, back = one.effect.hold, other.effect.hold
     assert inner is not None and back is not None
     pairs_ = (one.hold, back), (inner, other.hold)
-    return any(other_member(focus, one.func, mine, other.func, theirs) for mine, theirs in pairs_)
+    ways = ((one.func,), apart.down(other.func, other.effect)), (apart.down(one.func, one.effect), (other.func,))
+    return any(
+        apart.other_member(focus, one.func, mine, other.func, theirs)
+        or apart.other_element(focus, one.func, mine, other.func, theirs)
+        or apart.other_family(focus, mine.name, *way)
+        for (mine, theirs), way in zip(pairs_, ways, strict=True)
+    )
 
 
 def also(focus: Focus, more: Iterable[Order], told: Sequence[Order]) -> Iterator[Step]:

@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from reviewer.checks import apart
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Index, Member, Name
 from reviewer.program import values
-from reviewer.program.awaited import Awaited, within
+from reviewer.program.awaited import Awaited
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
-from reviewer.program.objects import root_of, rooted
+from reviewer.program.objects import root_of
 from reviewer.program.settled import Guard, asked_word, assigned
 from reviewer.program.structs import Frame
 from reviewer.program.telling import behind_bit, last_if
@@ -305,7 +306,7 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
         for hold in holds:
             between = writer_between(hold, taken.hold)
             if name == hold.name and between is not None:
-                if other_member(focus, func, hold, awaited.func, taken.hold):
+                if apart.other_member(focus, func, hold, awaited.func, taken.hold):
                     continue
                 if not focus.program.same_class(name, func.path, awaited.func.path):
                     continue
@@ -313,10 +314,12 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 doubt = taken.doubt + between
                 if name in focus.program.models.trees:  # it may well be another's; in code that has run it is
                     doubt += 1 if focus.other is not None or of_the_same(hold, effect) else 2
-                doubt += 2 * of_another_family(focus, func, hold, taken)
-                doubt += 2 * of_other_elements(focus, func, hold, awaited.func, taken.hold)
+                doubt += 2 * apart.other_family(focus, name, (func,), apart.down(awaited.func, taken))
+                doubt += 2 * apart.other_owner(focus, func, hold, effect, awaited.func, taken.hold)
+                doubt += 2 * apart.other_element(focus, func, hold, awaited.func, taken.hold)
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
+                doubt += 2 * focus.orders.nests(taken)  # with a subclass: of another object, as the author knows
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 doubt += 2 * of_some_threads(focus, awaited, taken, effect)
                 doubt += 2 * of_another_driver(focus, func, awaited, taken)
@@ -345,14 +348,6 @@ def of_the_same(hold: Hold, effect: Effect) -> bool:
     return owner is not None and effect.what is not None and any(e == owner for e in values.walk(effect.what))
 
 
-def of_another_family(focus: Focus, func: Func, hold: Hold, taken: Effect) -> bool:
-    """Whether a socket's lock is taken in the file of another family than the waiter's, each with a table of its own."""
-    if hold.kind != "socket" or func.path == taken.func.path:
-        return False
-    families = focus.program.files_initialising("struct proto_ops", func.path)
-    return func.path in families and taken.func.path in families
-
-
 def handed_over(hold: Hold) -> int:
     """The doubt that a semaphore with which a callee returns is still held: whoever completes what was begun lets it go."""
     return int(hold.kind == "semaphore" and bool(hold.where))
@@ -368,58 +363,6 @@ def taken_below(held: tuple[Hold, ...]) -> frozenset[str]:
 def downgraded(hold: Hold, effect: Effect) -> bool:
     """Whether a callee holds for reading what its caller has taken for writing (``downgrade_write()``): that is said of it."""
     return hold.mode != "shared" and any(h.name == hold.name and h.mode == "shared" for h in effect.held)
-
-
-def other_member(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
-    """Whether two locks of one class are in different members of one struct (``a->tx.lock``, ``a->rx.lock``), or of any two where
-    the class is a queue that everybody has for himself."""
-    pairs = [(one, two) for one in in_callers(focus, func, hold.lock) for two in in_callers(focus, awaited, taken.lock)]
-    return all(apart(focus, func, hold, one, two) for one, two in pairs)
-
-
-def apart(focus: Focus, func: Func, hold: Hold, one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    """The same of two locks that are told by their members."""
-    if len(one) < 2 or len(two) < 2:
-        return False
-    if one == two or one[0].rpartition(".")[0] == two[0].rpartition(".")[0]:
-        return one != two
-    members = [(names[0].rpartition(".")[2], *names[1:]) for names in (one, two)]
-    both = min(map(len, members))
-    return members[0][-both:] != members[1][-both:] and focus.orders.small(hold.name, func)
-
-
-def in_callers(focus: Focus, func: Func, lock: Expr) -> list[tuple[str, ...]]:
-    """The members in which a lock is; of a lock in what a parameter points to those that the callers pass."""
-    frame, root = focus.program.frame(func), root_of(lock)
-    if isinstance(root, Name) and root.id.startswith("%") and len(within(frame, rooted(frame, lock))) < 2:
-        found = [
-            within(there, rooted(there, values.substitute(lock, args, func.name)))
-            for caller in focus.lives.callers(func) if (flow := focus.flow(caller)) is not None
-            for there in (focus.program.frame(caller),) for seen in flow.seen
-            if isinstance(seen.event, Call) and (seen.callee or seen.event.callee) == Name(func.name) for args in seen.args
-        ]  # fmt: skip
-        if found:
-            return list(dict.fromkeys(found))
-    return [within(frame, rooted(frame, lock))]
-
-
-def of_other_elements(focus: Focus, func: Func, hold: Hold, awaited: Func, taken: Hold) -> bool:
-    """Whether two locks of one class are in elements of an array that are chosen in different words (``rings[rx->id].lock``,
-    ``rings[release->id].lock``)."""
-    frames = focus.program.frame(func), focus.program.frame(awaited)
-    locks = (rooted(frame, lock) for frame, lock in zip(frames, (hold.lock, taken.lock), strict=True))
-    one, two = (next((members(e.index) for e in values.walk(lock) if isinstance(e, Index)), ()) for lock in locks)
-    both = min(len(one), len(two))
-    return both > 0 and one[:both] != two[:both]
-
-
-def members(expr: Expr) -> tuple[str, ...]:
-    """The members by which a value is come to, the last one first."""
-    names: list[str] = []
-    while isinstance(expr, Member):
-        names.append(expr.name)
-        expr = expr.base
-    return tuple(names)
 
 
 def of_some_threads(focus: Focus, awaited: Awaited, taken: Effect, effect: Effect) -> bool:

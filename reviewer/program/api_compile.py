@@ -31,7 +31,7 @@ class Compiler:
             name: {}
             for name in (
                 "handles", "word_scopes", "bus_types", "ends_of", "followed", "guards", "unguards", "cleanups", "constants",
-                "trees", "private", "comes_back",
+                "trees", "families", "private", "comes_back",
             )
         }
         self._places: dict[tuple[str, str], tuple[YamlFile, Loc]] = {}

@@ -2,8 +2,8 @@
 
 A file is a list of entries; an entry is of the kind whose key it has: ``call`` or ``pattern`` (a function's
 model), ``scope``, ``obligation``, ``operations``, ``ops``, ``handles``, ``word_scopes``, ``bus_types``, ``ends_of``,
-``followed``, ``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``private``, ``comes_back``.
-Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
+``followed``, ``guards`` with ``unguards``, ``cleanups``, ``constants``, ``trees``, ``families``, ``private``,
+``comes_back``. Each has a ``source``. Importing this module imports pydantic and yaml; ``api.py`` does so only when no
 compiled models are at hand.
 """
 
@@ -603,6 +603,11 @@ class TreesEntry(Part):
     source: Source
 
 
+class FamiliesEntry(Part):
+    families: dict[str, str]
+    source: Source
+
+
 class BackEntry(Part):
     """``comes_back``: functions that run operations of their caller's own driver before they return, or wait for such."""
 
@@ -645,6 +650,7 @@ ENTRIES: dict[str, type[Part]] = {
     "cleanups": CleanupsEntry,
     "constants": ConstantsEntry,
     "trees": TreesEntry,
+    "families": FamiliesEntry,
     "private": PrivateEntry,
     "comes_back": BackEntry,
 }

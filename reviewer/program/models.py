@@ -444,6 +444,7 @@ class ApiModels(Model, frozen=True):
     unguards: dict[str, str] = {}
     cleanups: dict[str, str] = {}  # __free(NAME) -> the function that it calls with the variable
     trees: dict[str, str] = {}  # class of a lock whose objects form a tree, and which come first: its class says little
+    families: dict[str, str] = {}  # class of a lock which is one for each kind of objects: the struct of the kinds' operations
     private: dict[str, tuple[str, ...]] = {}  # a struct, and the members that belong to whoever has an object of it at the time
     comes_back: dict[str, tuple[Invokes, ...]] = {}  # a function, and what it runs of its caller's own driver, deep below
     constants: dict[str, int] = {}  # values that a tree computes by means we do not follow
