@@ -15,6 +15,7 @@ from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
+from reviewer.program.configured import exclusive
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, writer_between
 from reviewer.program.orders import Order
@@ -166,12 +167,13 @@ def met(order: Order) -> set[str]:
 
 def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
     """Whether what the one order holds is not what the other takes: a struct is in another several times, or in an array, and
-    they mean different ones of these (``c->tx.lock``, ``c->rx.lock``), or objects of different families."""
+    they mean different ones of these (``c->tx.lock``, ``c->rx.lock``), or objects of two families, or no kernel has both."""
     inner, back = one.effect.hold, other.effect.hold
     assert inner is not None and back is not None
     pairs_ = (one.hold, back), (inner, other.hold)
     ways = ((one.func,), apart.down(other.func, other.effect)), (apart.down(one.func, one.effect), (other.func,))
-    return any(
+    met_by_both = (*apart.down(one.func, one.effect), *apart.down(other.func, other.effect))
+    return exclusive(focus.program, met_by_both) or any(
         apart.other_member(focus, one.func, mine, other.func, theirs)
         or apart.other_element(focus, one.func, mine, other.func, theirs)
         or apart.other_family(focus, mine.name, *way)

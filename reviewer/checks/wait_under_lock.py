@@ -21,6 +21,7 @@ from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Index, Member, Name
 from reviewer.program import values
 from reviewer.program.awaited import Awaited
+from reviewer.program.configured import exclusive
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
@@ -309,6 +310,8 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 if apart.other_member(focus, func, hold, awaited.func, taken.hold):
                     continue
                 if not focus.program.same_class(name, func.path, awaited.func.path):
+                    continue
+                if exclusive(focus.program, (*apart.down(func, effect), *apart.down(awaited.func, taken))):
                     continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
                 doubt = taken.doubt + between
