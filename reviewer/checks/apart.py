@@ -17,7 +17,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow
 from reviewer.program.locks import Hold, as_said
 from reviewer.program.objects import root_of, rooted
-from reviewer.program.settled import assigned
+from reviewer.program.settled import always_first, assigned
 from reviewer.program.structs import Frame
 
 
@@ -110,6 +110,22 @@ def other_owner(focus: Focus, func: Func, hold: Hold, effect: Effect, callback: 
         return False
     flow = focus.flow(func)
     return flow is not None and two_of_a_kind(flow, mine, awaited)
+
+
+def ruled_out(focus: Focus, name: str, func: Func, effect: Effect) -> bool:
+    """Whether nobody has a lock where it is taken at last: a function on the way has got something that keeps others from it."""
+    said = as_said(name, func.path)
+    for inner, at in [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]:
+        apis = {c for c in inner.calls if (m := focus.program.models.functions.get(c)) is not None and m.rules_out == said}
+        flow = focus.flow(inner) if apis else None
+        seen = flow.seen if flow is not None else []
+        here = next((s for s in seen if s.event.at == at), None)
+        if flow is not None and here is not None and any(
+            isinstance(s.event, Call) and isinstance(s.event.callee, Name) and s.event.callee.id in apis
+            and always_first(flow.frame, s, here) for s in seen
+        ):  # fmt: skip
+            return True
+    return False
 
 
 def owner(frame: Frame, path: Expr | None) -> Expr | None:

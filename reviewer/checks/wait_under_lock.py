@@ -323,6 +323,7 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 # Who must not sleep takes no such lock: the way is none, or a fault of its own.
                 doubt += 2 * (awaited.how in SPUN and taken.hold.kind in SLEEPING)
                 doubt += 2 * focus.orders.nests(taken)  # with a subclass: of another object, as the author knows
+                doubt += 2 * apart.ruled_out(focus, name, awaited.func, taken)
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 doubt += 2 * of_some_threads(focus, awaited, taken, effect)
                 doubt += 2 * of_another_driver(focus, func, awaited, taken)

@@ -320,7 +320,7 @@ class Publishes(Part):
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "reclasses",
     "value", "alias", "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
-    "returns", "spares_last", "cache", "keeps_type",
+    "returns", "spares_last", "cache", "keeps_type", "rules_out",
 )  # fmt: skip
 
 
@@ -340,6 +340,7 @@ class Entry(Part):
     needs_irqs: bool = False
     in_interrupt: bool = False
     spared_by: str = ""
+    rules_out: str = ""
     asserts: OneOrMore[Takes] = []
     inside: OneOrMore[Takes] = []
     allocates: Allocates | None = None
@@ -426,6 +427,7 @@ class Entry(Part):
             needs_irqs=self.needs_irqs,
             in_interrupt=self.in_interrupt,
             spared_by=self.spared_by,
+            rules_out=self.rules_out,
             asserts=tuple(take.record() for take in self.asserts),
             inside=tuple(take.record() for take in self.inside),
             signals=tuple(models.Signals(**signal.fields()) for signal in self.signals),

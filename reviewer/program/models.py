@@ -318,6 +318,7 @@ class Function(Model, frozen=True):
     needs_irqs: bool = False  # may sleep, and may be called anywhere but with interrupts off (dma_free_coherent)
     in_interrupt: bool = False  # does not sleep there, nor with softirqs off, and knows by itself (vfree)
     spared_by: str = ""  # goes without saying for an object that this word was said of (pm_runtime_irq_safe, TIMER_IRQSAFE)
+    rules_out: str = ""  # a lock that nobody has while what this got is kept: it is not waited for (pm_runtime_get_if_in_use)
     asserts: tuple[Takes, ...] = ()  # locks that must be held where it is called, or it complains
     inside: tuple[Takes, ...] = ()  # locks that it takes and drops again before it returns
     waits: tuple[Waits, ...] = ()
