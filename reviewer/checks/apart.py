@@ -15,7 +15,7 @@ from reviewer.program.awaited import within
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow
-from reviewer.program.locks import Hold, as_said
+from reviewer.program.locks import Hold, as_said, lock_class
 from reviewer.program.objects import root_of, rooted
 from reviewer.program.settled import always_first, assigned
 from reviewer.program.structs import Frame
@@ -123,6 +123,19 @@ def ruled_out(focus: Focus, name: str, func: Func, effect: Effect) -> bool:
         if flow is not None and here is not None and any(
             isinstance(s.event, Call) and isinstance(s.event.callee, Name) and s.event.callee.id in apis
             and always_first(flow.frame, s, here) for s in seen
+        ):  # fmt: skip
+            return True
+    return False
+
+
+def retaken(focus: Focus, name: str, effect: Effect) -> bool:
+    """Whether a lock is only taken by who has let it go before, on any way, and not taken it himself: for a caller who holds it,
+    not for a function that nobody calls (``owns = p->owner == current; if (owns) unlock(); msleep(); if (owns) lock();``)."""
+    for func, at in [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]:
+        flow = focus.flow(func)
+        here = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == at), None)
+        if flow is not None and here is not None and here.dropped and all(
+            any(lock_class(flow.frame, lock) == name for lock in world) for world in here.dropped
         ):  # fmt: skip
             return True
     return False

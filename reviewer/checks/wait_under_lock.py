@@ -311,6 +311,8 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                     continue
                 if not focus.program.same_class(name, func.path, awaited.func.path):
                     continue
+                if apart.retaken(focus, name, taken):
+                    continue
                 if exclusive(focus.program, (*apart.down(func, effect), *apart.down(awaited.func, taken))):
                     continue
                 sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
