@@ -20,17 +20,19 @@ from reviewer.checks.let_go import asserts
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
-from reviewer.parse.facts import Binary, Call, Const, Expr, Result
+from reviewer.parse.cfg import successors
+from reviewer.parse.facts import Binary, Call, Const, Expr, Member, Result, Switch
 from reviewer.program.balance import stored, word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, names_in
+from reviewer.program.lockflow import Flow, Seen, names_in, reached
 from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
+from reviewer.program.objects import of_parameter
 from reviewer.program.roundtrips import plain
 from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
@@ -176,6 +178,8 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         guards = tuple(g for g in guards if is_flag(g.condition))
                     if guards:  # in code that has run, what is asked there may well tell whether the caller holds it
                         doubt += 2 if any(is_code(g.condition) for g in guards) else 1
+                    elif focus.other is None and there.way and not there.back and by_command(focus, there):
+                        doubt += 2
                     entry = entered.get(hold) if hold not in known else None
                     doubt += entry.doubt if entry is not None else 0
                     again = Again(seen, hold, there, hold in said, there.doubt + doubt, entry)
@@ -230,6 +234,27 @@ def is_code(condition: Expr) -> bool:
         isinstance(condition, Binary) and condition.op == "==" and isinstance(condition.left, Result)
         and isinstance(condition.right, Const) and condition.right.value > 0
     )  # fmt: skip
+
+
+def by_command(focus: Focus, effect: Effect) -> bool:
+    """Whether the lock is taken in some cases of what a parameter's object says is to be done (``switch (cmd->opcode) { case
+    LOAD: break; default: lock(); }``): who holds it knows what it asks for."""
+    flow = focus.flow(effect.func)
+    block = next((s.block for s in (flow.seen if flow is not None else ()) if s.event.at == effect.at), None)
+    body = flow.frame.body if flow is not None else None
+    if flow is None or block is None or body is None:
+        return False
+    for number, part in enumerate(body.blocks):
+        exit_ = part.exit
+        if not isinstance(exit_, Switch) or block in reached(body, [0], number):
+            continue
+        call = flow.frame.call(exit_.value.call) if isinstance(exit_.value, Result) else None
+        asked = call.args if call is not None else (exit_.value,)  # le16_to_cpu(cmd->opcode)
+        words = [flow.frame.canonical(e, {}) for e in asked]
+        beside = any(block not in reached(body, [arm]) for arm in successors(exit_))
+        if beside and any(isinstance(e, Member) and of_parameter(e) for e in words):
+            return True
+    return False
 
 
 def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
