@@ -25,6 +25,8 @@ def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
         return None
     if any(e.how in STARTED for e in entries) and started_under(side, func, lock):
         return None
+    if kept_between(side, func, lock):
+        return None
     slots = [by_slot(s) for s in side.focus.entries.slots(func)]
     tables = [e for e in (*entries, *slots) if e.how.startswith("struct ")]
     cores = [e for e in tables if not BY_USERS.search(e.how)]
@@ -41,6 +43,14 @@ def given_under(side: Side, entry: Entry, lock: str) -> bool:
         if any(h.name == lock for s in there for h in s.may()):
             return True
     return False
+
+
+def kept_between(side: Side, func: Func, lock: str) -> bool:
+    """Whether another operation of its table returns with the lock (``open()`` takes it and ``close()`` drops it): then those who
+    call the operations have it in between."""
+    names = {name for _, table in side.focus.lives.operations(func) for name in table.values()} - {func.name}
+    flows = (side.focus.flow(f) for name in sorted(names) for f in side.program.resolve(name, func.path))
+    return any(h.name == lock for flow in flows if flow is not None for e in flow.endings for h in e.state.locks)
 
 
 def started_under(side: Side, func: Func, lock: str) -> bool:
