@@ -47,7 +47,7 @@ def irq_left(teardown: Teardown) -> Iterator[Finding]:
     done: set[tuple[str, str]] = set()
     for func in teardown.focus.functions:
         for request in requests(teardown, func):
-            if (request.act.struct, request.act.api) not in done:
+            if request.enabled and (request.act.struct, request.act.api) not in done:
                 done.add((request.act.struct, request.act.api))
                 yield from never_freed(teardown, request)
         yield from freed_late(teardown, func)
@@ -113,7 +113,8 @@ def is_managed(teardown: Teardown, request: Request) -> bool:
 
 
 def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
-    """An operation that frees the object, and ends what another one began that asks for the interrupt. Of a managed one the
+    """An operation that frees the object, and ends what another one began that asks for the interrupt, and has it enabled at
+    once: whoever enables it later will turn it off again before. Of a managed one the
     device has to be the one that this operation is called for: that of another object ends as that does."""
     lives, request = teardown.lives, asked.act
     for begin, end in teardown.twins(teardown.tops(request.func, LEVELS_TO_BEGIN)):

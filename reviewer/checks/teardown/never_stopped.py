@@ -11,6 +11,7 @@ from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, 
 from reviewer.parse.facts import Call, Member, Result, Write
 from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
 from reviewer.program.link import Func
+from reviewer.program.lockflow import Seen, on_every_way
 
 LEVELS_TO_BEGIN = 5
 """Levels of callers from what sets a callback up to the operation that begins the life of its object."""
@@ -65,6 +66,8 @@ def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses, l
     (``lost``), is not waited for where its queue is drained: its timer may still be running."""
     lives = teardown.lives
     for begin, end in teardown.twins(begins):
+        if foreign(teardown, act, uses, end):
+            continue
         ended = teardown.ends(act.name, [end], begin)
         if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, (end, begin), lost):
             at, below = end_of(teardown, end, ended), lives.below(end)
@@ -72,6 +75,36 @@ def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses, l
             fellow = weak or stopped_instead(teardown, end, act)
             yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
             return
+
+
+def foreign(teardown: Teardown, act: Act, uses: Uses, end: Func) -> bool:
+    """Whether a callback of another file, a library's, is there for drivers with an operation that those of this file are not: it
+    calls that whatever has happened, so nobody can have started it for them."""
+    for callback in teardown.callbacks(uses, act.func.path):
+        for func in (callback, *teardown.lives.callees(callback)) if callback.path != end.path else ():
+            flow, frame = teardown.focus.flow(func), teardown.program.frame(func)
+            for seen in flow.seen if flow is not None and func.path != end.path else ():
+                callee = frame.canonical(seen.event.callee, {}) if isinstance(seen.event, Call) else None
+                table = frame.type_of(callee.base) if isinstance(callee, Member) and isinstance(callee.base, Member) else None
+                if not isinstance(callee, Member) or table is None:
+                    continue
+                struct = frame.resolve(table).name
+                if lacks(teardown, end.path, struct, callee.name) and always_called(teardown, func, seen):
+                    return True
+    return False
+
+
+def lacks(teardown: Teardown, path: str, struct: str, field: str) -> bool:
+    """Whether a file has tables of a kind, all of them without one operation."""
+    if path not in teardown.program.files_initialising(struct, path):
+        return False
+    return next(iter(teardown.focus.summaries.calls.in_file(path, struct, field)), None) is None
+
+
+def always_called(teardown: Teardown, func: Func, seen: Seen) -> bool:
+    """Whether a function comes to a call on every way."""
+    body = teardown.program.body(func)
+    return body is not None and on_every_way(body, seen.block)
 
 
 def stopped_instead(teardown: Teardown, end: Func, act: Act) -> Act | None:
@@ -116,6 +149,8 @@ def at_release(teardown: Teardown, end: Func, act: Act) -> bool:
     if any(teardown.drains(f, uses.queues) for f in teardown.program.functions_in(act.func.path)):
         return False
     for callback in teardown.callbacks(uses, act.func.path):
+        if any(end.name in f.words for f in teardown.lives.below(callback).values()):
+            return False  # it gives a reference back by itself
         frame, flow = teardown.program.frame(callback), teardown.focus.flow(callback)
         calls = (s.event for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call))
         bases = (c.callee.base for c in calls if isinstance(c.callee, Member))
