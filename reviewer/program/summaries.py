@@ -815,12 +815,13 @@ def conditions(
 
 
 def returned(frame: Frame, ending: lockflow.Ending, tracked: bool) -> Expr | None:
-    """What an ending says of the result. Where locks depend on it, a result that is known to be no zero is an error.
+    """What an ending says of the result. Where locks depend on it, a number that is known to be no zero is an error.
 
     A parameter that the function counts down (``timeout -= 2``) is not what the caller has passed any more."""
     value = ending.value
     truths = ending.state.truths
-    if tracked and (values.is_error(value) or (isinstance(value, facts.Result) and truths.get(value))):
+    number = frame.func.definition is None or not frame.func.definition.type.pointer
+    if tracked and (values.is_error(value) or (number and isinstance(value, facts.Result) and truths.get(value))):
         return Const(ERROR)
     if tracked and isinstance(value, POINTERS) and truths.get(facts.Binary("<", value, Const(0))):
         return Const(ERROR)  # return PTR_ERR(*out);
