@@ -256,9 +256,18 @@ class Lifetimes:
 
     def whole(self, frame: Frame, path: Expr) -> Expr:
         """``x->d`` for ``x->d.work``, where the API itself has put its work into another of its structs."""
-        while isinstance(path, Member) and not path.arrow and path.name in self.inner and self.of_the_api(frame, path):
+        while isinstance(path, Member) and not path.arrow and path.name in self.inner and self.around_one(frame, path):
             path = path.base
         return path
+
+    def around_one(self, frame: Frame, path: Member) -> bool:
+        """Whether the header that declares what a field is also declares the struct that it belongs to, and not a library or a
+        driver, for objects of its own that have one inside."""
+        inner = frame.type_of(path)
+        found = self.program.struct_at(frame.resolve(inner).name, frame.func.path) if inner is not None else None
+        owner = frame.type_of(path.base) if found is not None else None
+        whole = self.program.struct_at(frame.resolve(owner).name, frame.func.path) if owner is not None else None
+        return found is not None and whole is not None and found[0] == whole[0]
 
     def of_the_api(self, frame: Frame, path: Member) -> bool:
         """Whether the struct that a field belongs to is one of a header for all."""

@@ -15,6 +15,7 @@ from reviewer.program.lifetimes import Act, holder, owner_of
 from reviewer.program.link import Func
 from reviewer.program.objects import object_name, reads, rooted, short
 from reviewer.program.structs import Frame
+from reviewer.program.telling import stores
 from reviewer.program.values import walk
 
 
@@ -85,7 +86,21 @@ def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, c
     name = object_name(frame, rooted(frame, part.path))
     word = short(name).rpartition(".")[2]
     using = [f for f in callbacks if word in f.words and teardown.lives.means_member(f, word, name)]
-    return bool(using) and not any(asks(teardown, f, name) for f in using) and comes_to(teardown, func, part.at, stop.at)
+    if not using or any(asks(teardown, f, name) for f in using) or replaced(teardown, func, part):
+        return False
+    return comes_to(teardown, func, part.at, stop.at)
+
+
+def replaced(teardown: Teardown, func: Func, part: Act) -> bool:
+    """Whether a callee that frees a part puts another one there, or has itself stopped what uses it."""
+    flow = teardown.focus.flow(func)
+    here = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == part.at), None)
+    assert isinstance(part.path, Member)
+    for target in teardown.focus.summaries.calls.targets(flow.frame, here.callee) if flow and here and here.callee else ():
+        body = teardown.program.body(target.func) if target.func is not None else None
+        if stores(body, part.path.name):
+            return True
+    return False
 
 
 def asks(teardown: Teardown, func: Func, name: str) -> bool:
