@@ -191,7 +191,7 @@ class Outcome(msgspec.Struct, frozen=True):
     ``result``: the value, if known. ``outs``: constants stored through pointer arguments: (index, value).
     ``failed``: the class of a lock that a try, killable or interruptible variant did not get on this way. ``promises``: what is
     true of a table (:func:`tests_kind`) if the result is not zero. ``when``: conditions that hold on this way, and not on
-    every other. ``nonzero``: the result is no zero.
+    every other. ``nonzero``: the result is no zero. ``enters``, ``leaves``: a memalloc scope, that stays open or is not its own.
     """
 
     takes: tuple[Hold, ...] = ()
