@@ -14,6 +14,7 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, State
 from reviewer.program.locks import ALONE, OUTSIDE, Hold, lock_class
 from reviewer.program.summaries import place
+from reviewer.program.waiting import comes_first
 
 if TYPE_CHECKING:
     from reviewer.checks.focus import Focus
@@ -25,6 +26,7 @@ class LetGo:
     def __init__(self, focus: Focus) -> None:
         self.focus = focus
         self._kept: dict[tuple[str, bool], dict[int, tuple[Hold, ...]]] = {}
+        self._handed: dict[str, dict[int, tuple[Hold, ...]]] = {}
 
     def kept(self, func: Func, on_purpose: bool = False) -> dict[int, tuple[Hold, ...]]:
         """For the positions of events: the locks, in the function's terms. Whoever lets a lock go and takes it again says that
@@ -36,6 +38,20 @@ class LetGo:
         got = self._kept.get(key)
         if got is None:
             got = self._kept[key] = self._search(func, on_purpose) if self.focus.edited(func) else {}
+        return got
+
+    def theirs(self, func: Func) -> dict[int, tuple[Hold, ...]]:
+        """For the positions of events: locks that callers hold there, by what the function did before a patch, or does later."""
+        kept, handed = self.kept(func), self.handed_over(func)
+        return {at: tuple(dict.fromkeys((*kept.get(at, ()), *handed.get(at, ())))) for at in {*kept, *handed}}
+
+    def handed_over(self, func: Func) -> dict[int, tuple[Hold, ...]]:
+        """For the positions of events: the locks that the function itself releases further down, on every way, without having
+        taken them. Its callers hold them until then, wherever they are."""
+        got = self._handed.get(func.key)
+        if got is None:
+            flow = self.focus.flow(func) if self.focus.summaries.names.only_releases(func) else None
+            got = self._handed[func.key] = handed_over(self.focus, flow) if flow is not None else {}
         return got
 
     def _search(self, func: Func, on_purpose: bool) -> dict[int, tuple[Hold, ...]]:
@@ -117,6 +133,32 @@ def let_go(focus: Focus, flow: Flow) -> list[tuple[Hold, int, int]]:
                     found.append((hold, start, seen.event.at))
             released = [r for r in released if r[0] != take.lock]
     return found
+
+
+def handed_over(focus: Focus, flow: Flow) -> dict[int, tuple[Hold, ...]]:
+    """For the positions of events, the locks that are the callers' and are released further down. A semaphore need not be held by
+    whoever ups it, and what is released on some ways only goes by a word of the caller's."""
+    releases: list[tuple[Hold, Seen]] = []
+    for seen in flow.seen:
+        call = seen.event
+        model = focus.program.model(call.callee.id) if isinstance(call, Call) and isinstance(call.callee, Name) else None
+        for drop in model.drops if model is not None and seen.args else ():
+            lock = place(drop.lock, seen.args[0]) if drop.kind not in ALONE or drop.kind in ("rcu", "srcu") else None
+            name = lock_class(flow.frame, lock) if lock is not None else ""
+            if lock is None or not name or drop.kind == "semaphore" or any(h.lock == lock for h in seen.may()):
+                continue
+            if all(lock in e.state.dropped for e in flow.endings):
+                releases.append((Hold(lock, name, drop.kind, drop.mode, "lock", drop.irq, 0, OUTSIDE), seen))
+    taken = {h.lock for s in flow.seen for h in s.may()}
+    found: dict[int, tuple[Hold, ...]] = {}
+    for seen in flow.seen if releases else ():
+        held = (
+            hold for hold, release in releases
+            if hold.lock not in taken and not any(hold.lock in d for d in seen.dropped) and release is not seen
+            and comes_first(flow.frame, seen, release)
+        )  # fmt: skip
+        found[seen.event.at] = tuple({h.lock: h for h in held}.values())
+    return {at: holds for at, holds in found.items() if holds}
 
 
 def changes(focus: Focus, flow: Flow, seen: Seen) -> tuple[list[Expr], list[Hold]]:

@@ -54,7 +54,7 @@ def self_deadlock(focus: Focus) -> Iterator[Finding]:
     chained = Chained(focus)
     for func in focus.functions:
         concerned = focus.summaries.holds(func) or focus.summaries.names.asserts(func) or (
-            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or focus.let_go.kept(func))
+            focus.horizon.has(takes, func, DEPTH) and bool(entered_with(focus, func) or focus.let_go.theirs(func))
         )  # fmt: skip
         flow = focus.flow(func) if concerned else None
         if flow is not None and not flow.capped:  # capped: most often a loop that takes the locks of many objects
@@ -119,7 +119,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
     written: Written | None = None
     asserted: list[tuple[Hold, Seen]] = []
     entered = {h: e for e, h in entered_with(focus, func) if counts(h)}
-    still = focus.let_go.kept(func)
+    still = focus.let_go.theirs(func)
     lent = stored(flow)
     for seen in flow.seen:
         if not isinstance(seen.event, Call):
@@ -343,7 +343,8 @@ def finding(focus: Focus, func: Func, again: Again, more: Iterable[Again] = ()) 
     analysis = focus.analysis
     first = step(analysis, "access" if again.asserted else "acquire", func, hold.at, (hold,))
     if hold.where == OUTSIDE and again.entry is None:
-        why = "while its caller holds it, which it knew before the patch"
+        handed = hold in focus.let_go.handed_over(func).get(again.seen.event.at, ())
+        why = f"while its caller holds it, {'for it releases it later' if handed else 'which it knew before the patch'}"
         first = step(analysis, "call", func, again.seen.event.at, (hold,))
     elif again.asserted:
         why = "while its caller holds it, as it asserts"

@@ -81,7 +81,7 @@ class Sleep:
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in (*focus.functions, *focus.beyond):
         if focus.effects.may_matter(func, FAR):
-            still = focus.let_go.kept(func)
+            still = focus.let_go.theirs(func)
             flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None
             under = [
                 (seen, best) for seen in (flow.seen if flow is not None else ())

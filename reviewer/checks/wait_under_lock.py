@@ -76,7 +76,7 @@ def wait_under_lock(focus: Focus) -> Iterator[Finding]:
         if flow is None:
             continue
         started = bool(focus.entries.of(func))
-        more = focus.let_go.kept(func)
+        more = focus.let_go.theirs(func)
         for seen in flow.seen:
             below = started or bool(seen.may()) or seen.event.at in more
             if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, below):
@@ -191,7 +191,7 @@ def reasons(
     assert effect.wait is not None
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
-    held = [h for h in holds if h.name and h.kind not in ALONE and not downgraded(h, effect)]
+    held = [h for h in holds if h.name and (h.kind not in ALONE or h.kind == "srcu") and not downgraded(h, effect)]
     locks = {h: int(h not in must) + handed_over(h) for h in held}
     locks |= {h: e.doubt for e, h in focus.entries.held_for_sure(func) if not effect.lets_go(h)}
     locks |= {h: 0 for h in more if not effect.lets_go(h)}
@@ -315,7 +315,8 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                     continue
                 if exclusive(focus.program, (*apart.down(func, effect), *apart.down(awaited.func, taken))):
                     continue
-                sentence = f"{effect.name}() waits for {awaited.func.name}(), which takes {name}, while {name} is held"
+                takes = "waits for readers of" if hold.kind == "srcu" else "takes"
+                sentence = f"{effect.name}() waits for {awaited.func.name}(), which {takes} {name}, while {name} is held"
                 doubt = taken.doubt + between
                 if name in focus.program.models.trees:  # it may well be another's; in code that has run it is
                     doubt += 1 if focus.other is not None or of_the_same(hold, effect) else 2
