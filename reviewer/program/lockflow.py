@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
@@ -481,6 +482,8 @@ class Runner:
                     if state.known.pop(f"*{a.id}", None) is not None:
                         state.forget_path(Deref(a))
                     state.forget_fields(a)
+                if state.truths and isinstance(a, Name | facts.Member) and isinstance(event.callee, Name):
+                    self.counted(event.callee.id, a, state)
             if len(outcomes) == 1:
                 return self.apply(state, event, args, outcomes[0])
             told = fails_below_zero(outcomes)
@@ -552,6 +555,17 @@ class Runner:
         if any(h.lock == lock and not h.name for h in state.locks):
             name = self.class_of(values.deref(target))
             state.locks = tuple(replace(h, name=name) if h.lock == lock and not h.name else h for h in state.locks)
+
+    def counted(self, callee: str, pointer: Expr, state: State) -> None:
+        """What a field was compared with says nothing once a function of the same unit, which got the pointer, has written it."""
+        compared = {
+            (c, e.name) for c in state.truths if isinstance(c, Binary) and c.op in ORDERED
+            for e in (c.left, c.right) if isinstance(e, facts.Member) and e.base == pointer
+        }  # fmt: skip
+        for func in self.frame.program.functions(self.frame.func.path, callee) if compared else ():
+            for condition, field in compared:
+                if field in func.words and writes_field(func.text, field):
+                    state.truths.pop(condition, None)
 
     def moved(self, call: facts.Call, state: State) -> None:
         """An iterator sets its cursor: what a local was initialised with is not its value inside of the loop."""
@@ -762,6 +776,13 @@ class Runner:
             yield exit_.default, state
 
 
+@lru_cache(maxsize=1 << 12)
+def writes_field(text: bytes, field: str) -> bool:
+    """Whether the text of a function gives a field of something another value."""
+    word = re.escape(field.encode())
+    return re.search(rb"(?:->|\.)\s*" + word + rb"\s*(?:(?:[-+|&^]|<<|>>)?=(?!=)|\+\+|--)", text) is not None
+
+
 def without_last(scopes: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
     """The scopes after the last of them was left; one that a caller has entered leaves a mark."""
     if not scopes or scopes[-1] == LEFT:
@@ -891,6 +912,9 @@ def merged_result(variable: str, one: State, other: State) -> Expr | None:
             return value
     return None
 
+
+ORDERED = frozenset({"<", "<=", ">", ">="})
+"""How a number is compared, and not a flag, on which locks depend."""
 
 REVERSED = {">=": "<", "<=": ">"}
 
