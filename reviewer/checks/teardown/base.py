@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -70,12 +71,24 @@ class Teardown:
         waits = {a.func.key for a in uses.waits if lost is None or a.may_be(lost)}
         queues = uses.queues if lost is None or not self.delayed(lost) else frozenset[str]()
         for func in (g for f in above for g in (f, *self.lives.passed(f))):
-            below = self.lives.below(func)
+            below = self.reached(func, uses)
             if not waits.isdisjoint(below):
                 return True
             if queues and any(self.drains(f, queues) for f in below.values()):
                 return True
         return False
+
+    def reached(self, func: Func, uses: Uses) -> dict[str, Func]:
+        """What a function reaches by name inside its folder and, where a callback is set up in another one, a library's, from
+        the calls of that on inside it."""
+        below = self.lives.below(func)
+        homes = {posixpath.dirname(a.func.path) for a in uses.setups} - {posixpath.dirname(func.path)}
+        found = dict(below) if homes else below
+        for name, near in ((name, f.path) for f in below.values() for name in f.calls) if homes else ():
+            for called in self.program.resolve(name, near):
+                if posixpath.dirname(called.path) in homes and called.path.endswith(".c") and called.key not in found:
+                    found |= self.lives.below(called)
+        return found
 
     def delayed(self, act: Act) -> bool:
         """Whether a callback waits for a timer before it is queued: who waits for the queue does not wait for that."""
