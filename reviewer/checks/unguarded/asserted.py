@@ -32,7 +32,7 @@ def asserted(side: Side) -> Iterator[Finding]:
             for seen in side.guards.calls(caller, func.name):
                 for lock in wanted:
                     held = any(h.name == lock or misnamed(side, h, lock, caller) for h in seen.may())
-                    if held or lock in side.guards.around(caller):
+                    if held or lock in side.guards.around(caller) or perhaps_above(side, caller, lock):
                         continue
                     why = bare(side, caller, lock)
                     if why is not None:
@@ -97,6 +97,12 @@ def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
         and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
         for s in flow.seen
     )
+
+
+def perhaps_above(side: Side, func: Func, lock: str) -> bool:
+    """Whether a caller of a function has the lock on some way to it: what says so may well decide here, too."""
+    calls = (s for c in side.guards.lives.callers(func) for s in side.guards.calls(c, func.name))
+    return any(h.name == lock for s in calls for h in s.may())
 
 
 def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
