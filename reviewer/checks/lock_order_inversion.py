@@ -176,7 +176,8 @@ def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
     return exclusive(focus.program, met_by_both) or any(
         apart.other_member(focus, one.func, mine, other.func, theirs)
         or apart.other_element(focus, one.func, mine, other.func, theirs)
-        or apart.other_family(focus, mine.name, *way)
+        # What a patch takes below the sockets of several families, it does below those that are meant the other way round, too.
+        or (focus.other is None and apart.other_family(focus, mine.name, *way))
         for (mine, theirs), way in zip(pairs_, ways, strict=True)
     )
 
