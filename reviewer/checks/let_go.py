@@ -147,7 +147,7 @@ def handed_over(focus: Focus, flow: Flow) -> dict[int, tuple[Hold, ...]]:
             name = lock_class(flow.frame, lock) if lock is not None else ""
             if lock is None or not name or drop.kind == "semaphore" or any(h.lock == lock for h in seen.may()):
                 continue
-            if all(lock in e.state.dropped for e in flow.endings):
+            if all(lock in e.state.dropped for e in flow.endings) and not brought(focus, flow, name):
                 releases.append((Hold(lock, name, drop.kind, drop.mode, "lock", drop.irq, 0, OUTSIDE), seen))
     taken = {h.lock for s in flow.seen for h in s.may()}
     found: dict[int, tuple[Hold, ...]] = {}
@@ -159,6 +159,16 @@ def handed_over(focus: Focus, flow: Flow) -> dict[int, tuple[Hold, ...]]:
         )  # fmt: skip
         found[seen.event.at] = tuple({h.lock: h for h in held}.values())
     return {at: holds for at, holds in found.items() if holds}
+
+
+def brought(focus: Focus, flow: Flow, name: str) -> bool:
+    """Whether something that a function calls returns with a lock of a class, deeper below than its summary tells."""
+    takers = {
+        effect.func.key: effect.func for seen in flow.seen for effect in focus.effects.at(flow.frame.func, seen)
+        if effect.hold is not None and effect.kind == "acquire" and effect.hold.name == name
+    }  # fmt: skip
+    flows = (focus.flow(func) for func in takers.values())
+    return any(h.name == name for taking in flows if taking is not None for e in taking.endings for h in e.state.locks)
 
 
 def changes(focus: Focus, flow: Flow, seen: Seen) -> tuple[list[Expr], list[Hold]]:
