@@ -934,7 +934,8 @@ ZERO = Const(0)
 
 
 def polarity(condition: Expr) -> tuple[bool, Expr]:
-    """``(False, c)`` for ``!c``, ``x != y``, ``x == 0``, ``x >= 0`` and ``x <= 0``: so that equal questions look equal."""
+    """``(False, c)`` for ``!c``, ``x != y``, ``x == 0``, ``x >= 0`` and ``x <= 0``: so that equal questions look equal. A pointer
+    of another type is NULL where the pointer is."""
     positive = True
     while True:
         if isinstance(condition, facts.Unary) and condition.op == "!":
@@ -949,6 +950,8 @@ def polarity(condition: Expr) -> tuple[bool, Expr]:
         elif isinstance(condition, Binary) and condition.op in REVERSED and condition.right == Const(0):
             positive = not positive
             condition = values.binary(REVERSED[condition.op], condition.left, condition.right)
+        elif isinstance(condition, facts.Cast) and condition.type.pointer:
+            condition = condition.operand
         else:
             return positive, condition
 
