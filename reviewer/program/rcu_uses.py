@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Read, Result, Write
 from reviewer.program import lockflow, values
@@ -18,12 +18,14 @@ from reviewer.program.upward import ATOMIC
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A pointer that a section keeps valid. ``over``: since where the section is over, -1 while it lasts."""
+    """A pointer that a section keeps valid. ``over``: since where the section is over, -1 while it lasts. ``found``: a look-up
+    has returned it, and nothing else knows of it: whoever gets it later follows it."""
 
     pointer: Expr
     name: str
     at: int
     over: int = -1
+    found: bool = False
 
 
 class Uses(Observer):
@@ -76,27 +78,33 @@ class Uses(Observer):
             read = model.rcu_read if model is not None else None
             if read is not None and read.flavour == "rcu" and not read.writer:
                 pointer = args[0] if event.loop and args else place(read.object, args) if read.object is not None else None
+                found = read.object is not None and read.object.base == "result"
+                if found and Result(event.number) not in self.own(frame):
+                    pointer = Result(event.number)
                 held = frozenset(h for h in held if h.pointer != pointer)
                 inside = any(h.kind == "rcu" for h in state.locks)
-                looked_at = isinstance(pointer, Member | Name | Deref) and pointer not in self.known(frame)
+                looked_at = found or (isinstance(pointer, Member | Name | Deref) and pointer not in self.known(frame))
                 if pointer is not None and inside and not locked and looked_at:
                     assert model is not None
-                    held |= {Held(pointer, model.name, event.at)}
+                    held |= {Held(pointer, model.name, event.at, found=found)}
                 return held
             if model is not None and (model.takes or model.drops):
                 return held
             looks = model is not None and (model.passes or model.allocates is not None)  # or copies, and keeps nothing alive
             if self.moved and model is None and isinstance(event.callee, Name) and not event.loop and not locked:
-                found = Result(event.number)
-                if any(h.kind == "rcu" for h in state.locks) and found not in self.own(frame):
-                    held = frozenset(h for h in held if h.pointer != found) | {Held(found, event.callee.id, event.at)}
+                given = Result(event.number)
+                if any(h.kind == "rcu" for h in state.locks) and given not in self.own(frame):
+                    held = frozenset(h for h in held if h.pointer != given) | {Held(given, event.callee.id, event.at)}
         for h in held:
             if h.over >= 0:
                 used = follows(frame, event, state, h.pointer)
-                used |= event.at in self.moved and isinstance(event, Call) and hands_on(frame, args, h.pointer)
+                later = event.at in self.moved or (h.found and not looks)
+                used |= later and isinstance(event, Call) and hands_on(frame, args, h.pointer)
                 if not locked and state.locks == () and used:
                     self.found.setdefault(event.at, h)
                     held = held - {h}
+            elif h.found:
+                held = held - {h} if kept(frame, event, args, h.pointer) else held
             elif looks:
                 continue
             elif self.moved:
@@ -122,7 +130,7 @@ class Uses(Observer):
         inside = [h for h in state.locks if h.kind == "rcu"]
         left = [h for h in inside if h.lock not in outcome.drops]
         if len(inside) == 1 and not left:
-            return frozenset(Held(h.pointer, h.name, h.at, call.at) if h.over < 0 else h for h in held)
+            return frozenset(replace(h, over=call.at) if h.over < 0 else h for h in held)
         return held
 
 
@@ -149,6 +157,13 @@ def addressed(expr: Expr) -> Iterator[Expr]:
 def hands_on(frame: Frame, args: tuple[Expr, ...], pointer: Expr) -> bool:
     """Whether a call gets the object itself, or a part of it, rather than what it leads to."""
     return any(owner(frame, arg) == pointer for arg in args)
+
+
+def kept(frame: Frame, event: Event, args: tuple[Expr, ...], pointer: Expr) -> bool:
+    """Whether a pointer that a look-up has returned is handed on, so that it may be made to last, or put into some object."""
+    if isinstance(event, Call):
+        return hands_on(frame, args, pointer)
+    return isinstance(event, Write) and not isinstance(args[0], Name) and pointer in lockflow.parts_of(args[1])
 
 
 def after_section(summaries: Summaries, func: Func, moved: frozenset[int] = frozenset()) -> dict[int, Held]:
