@@ -29,10 +29,13 @@ _HELD = r"(?:already )?(?:being )?(?:held|locked|taken|acquired|hold|owned)"
 _MUST = r"(?:must|should|shall|has to|have to|needs? to|is to|is expected to|is required to)"
 _CALLED = r"\b(?:called|invoked|entered|executed|run) (?:only )?(?:with|under|while holding|holding)"
 
+_OWN = r"(?!\w)(?! (?:on(?! (?:entry|return|exit|call))|of|for)\b)"
+"""Not somebody else's (``hold the lock on the listening socket``)."""
+
 ASKED = tuple(
     re.compile(pattern, re.IGNORECASE) for pattern in (
         rf"{_CALLED} (?:the )?{_PATH}{_KIND}(?: {_HELD})?",
-        rf"\bcallers? (?:{_MUST} )?(?:already )?(?:holds?|holding|has|have|owns?|be holding) (?:the )?{_PATH}",
+        rf"\bcallers? (?:{_MUST} )?(?:already )?(?:holds?|holding|has|have|owns?|be holding) (?:the )?{_PATH}{_OWN}",
         rf"\b(?:requires|needs|expects|assumes) (?:the )?{_PATH}{_KIND} (?:to be |is )?{_HELD}",
         rf"(?:^|\b(?:the|with) ){_PATH}{_KIND} {_MUST} be {_HELD}",
         rf"(?:^|\b(?:the|with) ){_PATH}{_KIND} (?:is )?(?:held|locked) (?:by|on) (?:the |our |all )?(?:callers?|entry)",

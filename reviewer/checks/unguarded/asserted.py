@@ -12,13 +12,14 @@ from reviewer.checks.lock_questions import plain_argument
 from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.unguarded.guarding import RULE, Side, is_there
 from reviewer.checks.unguarded.outside import free_entries
-from reviewer.parse.facts import Call, Name
+from reviewer.parse.facts import AddressOf, Call, Name
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.entries import Entry
 from reviewer.program.guards import first, once
 from reviewer.program.link import Func
-from reviewer.program.locks import Hold
+from reviewer.program.lockflow import Seen
+from reviewer.program.locks import Hold, lock_class
 
 
 def asserted(side: Side) -> Iterator[Finding]:
@@ -31,12 +32,25 @@ def asserted(side: Side) -> Iterator[Finding]:
                 continue
             for seen in side.guards.calls(caller, func.name):
                 for lock in wanted:
-                    held = any(h.name == lock or misnamed(side, h, lock, caller) for h in seen.may())
-                    if held or lock in side.guards.around(caller) or perhaps_above(side, caller, lock):
+                    if has(side, caller, seen, lock) or lock in side.guards.around(caller) or perhaps_above(side, caller, lock):
                         continue
                     why = bare(side, caller, lock)
                     if why is not None:
                         yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
+
+
+def has(side: Side, caller: Func, seen: Seen, lock: str) -> bool:
+    """Whether a caller has a lock at a call, or may have it: by another name, by a pointer to it, or because it hands the lock
+    to somebody else (``table = find_locked(net, name, &table_mutex)``)."""
+    if any(h.name == lock or misnamed(side, h, lock, caller) for h in seen.may()) or (lock.startswith("*") and seen.may()):
+        return True
+    frame, models = side.program.frame(caller), side.program.models.functions
+    flow = side.focus.flow(caller)
+    return any(
+        lock_class(frame, arg.base) == lock
+        for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and isinstance(s.event.callee, Name)
+        and s.event.callee.id not in models for args in s.args for arg in args if isinstance(arg, AddressOf)
+    )  # fmt: skip
 
 
 def misnamed(side: Side, hold: Hold, lock: str, func: Func) -> bool:

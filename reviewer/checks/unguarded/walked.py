@@ -15,6 +15,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.let_go import brought
 from reviewer.checks.proof import entry_step, step
 from reviewer.checks.unguarded.guarding import Side, finding, knows, strange
 from reviewer.checks.unguarded.outside import BY_USERS, free_entries
@@ -125,6 +126,9 @@ def bare_way(side: Side, func: Func, lock: str, levels: int, met: set[str] | Non
         if caller.key in met or once(caller) or seen.may() or any(e.hold is not None for e in side.focus.entries.of(caller)):
             continue
         taken = next((h for h in side.taken_in(caller) if h.name == lock and h.where != OUTSIDE), None)
+        flow = side.focus.flow(caller)
+        if flow is not None and brought(side.focus, flow, lock):
+            continue
         if taken is not None:
             return ((caller, seen.event.at),), step(side.focus.analysis, "acquire", caller, taken.at)
         above = bare_way(side, caller, lock, levels - 1, met)
