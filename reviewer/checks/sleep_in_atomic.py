@@ -393,9 +393,11 @@ def unsure(focus: Focus, effect: Effect) -> int:
 
 def of_own_kinds(effect: Effect) -> bool:
     """Whether a table on the way, whose entries are those of several kinds of a driver's objects, is of the very driver that
-    comes to it: of a library, each driver has objects of one kind (``io->write()`` of one on the PCI bus asks no USB)."""
+    comes to it, or of its neighbour: of a library, below which each driver has a folder, each has objects of one kind
+    (``io->write()`` of one on the PCI bus asks no USB)."""
     home = posixpath.dirname(effect.way[0][0].path) if effect.way else ""
-    return all(is_named(call.callee) or posixpath.dirname(f.path) == home for f, call in effect.way)
+    tables = {posixpath.dirname(f.path) for f, call in effect.way if not is_named(call.callee)}
+    return all(folder == home or posixpath.dirname(folder) == posixpath.dirname(home) for folder in tables)
 
 
 def far(focus: Focus, effect: Effect) -> int:
