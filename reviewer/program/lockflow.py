@@ -179,13 +179,6 @@ def parts_of(expr: Expr) -> frozenset[Expr]:
     return frozenset(values.walk(expr))
 
 
-MAX_SCOPES = 2
-"""Scopes of one kind inside each other: what a loop enters, and leaves by a call that is not followed, does not count."""
-
-LEFT: tuple[str, ...] = ()
-"""Stands among the scopes for one of the caller's that was left."""
-
-
 class Outcome(msgspec.Struct, frozen=True):
     """One way in which a call may end, in the caller's terms.
 
@@ -856,6 +849,12 @@ def same_everywhere(frame: Frame, lock: Expr) -> bool:
     i = int(lock.id[1:])
     return i < len(frame.func.parameters) and frame.func.parameters[i].name not in frame.assigned
 
+
+MAX_SCOPES = 2
+"""Scopes of one kind inside each other: what a loop enters, and leaves by a call that is not followed, does not count."""
+
+LEFT: tuple[str, ...] = ()
+"""Stands among the scopes for one of the caller's that was left."""
 
 INTERRUPTS = Name("::irq")
 """What ``local_irq_disable()`` holds, by the models."""

@@ -250,11 +250,10 @@ class RcuRead(Model, frozen=True):
     """The call reads what RCU protects, and gives or uses a pointer that only a read section keeps valid.
 
     ``object``: what is read; the result, where nothing else knows of what a look-up gives. ``flavour``: which kind of section.
-    ``condition``: index of the argument that says when none is
-    needed; where it is given, the caller vouches for it. ``instead``: lock classes that do as well. ``strict``: no other context
-    than a section of that kind is accepted by lockdep (a list walk is content with any that a grace period waits for).
-    ``writer``: it is for those who keep other writers out, so it needs no section; a condition that is always true says that
-    nobody else is there.
+    ``condition``: index of the argument that says when none is needed; where it is given, the caller vouches for it.
+    ``instead``: lock classes that do as well. ``strict``: no other context than a section of that kind is accepted by lockdep (a
+    list walk is content with any that a grace period waits for). ``writer``: it is for those who keep other
+    writers out, so it needs no section; a condition that is always true says that nobody else is there.
     """
 
     flavour: Literal["rcu", "srcu"] = "rcu"

@@ -65,9 +65,11 @@ class Mode:
 
 
 class Called(NamedTuple):
-    """How those run who call through a table: ``modes``, if all are known and none is a task, empty where nobody is seen to call;
-    else None, and ``masks``, what is off
-    wherever they call, as far as that is known."""
+    """How those run who call through a table.
+
+    ``modes``: if all are known and none is a task, empty where nobody is seen to call; else None, and ``masks``: what is off
+    wherever they call, as far as that is known.
+    """
 
     modes: list[Mode] | None
     masks: str = ""
