@@ -12,9 +12,9 @@ from reviewer.checks.focus import Focus
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Expr, Index, Member, Name
 from reviewer.program import values
 from reviewer.program.awaited import within
-from reviewer.program.effects import Effect
+from reviewer.program.effects import Effect, stations
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow
+from reviewer.program.lockflow import Flow, seen_at
 from reviewer.program.locks import Hold, as_said, lock_class
 from reviewer.program.objects import root_of, rooted
 from reviewer.program.settled import always_first, assigned
@@ -115,14 +115,13 @@ def other_owner(focus: Focus, func: Func, hold: Hold, effect: Effect, callback: 
 def ruled_out(focus: Focus, name: str, func: Func, effect: Effect) -> bool:
     """Whether nobody has a lock where it is taken at last: a function on the way has got something that keeps others from it."""
     said = as_said(name, func.path)
-    for inner, at in [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]:
+    for inner, at in stations(effect):
         apis = {c for c in inner.calls if (m := focus.program.models.functions.get(c)) is not None and m.rules_out == said}
         flow = focus.flow(inner) if apis else None
-        seen = flow.seen if flow is not None else []
-        here = next((s for s in seen if s.event.at == at), None)
+        here = seen_at(flow, at)
         if flow is not None and here is not None and any(
             isinstance(s.event, Call) and isinstance(s.event.callee, Name) and s.event.callee.id in apis
-            and always_first(flow.frame, s, here) for s in seen
+            and always_first(flow.frame, s, here) for s in flow.seen
         ):  # fmt: skip
             return True
     return False
@@ -131,9 +130,9 @@ def ruled_out(focus: Focus, name: str, func: Func, effect: Effect) -> bool:
 def retaken(focus: Focus, name: str, effect: Effect) -> bool:
     """Whether a lock is only taken by who has let it go before, on any way, and not taken it himself: for a caller who holds it,
     not for a function that nobody calls (``owns = p->owner == current; if (owns) unlock(); msleep(); if (owns) lock();``)."""
-    for func, at in [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]:
+    for func, at in stations(effect):
         flow = focus.flow(func)
-        here = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == at), None)
+        here = seen_at(flow, at)
         if flow is not None and here is not None and here.dropped and all(
             any(lock_class(flow.frame, lock) == name for lock in world) for world in here.dropped
         ):  # fmt: skip

@@ -17,7 +17,7 @@ from reviewer.parse.facts import Call, Expr, Member, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow, unexecuted
+from reviewer.program.lockflow import Flow, seen_at, unexecuted
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
@@ -215,7 +215,7 @@ def settled(focus: Focus, take: Take, mode: Mode) -> bool:
         return False
     first = mode.way[0]
     flow = focus.flow(first.caller)
-    seen = next((s for s in flow.seen if s.event.at == first.call.at), None) if flow is not None else None
+    seen = seen_at(flow, first.call.at)
     effect = Effect("acquire", "", None, take.func, take.at, tuple((s.caller, s.call) for s in mode.way))
     return seen is not None and focus.settled.against(first.caller, seen, effect)
 

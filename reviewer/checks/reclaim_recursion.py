@@ -21,7 +21,7 @@ from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, cleared
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
+from reviewer.program.lockflow import Flow, Seen, seen_at
 from reviewer.program.locks import SLEEPING, Hold
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 from reviewer.program.settled import always_first
@@ -376,7 +376,7 @@ class Search:
                 continue
             flags, name = ", ".join(sorted(gone)), lock_words(hold)
             message = f"what is allocated under {name} may use {flags}, which a memalloc scope that came with the lock took away"
-            seen = next((s for s in flow.seen if s.event.at == hold.at), None)
+            seen = seen_at(flow, hold.at)
             if seen is not None:
                 steps = (step(self.focus.analysis, "acquire", func, hold.at, (hold,)), *found[1])
                 yield self.made(func, seen, found[0], message, (name, *sorted(gone)), steps)

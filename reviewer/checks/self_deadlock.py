@@ -28,7 +28,7 @@ from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, names_in, reached
+from reviewer.program.lockflow import Flow, Seen, names_in, reached, seen_at
 from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
@@ -240,10 +240,11 @@ def by_command(focus: Focus, effect: Effect) -> bool:
     """Whether the lock is taken in some cases of what a parameter's object says is to be done (``switch (cmd->opcode) { case
     LOAD: break; default: lock(); }``): who holds it knows what it asks for."""
     flow = focus.flow(effect.func)
-    block = next((s.block for s in (flow.seen if flow is not None else ()) if s.event.at == effect.at), None)
+    here = seen_at(flow, effect.at)
     body = flow.frame.body if flow is not None else None
-    if flow is None or block is None or body is None:
+    if flow is None or here is None or body is None:
         return False
+    block = here.block
     for number, part in enumerate(body.blocks):
         exit_ = part.exit
         if not isinstance(exit_, Switch) or block in reached(body, [0], number):

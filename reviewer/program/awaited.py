@@ -14,7 +14,7 @@ from reviewer.program import attributes
 from reviewer.program.calls import function_names
 from reviewer.program.effects import OPERATIONS, Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, seen_at
 from reviewer.program.models import Registers, Waits
 from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.settled import always_first
@@ -248,7 +248,7 @@ class Waited:
         """
         frame = self.program.frame(effect.func)
         flow = self.summaries.flow(effect.func)
-        here = next((s for s in flow.seen if s.event.at == effect.at), None) if flow is not None else None
+        here = seen_at(flow, effect.at)
         if flow is None or here is None or not here.args or effect.wait is None or effect.wait.on is None:
             return False
         queue = block_of(effect.wait.on, here.args[0])

@@ -17,7 +17,7 @@ from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
 from reviewer.program.joined import Joined
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State
+from reviewer.program.lockflow import Ending, Flow, Observer, Outcome, Seen, State, seen_at
 from reviewer.program.locks import COMMON, Hold, lock_class
 from reviewer.program.models import Kind
 from reviewer.program.structs import Frame
@@ -427,7 +427,7 @@ class Releases:
         places = [(f, call.at) for f, call in effect.way[1:]] + [(effect.func, effect.at)] * bool(effect.way)
         for func, at in places:
             flow = self.summaries.flow(func)
-            here = next((s for s in flow.seen if s.event.at == at), None) if flow is not None else None
+            here = seen_at(flow, at)
             if flow is None or here is None:
                 continue
             for s in flow.seen:

@@ -138,6 +138,11 @@ class Effect(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+def stations(effect: Effect) -> list[tuple[Func, int]]:
+    """The events by which a function comes to an effect, its own first: each with the function that it stands in."""
+    return [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]
+
+
 class Effects:
     """Tables of effects, memoised by function, constant arguments and depth.
 

@@ -769,6 +769,11 @@ class Runner:
             yield exit_.default, state
 
 
+def seen_at(flow: Flow | None, at: int) -> Seen | None:
+    """The event at a position of a function, if anything is known of it."""
+    return next((s for s in flow.seen if s.event.at == at), None) if flow is not None else None
+
+
 @lru_cache(maxsize=1 << 12)
 def writes_field(text: bytes, field: str) -> bool:
     """Whether the text of a function gives a field of something another value."""

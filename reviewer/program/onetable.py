@@ -11,7 +11,7 @@ from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, seen_at
 from reviewer.program.summaries import Summaries
 
 
@@ -55,8 +55,7 @@ class OneTable:
 
     def _at(self, func: Func, call: Call) -> Seen | None:
         """The call with its canonical arguments."""
-        flow = self.summaries.flow(func)
-        return next((s for s in (flow.seen if flow is not None else ()) if s.event.at == call.at), None)
+        return seen_at(self.summaries.flow(func), call.at)
 
     def _tables(self, func: Func, struct: str) -> tuple[Items, ...]:
         """The tables of a kind in which a function stands that only its own file knows."""

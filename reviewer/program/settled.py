@@ -15,9 +15,9 @@ from reviewer.parse import facts
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Text
 from reviewer.program import values
-from reviewer.program.effects import Effect
+from reviewer.program.effects import Effect, stations
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached
+from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
@@ -62,7 +62,7 @@ class Settled:
                     return True
                 if effect.kind == "alloc" and self._prepared(above, inner, guard):
                     return True
-            here = next((s for s in self._seen(inner) if s.event.at == at), None)
+            here = seen_at(self.summaries.flow(inner), at)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
         return False
 
@@ -101,7 +101,7 @@ class Settled:
     def by_itself(self, effect: Effect) -> bool:
         """Whether the object of the effect is asked first (``if (timer_pending(&t)) timer_delete_sync(&t);``)."""
         frame = self.program.frame(effect.func)
-        here = next((s for s in self._seen(effect.func) if s.event.at == effect.at), None)
+        here = seen_at(self.summaries.flow(effect.func), effect.at)
         on = here.args[0][:1] if here is not None and here.args else ()
         for guard in self.guards(effect.func, effect.at):
             call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
@@ -516,8 +516,7 @@ def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
 
 def steps(effect: Effect) -> list[tuple[Func, int]]:
     """The events below the function that was asked by which it comes to the effect."""
-    way = [(f, call.at) for f, call in effect.way[1:]]
-    return [*way, (effect.func, effect.at)] if effect.way else []
+    return stations(effect)[1:]
 
 
 def told_apart(condition: Expr) -> bool:

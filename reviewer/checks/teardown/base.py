@@ -15,7 +15,7 @@ from reviewer.parse.facts import Call, Const, Member, Name
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
-from reviewer.program.lockflow import Seen
+from reviewer.program.lockflow import Seen, seen_at
 from reviewer.program.objects import objects_read, root_of
 
 RULE = "teardown-order"
@@ -100,7 +100,7 @@ class Teardown:
     def timed(self, start: Act) -> bool:
         """Whether a delayed work is started with a delay, as far as can be told: without one it is queued at once."""
         flow = self.focus.flow(start.func)
-        seen = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == start.at), None)
+        seen = seen_at(flow, start.at)
         return seen is None or not seen.args or seen.args[0][-1] != Const(0)
 
     def drains(self, func: Func, queues: frozenset[str]) -> bool:

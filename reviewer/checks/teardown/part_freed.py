@@ -13,6 +13,7 @@ from reviewer.parse.facts import Branch, Deref, Expr, Member, Name, Result
 from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, holder, owner_of
 from reviewer.program.link import Func
+from reviewer.program.lockflow import seen_at
 from reviewer.program.objects import object_name, reads, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.telling import stores
@@ -94,7 +95,7 @@ def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, c
 def replaced(teardown: Teardown, func: Func, part: Act) -> bool:
     """Whether a callee that frees a part puts another one there, or has itself stopped what uses it."""
     flow = teardown.focus.flow(func)
-    here = next((s for s in (flow.seen if flow is not None else ()) if s.event.at == part.at), None)
+    here = seen_at(flow, part.at)
     assert isinstance(part.path, Member)
     for target in teardown.focus.summaries.calls.targets(flow.frame, here.callee) if flow and here and here.callee else ():
         body = teardown.program.body(target.func) if target.func is not None else None
