@@ -30,6 +30,9 @@ _KEPT_MENTIONS = 20_000
 _WORDS_AT_ONCE = 200
 """``git grep`` looks for each fixed word by itself: 10 cost as much as one, 100 three times as much."""
 
+_AT_NO_COST = 10
+"""Words of one search, up to which one more costs nothing."""
+
 
 class Definitions:
     """Names of one tree.
@@ -49,6 +52,7 @@ class Definitions:
         self._jobs = jobs
         self._progress: Progress | None = None
         self._mentions: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._expected: dict[str, None] = {}
 
     # --- who defines
 
@@ -97,6 +101,10 @@ class Definitions:
         for start in range(0, len(missing), _WORDS_AT_ONCE):
             self._search(missing[start : start + _WORDS_AT_ONCE], where)
         return {name: self._mentions[name, where] for name in wanted}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Words that may be asked for, one by one: the next searches of the whole tree look for them, too."""
+        self._expected |= dict.fromkeys(names)
 
     def build(self, progress: Progress) -> None:
         """Have the store hold the whole index: definitions, and who mentions which word."""
@@ -171,6 +179,8 @@ class Definitions:
         return [name for name in names if (name, ()) not in self._mentions]
 
     def _search(self, names: list[str], under: tuple[str, ...]) -> None:
+        if not under:
+            names = [*names, *self._next_expected(_AT_NO_COST - len(names))]
         found: dict[bytes, dict[str, None]] = {_bytes(name): {} for name in names}
         usable = [name for name in names if name and "\n" not in name]
         for path, word in self.tree.grep_raw(["-o", "-F", "-w"], usable, under, SUFFIXES):
@@ -183,6 +193,13 @@ class Definitions:
         if not under:
             self._store.put_many(_MENTIONS, rows)
             self._store.forget(_MENTIONS, _KEPT_MENTIONS)
+
+    def _next_expected(self, number: int) -> list[str]:
+        """Some of the words that are expected and not known yet; they are expected no longer."""
+        unknown = [name for name in self._expected if (name, ()) not in self._mentions][: max(number, 0)]
+        for name in unknown:
+            del self._expected[name]
+        return unknown
 
 
 _MENTIONS = "mentions"

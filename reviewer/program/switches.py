@@ -13,6 +13,9 @@ from reviewer.program.files import Content
 SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)\w+)\s*\)?")
 """The condition of code that depends on one macro, which no configuration sets by its name."""
 
+SWITCHES = re.compile(r"defined\((?!CONFIG_)([A-Z]\w*)\)")
+"""Those of a file that may be looked for in the whole tree."""
+
 DEBUGS = re.compile(r"\w*(?:DEBUG|DBG|TRACE|TEST|VERBOSE|PARANOI)\w*")
 """How switches are named that are there for whoever debugs the file: without one of them a function is another."""
 
@@ -39,6 +42,7 @@ class Names(Protocol):
 
     def files_defining_macro(self, name: str) -> tuple[str, ...]: ...
     def files_mentioning(self, names: Iterable[str], under: Sequence[str] = ()) -> dict[str, tuple[str, ...]]: ...
+    def expect(self, names: Iterable[str]) -> None: ...
 
 
 class Units(Protocol):
@@ -69,6 +73,7 @@ class Switches:
         self._defined: dict[str, bool] = {}
         self._sure: dict[tuple[str, str], bool] = {}
         self._unset: dict[tuple[str, str], bool] = {}
+        self._foreseen: set[str] = set()
 
     def decided(self, condition: str, path: str) -> bool | None:
         """Whether the code of ``path`` under an ``#if`` is there; None if a configuration decides, or nobody can tell.
@@ -84,6 +89,7 @@ class Switches:
         if switch is None:
             return None
         negated, name = switch[1] is not None, switch[2]
+        self._foresee(path)
         if DEBUGS.fullmatch(name) and not self._is_defined(name):
             return negated
         if OWN.fullmatch(name) and self._nothing_sets(name, path):
@@ -99,6 +105,13 @@ class Switches:
             and self._nothing_sets(switch[2], path))
             for part in condition.split("&&")
         )  # fmt: skip
+
+    def _foresee(self, path: str) -> None:
+        """One search for all switches of a file is as fast as one for the first."""
+        if path not in self._foreseen:
+            self._foreseen.add(path)
+            texts = self.program.file(path).conditions.texts
+            self.program.names.expect(name for text in texts for name in SWITCHES.findall(text))
 
     def _is_defined(self, name: str) -> bool:
         """Whether some file may define the switch."""

@@ -71,6 +71,10 @@ class Heard:
             self.mentioned.update((folder, name) for name in wanted)
         return self._names.files_mentioning(wanted, under)
 
+    def expect(self, names: Iterable[str]) -> None:
+        """No answer rests on what is only expected."""
+        self._names.expect(names)
+
     def kept_by_file(
         self, kind: str, key: str, files: Sequence[str], find: Callable[[Sequence[str]], Iterable[tuple[str, str]]]
     ) -> list[tuple[str, str]]:

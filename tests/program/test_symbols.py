@@ -115,6 +115,26 @@ def test_a_commit_with_few_changes_is_searched_only_there(
         changed_answers(Definitions(open_tree(str(tree), "HEAD"), store))
 
 
+def test_expected_words_are_found_with_the_next_search(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tree)
+    searches: list[list[str]] = []
+    whole = Tree.grep_raw
+
+    def counted(self: Tree, options: Any, patterns: list[str], *rest: Any) -> Iterator[tuple[str, bytes]]:
+        searches.append(sorted(patterns))
+        return whole(self, options, patterns, *rest)
+
+    monkeypatch.setattr(Tree, "grep_raw", counted)
+    names = Definitions(open_tree(str(tree), "HEAD"), NullStore())
+    names.expect(["b_run", *(f"other_{n}" for n in range(20))])
+    assert names.files_mentioning(["a_run"])["a_run"]
+    assert len(searches[0]) == 10 and "b_run" in searches[0]
+    names.files_mentioning(["b_run"])
+    assert len(searches) == 1, "what was expected is searched for again"
+    names.files_mentioning(["e_mutex"])
+    assert len(searches) == 2 and not set(searches[0]) & set(searches[1])
+
+
 def test_an_edited_folder_is_searched_only_where_it_changed(tree: Path, tmp_path: Path) -> None:
     time.sleep(0.1)  # files as new as the clock make a state that is not kept
     with FactStore.open(tmp_path / "store") as store:
