@@ -17,7 +17,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.program.configured import exclusive
 from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING, writer_between
+from reviewer.program.locks import SLEEPING, Hold, writer_between
 from reviewer.program.orders import Order
 
 RULE = "lock-order-inversion"
@@ -140,6 +140,20 @@ def through_each_other(one: Order, other: Order) -> bool:
     return one.func.key in met(other) - met(one) or other.func.key in met(one) - met(other)
 
 
+def turns_back(focus: Focus, order: Order) -> bool:
+    """Whether a function on the way to the second lock takes the first one again, under the second: of this object that would
+    never end, so that it is for another one (of a provider, of the device below)."""
+    back = order.pair[::-1]
+    functions = (f for f in (*(f for f, _ in order.effect.way[1:]), order.effect.func) if f.key != order.func.key)
+    found = (focus.orders.of(f).get(back) for f in functions if focus.summaries.holds(f))
+    if order.effect.lets_go(order.hold):
+        return False
+    return any(
+        o is not None and not o.doubt and (again := o.effect.hold) is not None and writer_between(order.hold, again) == 0
+        for o in found
+    )
+
+
 def itself(one: Order, other: Order) -> int:
     """1 for two orders of one function of which one is uncertain: one lock or the other, as one condition says."""
     return int(one.func.key == other.func.key and one.doubt + other.doubt > 0)
@@ -208,6 +222,8 @@ def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) 
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
     if through_each_other(one, other):
         doubt += 2 if focus.other is None else 1
+    if any(turns_back(focus, order) for order in (one, other)):
+        doubt += 2 if focus.other is None else 1
     if any(focus.lock_classes.split(name, f.path) for name in one.pair for f in (one.func, other.func, other.effect.func)):
         doubt += 2 if focus.other is None else 1  # perhaps of another kind, which is what the authors say of some
     if any(second_of_its_class(focus, order) for order in (one, other)):
@@ -262,9 +278,14 @@ def second_of_its_class(focus: Focus, order: Order) -> bool:
     complain of two, wherever the code had ever come to it, so that it is said of an object that is not there."""
     inner = order.effect.hold
     assert inner is not None
-    if any(h.name == inner.name and not order.effect.lets_go(h) for h in order.seen.must()):
+    if any(h.name == inner.name and not order.effect.lets_go(h) for h in (*order.seen.must(), *entered_with(focus, order.func))):
         return True
     return focus.nearby.held_above(order.func, lambda h: h.name == inner.name) == "all"
+
+
+def entered_with(focus: Focus, func: Func) -> tuple[Hold, ...]:
+    """What is held by those who call an operation (an open() that opens the device below)."""
+    return tuple(h for e, h in focus.entries.held_for_sure(func) if not e.doubt)
 
 
 def perhaps_released(focus: Focus, order: Order) -> bool:
