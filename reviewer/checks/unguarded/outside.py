@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from reviewer.checks.unguarded.guarding import Side
-from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Member, Name, Write
+from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Items, Member, Name, Write
 from reviewer.program.entries import Entry, Slot
 from reviewer.program.link import Func
 
@@ -36,13 +36,26 @@ def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
 
 
 def given_under(side: Side, entry: Entry, lock: str) -> bool:
-    """Whether the lock is held where a function is handed over: it may be called at once (``for_each_port(dev, f)``)."""
+    """Whether the lock is held where a function is handed over: it may be called at once (``for_each_port(dev, f)``). So may any
+    be where what is started is on the stack of who starts it: he waits for it, and has what he or his callers have."""
     for func in side.program.functions(entry.path, entry.function) if entry.function else ():
         flow = side.focus.flow(func)
-        there = (s for s in (flow.seen if flow is not None else ()) if func.line_of(s.event.at) == entry.line)
+        there = [s for s in (flow.seen if flow is not None else ()) if func.line_of(s.event.at) == entry.line]
         if any(h.name == lock for s in there for h in s.may()):
             return True
+        if entry.how in STARTED and any(on_stack(arg) for s in there for args in s.args for arg in args):
+            return True
     return False
+
+
+def on_stack(value: Expr) -> bool:
+    """Whether a value is the address of a local variable, or of a part of one."""
+    place = value.base if isinstance(value, AddressOf) else value
+    while isinstance(place, Member) and not place.arrow:
+        place = place.base
+    if not isinstance(value, AddressOf):
+        return False
+    return isinstance(place, Items) or (isinstance(place, Name) and place.id.startswith("$"))  # Items: its initialiser
 
 
 def kept_between(side: Side, func: Func, lock: str) -> bool:

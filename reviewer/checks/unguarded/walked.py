@@ -18,7 +18,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.let_go import brought
 from reviewer.checks.proof import entry_step, step
 from reviewer.checks.unguarded.guarding import Side, finding, knows, strange
-from reviewer.checks.unguarded.outside import BY_USERS, free_entries
+from reviewer.checks.unguarded.outside import BY_USERS, STARTED, free_entries
 from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, once
 from reviewer.program.link import Func
@@ -48,7 +48,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
             continue
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
-        if way is not None and not one_table(side, t, lock):
+        if way is not None and not one_table(side, t, lock) and not one_thread(side, t):
             sure: Confidence = "low" if strange(side, t, lock) or (headless(side, t) and not knows(side, t, lock)) else "medium"
             yield entered_by(side, finding(side, func, t, lock, sure, witness), way)
             return
@@ -149,13 +149,45 @@ def one_table(side: Side, touch: Touch, lock: str) -> bool:
 
 def origins(side: Side, func: Func, levels: int) -> frozenset[str]:
     """The structs of the tables by which a function is entered, itself or by its callers; what else enters it by its kind."""
+    found = (how for f in above(side, func, levels)[0] for how in ways_in(side, f))
+    return frozenset(how.partition(".")[0].partition("@")[0] for how in found)
+
+
+def ways_in(side: Side, func: Func) -> set[str]:
+    """How a function is entered by its address: by which table, or as what."""
+    entries = side.focus.entries
+    return {*(e.how for e in entries.of(func)), *(s.struct for s in entries.slots(func))}
+
+
+def one_thread(side: Side, touch: Touch) -> bool:
+    """Whether all that change a list run in one thread, or one work, and the walk does, too: who alone changes it may read it as
+    it is, and has the lock for those who read it elsewhere."""
+    mine = started_as(side, touch.func)
+    if len(mine) != 1 or min(mine)[1] not in STARTED:
+        return False
+    changes = [o for o in side.guards.others(touch.object, touch.func.path) if not o.look and not once(o.func)]
+    return bool(changes) and all(started_as(side, o.func) == mine for o in changes)
+
+
+def started_as(side: Side, func: Func) -> frozenset[tuple[str, str]]:
+    """The functions, with how each is entered, by which a function is come to; one that nobody calls is entered somehow."""
+    functions, cut = above(side, func, LEVELS)
+    found: set[tuple[str, str]] = set()
+    for f in functions:
+        ways = ways_in(side, f)
+        if not ways and (f in cut or not side.guards.lives.callers(f)):
+            ways.add("")
+        found |= {(f.key, how) for how in ways}
+    return frozenset(found)
+
+
+def above(side: Side, func: Func, levels: int) -> tuple[list[Func], list[Func]]:
+    """A function and its callers, and theirs; those of the last level, whose callers have not been asked for."""
     level, met = [func], {func.key: func}
     for _ in range(levels):
         level = [c for f in level for c in side.guards.lives.callers(f) if c.key not in met]
         met |= {c.key: c for c in level}
-    entries = side.focus.entries
-    found = (how for f in met.values() for how in (*(e.how for e in entries.of(f)), *(s.struct for s in entries.slots(f))))
-    return frozenset(how.partition(".")[0].partition("@")[0] for how in found)
+    return list(met.values()), level
 
 
 def calls_of(side: Side, func: Func) -> Iterator[tuple[Func, Seen]]:
