@@ -49,7 +49,8 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
         lock, witness = found
         way = bare_way(side, func, lock, LEVELS)
         if way is not None and not one_table(side, t, lock) and not one_thread(side, t):
-            sure: Confidence = "low" if strange(side, t, lock) or (headless(side, t) and not knows(side, t, lock)) else "medium"
+            doubtful = strange(side, t, lock) or (headless(side, t) and not knows(side, t, lock))
+            sure: Confidence = "low" if doubtful or unchanged(side, witness, lock) else "medium"
             yield entered_by(side, finding(side, func, t, lock, sure, witness), way)
             return
 
@@ -59,6 +60,12 @@ def entered_by(side: Side, found: Finding, way: tuple[Way, Step]) -> Finding:
     calls, first = way
     steps = (step(side.focus.analysis, "call", f, at) for f, at in calls)
     return replace(found, proof=(first, *steps, *found.proof))
+
+
+def unchanged(side: Side, witness: Touch, lock: str) -> bool:
+    """Whether nobody is known to change the list under the lock, nor a comment of the list to name it: those who walk the list
+    with it may have it for something else."""
+    return witness.look and side.guards.said.protector(witness.object, witness.func.path) != lock
 
 
 def walks(side: Side, touch: Touch) -> bool:
