@@ -65,6 +65,9 @@ Key = tuple[tuple[tuple[Expr, str], ...], Collection[Expr], tuple[tuple[str, ...
 """What keeps states apart: locks with their mode, locks dropped, memalloc scopes, a check's own state."""
 
 
+LOCK_TYPE = re.compile(r"struct (?:(?:raw_)?spinlock|mutex|rw_semaphore|semaphore|rt_mutex|percpu_rw_semaphore)")
+"""What is nothing but a lock."""
+
 SWITCHES = frozenset({"IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE"})
 """How code asks for an option of the configuration (include/linux/kconfig.h)."""
 
@@ -628,12 +631,19 @@ class Runner:
             # Named by what has since been found to be a number.
             gone = self.take_out(state, lambda h: not h.name and values.rebuild(h.lock, state.constant) == lock)
         if gone is None and not name and len(state.locks) == 1 and through_local(lock):
-            gone = self.take_out(state, lambda h: True)  # the variable is not known to hold it any more; there is no other
+            # The variable is not known to hold it any more; there is no other that it can be.
+            gone = self.take_out(state, lambda h: self.may_be(lock, h))
         if gone is not None:
             return gone
         if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:
             state.dropped = (*state.dropped, lock)
         return None
+
+    def may_be(self, lock: Expr, hold: Hold) -> bool:
+        """Whether two locks can be one: a spinlock is no mutex. What is locked otherwise, as a page is, has several types."""
+        types = [self.frame.type_of(e) for e in (lock, hold.lock)]
+        names = {t.name for t in types if t is not None}
+        return len(names) < 2 or not any(map(LOCK_TYPE.fullmatch, names))
 
     @staticmethod
     def take_out(state: State, meant: Callable[[Hold], bool]) -> Hold | None:
