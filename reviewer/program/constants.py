@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import Protocol
 
@@ -18,10 +19,20 @@ TRUTH = {"true": 1, "false": 0}
 """Enumerators of include/linux/stddef.h that every file sees, and words of the language by now."""
 
 
+MAX_NEAREST = 32
+"""Headers of a file, the nearest first, in which an enumerator is looked for that the index leaves out."""
+
+
 class Names(Protocol):
     """What is needed of the index of definitions."""
 
     def files_defining_enumerator(self, name: str) -> tuple[str, ...]: ...
+
+
+class Units(Protocol):
+    """What is needed of the files that a file includes."""
+
+    def visible(self, path: str) -> dict[str, int]: ...
 
 
 class Program(Protocol):
@@ -33,6 +44,9 @@ class Program(Protocol):
     def names(self) -> Names: ...
     @property
     def constants(self) -> Constants: ...
+    @property
+    def units(self) -> Units: ...
+    def text(self, path: str) -> bytes: ...
     def file(self, path: str) -> Pieces: ...
     def unit(self, path: str) -> Sequence[str]: ...
     def macro(self, name: str, path: str) -> facts.Macro | None: ...
@@ -63,6 +77,15 @@ class Constants:
                     self._enumerators[key] = known.pop() if len(known) == 1 else None
                     break
         return self._enumerators[key]
+
+    def included(self, name: str, path: str) -> int | None:
+        """The value of an enumerator in lower case, which the index leaves out, by the nearest headers that ``path`` includes."""
+        for header in islice(self.program.units.visible(path), MAX_NEAREST):
+            if name.encode() in self.program.text(header):
+                known = {self._value_in(group, name, header) for group in self.program.file(header).enums(name)}
+                if known:
+                    return known.pop() if len(known) == 1 else None
+        return None
 
     def _value_in(self, group: tuple[facts.Enumerator, ...], name: str, path: str) -> int | None:
         values: dict[str, int] = {}

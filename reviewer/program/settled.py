@@ -13,7 +13,7 @@ from itertools import islice
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Text
+from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Switch, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
 from reviewer.program.link import Func
@@ -26,6 +26,9 @@ from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses, stored
 from reviewer.program.telling import conditions_of, reachable, stores
 from reviewer.program.waiting import comes_first
+
+MAX_LABELS = 8
+"""Labels of one ``switch`` from which the ways to an event go on."""
 
 MAX_GUARDS = 24
 """Conditions around one event that are looked at, the nearest to the entry first."""
@@ -47,6 +50,7 @@ class Settled:
         self.program = summaries.program
         self.tables = OneTable(summaries)
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
+        self._arms: dict[tuple[str, int], tuple[tuple[Guard, ...], ...]] = {}
         self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
         self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured)
 
@@ -61,6 +65,9 @@ class Settled:
                 if any(settles(above, inner, guard) for settles in self._asked):
                     return True
                 if effect.kind == "alloc" and self._prepared(above, inner, guard):
+                    return True
+            for arm in self.arms(inner, at):
+                if all(self._settled(above, inner, label) or self._denied(above, inner, label) for label in arm):
                     return True
             here = seen_at(self.summaries.flow(inner), at)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
@@ -146,6 +153,34 @@ class Settled:
                 positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
                 same, condition = polarity(self._told_by(flow.frame, condition))
                 yield Guard(condition, (edge == exit_.then) == (positive == same))
+
+    def arms(self, func: Func, at: int) -> tuple[tuple[Guard, ...], ...]:
+        """Of each ``switch`` that every way to an event of a function leads over: for what the ways go on, one label of them."""
+        key = (func.key, at)
+        got = self._arms.get(key)
+        if got is None:
+            flow = self.summaries.flow(func)
+            got = self._arms[key] = tuple(self._labelled(flow, at)) if flow is not None else ()
+        return got
+
+    def _labelled(self, flow: Flow, at: int) -> Iterator[tuple[Guard, ...]]:
+        frame, body = flow.frame, flow.frame.body
+        block = next((s.block for s in flow.seen if s.event.at == at), None)
+        switches = [n for n, b in enumerate(body.blocks) if isinstance(b.exit, Switch)] if body is not None else []
+        for number in switches if body is not None and block is not None else ():
+            assert body is not None
+            exit_ = body.blocks[number].exit
+            if not isinstance(exit_, Switch) or block == number or block in reached(body, [0], number):
+                continue
+            value = frame.canonical(exit_.value, {})
+            once = assigned(frame, value) if isinstance(value, Name) else []
+            value = once[0] if len(once) == 1 else value
+            leading = {to for to in successors(exit_) if block in reached(body, [to], number)}
+            labels = [c for cases, to in exit_.cases for c in cases if to in leading]
+            if not isinstance(value, Member) or exit_.default in leading or len(labels) > MAX_LABELS:
+                continue
+            if not any(writes_to(b, value.name) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
+                yield tuple(Guard(values.binary("==", value, frame.canonical(c, {})), True) for c in labels)
 
     def _told_by(self, frame: Frame, condition: Expr) -> Expr:
         """The field or the flag that a function asks for, for a call of such a function."""
@@ -325,9 +360,13 @@ class Settled:
         name = object_name(frame, rooted(frame, field)) if field is not None else ""
         if field is None or not name:
             return False
-        found = [v for func, at, _ in above for v in self._stored(func, at, name, "")]
-        if found:
-            return denies(found[-1], wanted, other)
+        given = [(v, func) for func, at, _ in above for v in self._stored(func, at, name, "")]
+        if given:
+            value, where = given[-1]
+            if isinstance(other, Const) and isinstance(value, Name) and value.id.startswith("::"):
+                number = self.program.constants.included(value.id[2:], where.path)
+                value = Const(number) if number is not None else value
+            return denies(value, wanted, other)
         return other is None and wanted and self._new(above, frame, field)
 
     def _may_store(self, func: Func, field: str) -> bool:
@@ -468,6 +507,11 @@ def assigned(frame: Frame, local: Name) -> list[Expr]:
             if isinstance(e, facts.Write) and e.target == word:
                 found.append(frame.canonical(e.value, {}))
     return found
+
+
+def writes_to(block: facts.Block, field: str) -> bool:
+    """Whether something is stored in a member of that name."""
+    return any(isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field for e in block.events)
 
 
 def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> bool:
