@@ -120,14 +120,17 @@ def waits_inside(focus: Focus, func: Func) -> Iterator[Finding]:
 def used_after(focus: Focus, func: Func) -> Iterator[Finding]:
     """Pointers that are followed after the section in which they were fetched."""
     analysis = focus.analysis
-    for at, held in after_section(focus.summaries, func, out_of_section(focus, func)).items():
+    after = after_section(focus.summaries, func, out_of_section(focus, func))
+    above = focus.nearby.held_above(func, pins) if after else "none"
+    confidence: Confidence = "low" if above == "some" and focus.other is None else "medium"
+    for at, held in after.items() if above != "all" else ():  # else the callers have a section of their own around it
         word = values.show(held.pointer, names(focus, func))
         fetched = f"{word} was fetched ({held.name}())" if not isinstance(held.pointer, Result) else f"what {word} gave was found"
         steps = (
             step(analysis, "access", func, held.at), step(analysis, "release", func, held.over),
             step(analysis, "access", func, at),
         )  # fmt: skip
-        yield told(focus, func, at, f"{fetched} in an RCU read section and is followed after its end", word, steps)
+        yield told(focus, func, at, f"{fetched} in an RCU read section and is followed after its end", word, steps, confidence)
     for seen, word, over in unpinned(focus, func):
         ways = (step(analysis, "release", func, over.event.at), step(analysis, "access", func, seen.event.at))
         message = f"{word} is used after the RCU read section that it was found in, with no reference any more"

@@ -111,6 +111,8 @@ class Uses(Observer):
                 held = held - {h} if isinstance(event, Call) and hands_on(frame, args, h.pointer) else held
             elif any(h.pointer in lockflow.parts_of(a) for a in (args if isinstance(event, Call) else args[:1])):
                 held = held - {h}
+        if isinstance(event, Write) and len(args) > 1 and (args[0] in pointers(held) or (locked and args[1] in pointers(held))):
+            held = frozenset(h for h in held if h.pointer not in args)  # another one; or the writers have fetched it, too
         if (isinstance(event, Write) or (isinstance(event, Call) and event.loop)) and args and isinstance(args[0], Name):
             held = frozenset(h for h in held if args[0].id not in lockflow.names_in(h.pointer))
         return held
@@ -132,6 +134,10 @@ class Uses(Observer):
         if len(inside) == 1 and not left:
             return frozenset(replace(h, over=call.at) if h.over < 0 else h for h in held)
         return held
+
+
+def pointers(held: frozenset[Held]) -> set[Expr]:
+    return {h.pointer for h in held}
 
 
 def follows(frame: Frame, event: Event, state: State, pointer: Expr) -> bool:
