@@ -312,6 +312,7 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
+    doubt += 2 * focus.settled.kept_back(take.func, take.hold.lock, take.at)  # the interrupt does not know the object yet
     if focus.other is None and any(isinstance(g.condition, Name) for g in focus.settled.guards(take.func, take.at)):
         doubt += 1  # an argument, or a local, says how the lock is to be taken
     if focus.other is None and needed == "bh" and (mine.way or doubt):

@@ -466,6 +466,17 @@ class Settled:
             c is not None and isinstance(c.callee, Name) and self._makes(c.callee.id, func, always=True) for c in calls
         )
 
+    def kept_back(self, func: Func, path: Expr, at: int) -> bool:
+        """Whether a path starts from an object that the function has itself made, and up to a position nobody has got to know."""
+        frame = self.program.frame(func)
+        root = root_of(rooted(frame, path))
+        pointers = {root, *(assigned(frame, root) if isinstance(root, Name) else ())} - {Const(0)}
+        return self.of_new(func, path) and not any(
+            not pointers.isdisjoint(map(uncast, args if isinstance(s.event, Call) else args[1:])) and s.event.at < at
+            for s in self._seen(func) for args in s.args
+            if isinstance(s.event, Call) or (isinstance(s.event, facts.Write) and not isinstance(s.event.target, Name))
+        )
+
     def _makes(self, callee: str, func: Func, always: bool = False) -> bool:
         """Whether a function gives a new object, zeroed as they are, or NULL or an error; ``always``: and never another."""
         for target in self.summaries.calls.named(callee, func.path):
@@ -526,6 +537,12 @@ def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> 
 def leads_through(expr: Expr, pointer: Expr) -> bool:
     """Whether a part of an expression is a member of what a pointer points to."""
     return any(isinstance(e, Member) and e.arrow and e.base == pointer for e in values.walk(expr))
+
+
+def uncast(expr: Expr) -> Expr:
+    while isinstance(expr, facts.Cast):
+        expr = expr.operand
+    return expr
 
 
 def is_variable(name: str) -> bool:
