@@ -224,7 +224,12 @@ TableText = Annotated[str, StringConstraints(pattern=r"^struct \w+\.\w+$")]
 
 class Back(Part):
     table: TableText
+    unless: OneOrMore[str] = []
     holds: OneOrMore[Held] = []
+
+    def record(self) -> models.Invokes:
+        holds = tuple(h.record() for h in self.holds)
+        return models.Invokes(table=self.table, bound="directory", unless=tuple(self.unless), holds=holds)
 
 
 class Registers(Part):
@@ -626,7 +631,7 @@ class BackEntry(Part):
 
     def records(self) -> tuple[models.Invokes, ...]:
         return (
-            *(models.Invokes(table=i.table, bound="directory", holds=tuple(h.record() for h in i.holds)) for i in self.invokes),
+            *(i.record() for i in self.invokes),
             *(models.Invokes(table=table, bound="directory", waited=True) for table in self.waits_for),
         )
 

@@ -339,7 +339,7 @@ class Effects:
             for effect in self._leaf(func, call, target.model, args):
                 yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
         name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
-        back = self.horizon.back.get(name, ())
+        back = tuple(b for b in self.horizon.back.get(name, ()) if func.words.isdisjoint(b.unless))
         if any(b.waited for b in back):
             yield Effect("wait", name, None, func, call.at, wait=OPERATIONS, held=held, let_go=gone, doubt=doubt)
         for invokes in target.model.invokes if target.model is not None and depth else ():

@@ -137,7 +137,8 @@ class Invokes(Model, frozen=True):
     ``many``: it runs on several CPUs at once, so that no lock of the caller keeps it apart from itself.
     ``last``: it runs only if the caller's reference was the last one. ``seldom``: as a rule it runs later, on its own.
     ``holds``: what the call holds around the callback. ``instead``: a member of the table that runs in its
-    place, where there is one. ``waited``: another task runs it, whose end the call waits for.
+    place, where there is one. ``waited``: another task runs it, whose end the call waits for. ``unless``: words, any of which
+    in the calling function says that it does not run (``disk->flags |= GENHD_FL_NO_PART``).
     """
 
     callback: int | None = None
@@ -151,6 +152,7 @@ class Invokes(Model, frozen=True):
     last: bool = False
     seldom: bool = False
     waited: bool = False
+    unless: tuple[str, ...] = ()
     holds: tuple[Held, ...] = ()
 
 
