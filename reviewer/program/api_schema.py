@@ -316,6 +316,17 @@ class Halts(Part):
         return models.Halts(**{**self.fields(), "flags": tuple(self.flags)})
 
 
+class MakesPart(Part):
+    sleeps: bool = True
+    told_by: dict[Annotated[str, StringConstraints(pattern=r"^struct \w+$")], ArgIndex] = {}
+    unless: list[str] = []
+    of: ArgIndex | None = None
+    shared_by: str = ""
+
+    def record(self) -> models.Makes:
+        return models.Makes(**{**self.fields(), "unless": tuple(self.unless)})
+
+
 class Publishes(Part):
     object: PlaceText
     value: ArgIndex
@@ -326,6 +337,7 @@ _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "reclasses",
     "value", "alias", "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
     "returns", "spares_last", "cache", "keeps_type", "rules_out",
+    "makes",
 )  # fmt: skip
 
 
@@ -339,6 +351,7 @@ class Entry(Part):
     sleeps_if_gfp: ArgIndex | None = None
     sleeps_if_nonzero: ArgIndex | None = None
     sleeps_if_zero: ArgIndex | None = None
+    sleeps_by: ArgIndex | None = None
     sleeps_seldom: bool = False
     only_with: str = ""
     spared_under: str = ""
@@ -376,6 +389,7 @@ class Entry(Part):
     managed: bool = False
     spares_last: bool = False
     fresh: bool = False
+    makes: MakesPart | None = None
     in_order: bool = False
     per_cpu: bool = False
     tells: Literal["", "atomic", "task"] = ""
@@ -426,6 +440,7 @@ class Entry(Part):
             gfp_scope=None if self.gfp_scope is None else self.gfp_scope.record(),
             sleeps_if_nonzero=self.sleeps_if_nonzero,
             sleeps_if_zero=self.sleeps_if_zero,
+            sleeps_by=self.sleeps_by,
             sleeps_seldom=self.sleeps_seldom,
             only_with=self.only_with,
             spared_under=self.spared_under,
@@ -458,6 +473,7 @@ class Entry(Part):
             managed=self.managed,
             spares_last=self.spares_last,
             fresh=self.fresh,
+            makes=None if self.makes is None else self.makes.record(),
             in_order=self.in_order,
             per_cpu=self.per_cpu,
             tells=self.tells,

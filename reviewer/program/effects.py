@@ -445,6 +445,9 @@ class Effects:
         elif model.sleeps_if_zero is not None:
             if model.sleeps_if_zero < len(args) and values.truth(args[model.sleeps_if_zero]) is False:
                 yield effect("sleep", None)
+        elif model.sleeps_by is not None:
+            if model.sleeps_by < len(args):
+                yield effect("sleep", args[model.sleeps_by])
         elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
             yield replace(effect("sleep", None), chosen=model.sleeps_seldom)
 
@@ -465,6 +468,7 @@ def matters(model: Model) -> bool:
     return bool(
         model.takes or model.inside or model.waits or model.allocates is not None or model.may_sleep or model.invokes
         or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
+        or model.sleeps_by is not None
     )  # fmt: skip
 
 
@@ -507,7 +511,9 @@ def may_block(summaries: Summaries, effect: Effect) -> bool:
         model = summaries.program.model(effect.name)  # that of a timer spins
         return model is not None and model.may_sleep
     if effect.kind == "sleep":
-        return True
+        model = summaries.program.model(effect.name)
+        by = model.sleeps_by if model is not None else None
+        return by is None or summaries.origins.sleeps(stations(effect), by)
     if effect.kind == "acquire":
         return effect.hold is not None and effect.hold.kind in SLEEPING and effect.hold.taken != "trylock"
     gfp = summaries.program.gfp

@@ -123,6 +123,7 @@ def matters(model: Model) -> bool:
     return bool(
         model.takes or model.drops or model.waits or model.allocates is not None or model.may_sleep or model.registers
         or model.invokes or model.asserts or model.gfp_scope is not None or model.signals or model.chain_call is not None
+        or model.sleeps_by is not None
         or model.chain_register is not None or model.frees is not None
     )  # fmt: skip
 

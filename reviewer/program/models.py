@@ -293,6 +293,22 @@ class OpsContext(Model, frozen=True):
     why: str = ""
 
 
+class Makes(Model, frozen=True):
+    """The result is an object whose maker decides whether calls on it may sleep (``sleeps_by``).
+
+    ``sleeps``: they do, unless an object that the maker is given says otherwise: ``told_by`` has, by ``struct T``, the index of
+    the argument that is (or leads to) such an object, ``unless`` the fields, one of which says so. ``of``: index of an argument
+    that is an object of the same kind, on which calls on this one are made. ``shared_by``: it is one that the driver of the
+    device, or of its parent, has made; the folder of headers that such a parent and its children share.
+    """
+
+    sleeps: bool = True
+    told_by: dict[str, int] = {}
+    unless: tuple[str, ...] = ()
+    of: int | None = None
+    shared_by: str = ""
+
+
 class Publishes(Model, frozen=True):
     """The call makes ``value`` (an argument's index) what RCU readers find in ``object``; what they found before, old ones may
     still hold. ``ordered``: whoever finds it finds it as it was initialised before."""
@@ -314,6 +330,7 @@ class Function(Model, frozen=True):
     gfp_scope: GfpScope | None = None
     sleeps_if_nonzero: int | None = None  # may sleep only if this argument is not 0 (read_poll_timeout)
     sleeps_if_zero: int | None = None  # may sleep only if this argument is 0 (a flag that says not to wait)
+    sleeps_by: int | None = None  # may sleep if the maker of what this argument points to has said so
     sleeps_seldom: bool = False  # does so for some of what it is passed only, and its caller may know (kvfree)
     only_with: str = ""  # does nothing to speak of in a kernel without this option (CONFIG_JUMP_LABEL)
     spared_under: str = ""  # fails instead of sleeping while this lock is held (pagefault)
@@ -349,6 +366,7 @@ class Function(Model, frozen=True):
     managed: bool = False  # its result lives as long as a driver is bound to the device (devm_kzalloc)
     spares_last: bool = False  # its result is 0, and nothing done, if only the last reference is left (refcount_dec_not_one)
     fresh: bool = False  # its result is an object that nobody else knows yet
+    makes: Makes | None = None
     in_order: bool = False  # its result is a queue that runs one work at a time
     per_cpu: bool = False  # its result is this CPU's own copy (this_cpu_ptr)
     tells: Literal["", "atomic", "task"] = ""  # its result is not 0 in that context (in_interrupt, preemptible)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_, or_
 from typing import Literal
 
@@ -26,6 +26,7 @@ from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
 from reviewer.program.locks import Hold, lock_class, of_folder
 from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
+from reviewer.program.origins import Origins
 from reviewer.program.structs import Frame
 from reviewer.program.telling import WARNS, stores
 
@@ -106,6 +107,11 @@ class Summaries:
         self._cut = False
         self._missed = False
         self.statistics = Statistics()
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Who made an object."""
+        return Origins(self)
 
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
         """The summary of ``func`` for callers who pass what ``binding`` says."""
