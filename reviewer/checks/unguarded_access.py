@@ -23,7 +23,7 @@ from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Re
 from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
-from reviewer.program.lockflow import reached
+from reviewer.program.lockflow import Seen, reached
 from reviewer.program.objects import root_of
 from reviewer.program.shared import runs_once
 
@@ -177,11 +177,23 @@ def unasked(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
                     done.add((callee.id, lock))
                     still = any(lock in wants(new, f) for f in now)
                     yield unheld(new, func, seen.event.at, asked, lock, (), "high" if still else "medium", ", and has until now")
+            for lock in had_for_some(old, was, seen, callee.id, asked) - outer_now - {h.name for h in seen.may()}:
+                if (callee.id, lock) not in done and lock not in wanted:
+                    done.add((callee.id, lock))
+                    yield unheld(new, func, seen.event.at, asked, lock, (), "medium", ", and has until now")
             had = frozenset().union(*(exclusive(s) for s in old.guards.calls(was, callee.id))) - wanted
             gone = had - outer_now - {g.name for g in seen.may()} - {lock for name, lock in done if name == callee.id}
             for lock, deep in wants_below(old, asked, gone) if gone else ():
                 done.add((callee.id, lock))
                 yield unheld(new, func, seen.event.at, deep, lock, (), "medium", ", and has until now")
+
+
+def had_for_some(old: Side, was: Func, seen: Seen, name: str, asked: Func) -> frozenset[str]:
+    """Locks that a callee wants held of some callers, by what they pass, and that were held around each call that passed the
+    same as one does now."""
+    wanted = {h.name for h in old.focus.analysis.contexts.asserted_of_some(asked) if h.name}
+    same = [s for s in old.guards.calls(was, name) if not set(s.args).isdisjoint(seen.args)] if wanted else []
+    return frozenset.intersection(frozenset(wanted), *map(exclusive, same)) if same else frozenset()
 
 
 def wants(side: Side, func: Func) -> frozenset[str]:

@@ -200,11 +200,15 @@ class Contexts:
             got = self._asserted[func.key] = tuple(self._asserts(func)) if self._may_assert(func) else ()
         return got
 
+    def asserted_of_some(self, func: Func) -> tuple[Hold, ...]:
+        """Locks that the function says some of its callers hold, by what they pass (``if (p != mine) assert_held(&p->l);``)."""
+        return tuple(self._asserts(func, of_some=True)) if self._may_assert(func) else ()
+
     def _may_assert(self, func: Func) -> bool:
         models = self.program.models.functions
         return any((m := models.get(c)) is not None and m.asserts for c in func.calls)
 
-    def _asserts(self, func: Func) -> Iterator[Hold]:
+    def _asserts(self, func: Func, of_some: bool = False) -> Iterator[Hold]:
         frame = self.program.frame(func)
         for number, block in enumerate(frame.body.blocks if frame.body is not None else ()):
             for event in block.events:
@@ -213,7 +217,7 @@ class Contexts:
                 model = self.program.model(event.callee.id)
                 for asserts in model.asserts if model is not None else ():
                     lock = place(asserts.lock, tuple(frame.canonical(a, {}) for a in event.args))
-                    if lock is not None and frame.body is not None and not passed_by(frame.body, number):
+                    if lock is not None and frame.body is not None and passed_by(frame.body, number) == of_some:
                         yield Hold(lock, lock_class(frame, lock), asserts.kind, asserts.mode, "lock", "", event.at)
 
     def seen(self, caller: Func, call: Call) -> Seen | None:
