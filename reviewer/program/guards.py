@@ -39,8 +39,14 @@ MAX_OTHERS = 40
 _BEFORE = "init|probe|alloc|create|new|setup|attach|bind|register|detect|ctor|clone|dup|parse"
 _AFTER = "free|destroy|remove|exit|fini|deinit|cleanup|teardown|release|detach|unbind|unregister|disconnect|kill|shutdown|dtor"
 
+EDGES = frozenset({*_BEFORE.split("|"), *_AFTER.split("|"), "start", "stop"})
+"""The words of a name that say that a function begins something, or undoes that."""
+
 FIRST = re.compile(rf"(?:^|_)(?:{_BEFORE})\w*(?:_|$)")
 """How the kernel names what runs before others know of an object."""
+
+AFTER = re.compile(rf"(?:^|_)(?:{_AFTER})\w*(?:_|$)")
+"""How it names what runs when nobody knows of an object any more."""
 
 ONCE = re.compile(rf"(?:^|_)(?:{_BEFORE}|{_AFTER}|add|prepare|suspend|resume|restore)\w*(?:_|$)")
 """The same, and what runs when nobody does any more."""

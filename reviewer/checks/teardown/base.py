@@ -12,6 +12,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.parse.facts import Call, Const, Member, Name
+from reviewer.program.guards import EDGES, first
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
@@ -157,14 +158,16 @@ class Teardown:
         return [s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.callee == Name(name)]
 
     def callbacks(self, uses: Uses, home: str) -> list[Func]:
-        names = dict.fromkeys(n for a in uses.setups for n in (a.callback, *a.others) if n)
-        return [*uses.declared, *(f for name in names for f in self.program.resolve(name, home))]
+        names = dict.fromkeys((n, p) for a in uses.setups for n in (a.callback, *a.others) if n for p in (home, a.func.path))
+        found = {f.key: f for name, path in names for f in self.program.resolve(name, path)}
+        return [*uses.declared, *found.values()]
 
     def runs(self, uses: Uses, home: str) -> bool:
         """Whether the callback is started by somebody, and does anything. Drivers that share a struct have a timer of its kind
         each: where this one sets it up itself, another that does so, too, does not start it."""
-        if any(a.func.path == home for a in uses.setups):
-            others = {a.func.path for a in uses.setups} - {home}
+        ours = [a for a in uses.setups if a.callback or a.others]
+        if any(a.func.path == home for a in ours):
+            others = {a.func.path for a in ours} - {home}
             if uses.starts and all(a.func.path in others for a in uses.starts):
                 return False
         bodies = [self.program.body(f) for f in self.callbacks(uses, home)]
@@ -234,6 +237,22 @@ def synchronous(teardown: Teardown, uses: Uses) -> bool:
     return False
 
 
+def undone_by(teardown: Teardown, uses: Uses) -> Func | None:
+    """The function beside what sets a callback up that undoes it, by its name (``x_init_queue()``, ``x_fini_queue()``): where one
+    would look for the wait."""
+    setup = uses.setups[0].func if uses.setups else None
+    stem = stem_of(setup.name) if setup is not None else ()
+    if setup is None or not stem or "_".join(stem) == setup.name:
+        return None
+    beside = (f for f in teardown.program.functions_in(setup.path) if f.key != setup.key and not first(f))
+    return next((f for f in beside if stem_of(f.name) == stem and f.name != "_".join(stem)), None)
+
+
+def stem_of(name: str) -> tuple[str, ...]:
+    """The words of a name without those that say that something begins or ends."""
+    return tuple(word for word in name.split("_") if word.rstrip("0123456789") not in EDGES)
+
+
 def end_of(new: Teardown, func: Func, ended: Act | None) -> int:
     """Where in the function the object ends, or where the function does."""
     if ended is not None and ended.func.key == func.key:
@@ -257,6 +276,9 @@ def finding(
     steps: list[Step] = [step(analysis, "register", a.func, a.at) for a in (*uses.setups[:1], *uses.starts[:1])]
     if fellow is not None:
         steps.append(step(analysis, "call", fellow.func, fellow.at))
+    undoes = undone_by(teardown, uses) if weak is None and again is None and not (late or fails or asked) else None
+    if undoes is not None and undoes.key != func.key and (fellow is None or undoes.key != fellow.func.key):
+        steps.append(step(analysis, "return", undoes, end_of(teardown, undoes, None)))
     steps.append(step(analysis, "call", func, at))
     if ended is not None and (ended.func.key, ended.at) != (func.key, at):
         steps.append(step(analysis, "call", ended.func, ended.at))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, synchronous
 from reviewer.parse.facts import Call, Member, Result, Write
+from reviewer.program.guards import AFTER, first
 from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, on_every_way
@@ -54,11 +57,25 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     lost = act if not uses.stops and teardown.delayed(act) and any(map(teardown.timed, uses.starts)) else None
     near = teardown.tops(func)
     far = [f for f in teardown.tops(func, LEVELS_TO_BEGIN) if all(f.key != n.key for n in near)]
+    ends = chain(ended_nearby(teardown, func, act), ended_elsewhere(teardown, func, act))
     alone = (
-        finding(teardown, end, freed.at, act, None, freed, None, "medium")
-        for end, freed in ended_nearby(teardown, func, act) if not teardown.waited(uses, teardown.tops(end), lost)
+        finding(teardown, end, freed.at, act, weak := kept_from(teardown, uses, end), freed, None, "medium", fellow=weak)
+        for end, freed in ends if not teardown.waited(uses, teardown.tops(end), lost)
     )  # fmt: skip
     yield from islice(chain(at_twins(teardown, near, act, uses, lost), alone, at_twins(teardown, far, act, uses, lost)), 1)
+
+
+def kept_from(teardown: Teardown, uses: Uses, end: Func) -> Act | None:
+    """Where a callback is only kept from beginning: by what comes to the end of its object, if there is such a place, with the
+    call that leads to it there."""
+    above, begin = {f.key for f in teardown.tops(end)}, {a.func.key for a in uses.starts}
+    stops = [a for a in uses.stops if a.func.key not in begin]
+    for weak in stops:
+        for user in (weak.func, *teardown.lives.callers(weak.func)):
+            calls = [s.event.at for s in teardown.calls(user, weak.func.name)]
+            if user.key in above:
+                return replace(weak, func=user, at=calls[0]) if calls else weak
+    return next((a for a in stops if AFTER.search(a.func.name)), next(iter(stops), None))
 
 
 def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses, lost: Act | None) -> Iterator[Finding]:
@@ -72,7 +89,7 @@ def at_twins(teardown: Teardown, begins: Iterable[Func], act: Act, uses: Uses, l
         if (ended is not None or lives.managed(begin, owner_of(act.name))) and not teardown.waited(uses, (end, begin), lost):
             at, below = end_of(teardown, end, ended), lives.below(end)
             weak = next((a for a in uses.stops if a.func.key in below), None)
-            fellow = weak or stopped_instead(teardown, end, act)
+            fellow = weak or stopped_instead(teardown, end, act) or kept_from(teardown, uses, end)
             yield finding(teardown, end, at, act, weak, ended, end, "medium", fellow=fellow)
             return
 
@@ -135,6 +152,25 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
                 if freed.struct != owner and teardown.lives.freed_alone(owner, end.path):
                     continue  # what it has inside may be another one, which is never set up
                 if teardown.lives.contains(freed.struct, owner, end.path):
+                    yield end, freed
+                    break
+
+
+def ended_elsewhere(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
+    """The same for the other files of the folder, where one frees an object of the very type that was set up here, which some
+    function on the way to its end only keeps from beginning."""
+    lives, owner = teardown.lives, owner_of(act.name)
+    begins = {f.key for f in teardown.tops(func)}
+    shared = teardown.focus.analysis.shared
+    word, folder = owner.rpartition(" ")[2], posixpath.dirname(act.func.path)
+    stops = lives.uses(act.name, func.path).stops
+    near = teardown.program.names.files_mentioning([word], (folder,)).get(word, ()) if stops and folder else ()
+    for end in (f for file in near if file != act.func.path and file.endswith(".c") for f in teardown.program.functions_in(file)):
+        if end.key in begins or first(end) or lives.names.isdisjoint(end.calls) or word not in end.words:
+            continue
+        for freed in lives.acts(end):
+            if freed.kind == "free" and freed.func.key == end.key and freed.struct == owner and freed.path is not None:
+                if not shared.private(teardown.program.frame(end), freed.path) and not made_here(teardown, end, freed):
                     yield end, freed
                     break
 
