@@ -204,7 +204,7 @@ def exposed(focus: Focus, take: Take, modes: tuple[Mode, ...], context: Mode, ne
             continue
         if mode.context not in ("task", "softirq") or quiet(focus, take, mode, context) or instead(focus, mode, context):
             continue
-        if not settled(focus, take, mode):
+        if not settled(focus, take, mode) and not focus.modes.is_cut(mode.way, take.func, take.at):
             yield mode
 
 

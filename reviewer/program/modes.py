@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
+from reviewer.parse.facts import Call
 from reviewer.program.contexts import CallSite
 from reviewer.program.entries import Entries, Entry, Slot
 from reviewer.program.holders import Holders
 from reviewer.program.link import Func
 from reviewer.program.locks import Hold
 from reviewer.program.models import Irq
+from reviewer.program.summaries import Binding
 
 T = TypeVar("T")
 
@@ -151,6 +153,31 @@ class Modes:
         known = [m for m in found if not m.open] or found  # whom nobody is seen to call is no evidence that nothing is off
         return Called(None, min((m.masks for m in known), key=lambda m: STRENGTH[m]))
 
+    def is_cut(self, way: tuple[CallSite, ...], func: Func, at: int = -1) -> bool:
+        """Whether what the first call of a way passes keeps those below from the next one (``if (!asleep) restart(timer);``).
+
+        :param func: the function at its end.
+        :param at: an event of that one, to which the way has to lead as well.
+        """
+        summaries = self.entries.summaries
+        binding: Binding = ()
+        for n, site in enumerate(way):
+            callee = way[n + 1].caller if n + 1 < len(way) else func
+            frame = summaries.program.frame(site.caller)
+            args = {tuple(frame.canonical(a, {}) for a in site.call.args)}
+            if binding:
+                flow = summaries.flow(site.caller, binding)
+                if flow is None or flow.capped:
+                    return False
+                args = {a for s in flow.seen if isinstance(s.event, Call) and s.event.number == site.call.number for a in s.args}
+                if not args:
+                    return True
+            binding = summaries.bind(callee, args.pop(), frame) if site.how == "call" and len(args) == 1 else ()
+            if not binding:
+                return False
+        flow = summaries.flow(func, binding) if at >= 0 and binding else None
+        return flow is not None and not flow.capped and all(s.event.at != at for s in flow.seen)
+
     def _search(self, func: Func, levels: int) -> dict[tuple[Irq, str, bool], Mode]:
         found: dict[tuple[Irq, str, bool], Mode] = {}
 
@@ -180,7 +207,7 @@ class Modes:
                     add(Mode("task", masks, callee, None, way, True))
                 for site in sites:
                     outer = stronger(masks, masked(site.must))
-                    if (site.caller.key, outer) not in met and len(met) < MAX_FUNCTIONS:
+                    if (site.caller.key, outer) not in met and len(met) < MAX_FUNCTIONS and not self.is_cut((site, *way), func):
                         met.add((site.caller.key, outer))
                         above.append((site.caller, outer, (site, *way)))
             level = above
