@@ -241,7 +241,7 @@ class Settled:
         """Whether a function has followed a pointer on every way to an event, or holds a lock of what it points to there."""
         events = self._seen(func)
         here = next((s for s in events if s.event.at == at), None)
-        if here is None or not isinstance(pointer, Name | Member) or not self._lasts(func, pointer):
+        if here is None or not isinstance(pointer, Name | Member | Result) or not self._lasts(func, pointer):
             return False
         if any(follows(h.lock, pointer) for h in here.must()):
             return True
