@@ -5,6 +5,7 @@ By an assertion, an annotation, or the comment of the function (:mod:`reviewer.p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Confidence, Finding, Step
@@ -12,7 +13,7 @@ from reviewer.checks.lock_questions import plain_argument
 from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.unguarded.guarding import RULE, Side, is_there
 from reviewer.checks.unguarded.outside import free_entries
-from reviewer.parse.facts import AddressOf, Call, Name
+from reviewer.parse.facts import AddressOf, Call, Const, Name
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.entries import Entry
@@ -20,6 +21,13 @@ from reviewer.program.guards import first, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.locks import Hold, lock_class
+from reviewer.program.models import Kind
+
+KINDS: tuple[Kind, ...] = ("mutex", "rwsem", "spin", "raw_spin", "rwlock")
+"""Of the locks that a function may return with which an assertion names, or a comment."""
+
+LOCK = re.compile(r"spinlock|mutex|rwlock|semaphore")
+"""The types of locks."""
 
 
 def asserted(side: Side) -> Iterator[Finding]:
@@ -31,7 +39,7 @@ def asserted(side: Side) -> Iterator[Finding]:
             if first(caller):
                 continue
             for seen in side.guards.calls(caller, func.name):
-                for lock in wanted:
+                for lock in wanted if not none_passed(side, func, seen) else ():
                     if has(side, caller, seen, lock) or lock in side.guards.around(caller) or perhaps_above(side, caller, lock):
                         continue
                     why = bare(side, caller, lock)
@@ -73,6 +81,9 @@ def bare(side: Side, caller: Func, lock: str) -> Step | None:
     if taker is not None:
         return None if perhaps_taken(side, caller, taker[1]) else step(side.focus.analysis, "acquire", taker[0], taker[1].at)
     entry = started(side, caller, lock)
+    word = lock.rpartition(":")[2].rpartition(".")[2]
+    if entry is not None and any(possibly_taken(side, caller, kind, word) for kind in KINDS):
+        return None
     return entry_step(side.focus.analysis, entry) if entry is not None else None
 
 
@@ -105,12 +116,23 @@ def unheld(
 
 def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
     """Whether a call may return with the lock, by the names in it, too deep for a summary."""
+    return possibly_taken(side, caller, hold.kind, word_of(hold.lock))
+
+
+def possibly_taken(side: Side, caller: Func, kind: Kind, word: str) -> bool:
     flow = side.focus.flow(caller)
     return flow is not None and any(
-        isinstance(s.event, Call)
-        and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, hold.kind, word_of(hold.lock), "takes")
+        isinstance(s.event, Call) and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, kind, word, "takes")
         for s in flow.seen
     )
+
+
+def none_passed(side: Side, func: Func, seen: Seen) -> bool:
+    """Whether a call passes NULL for a pointer to a lock: it says that there is nobody to keep out."""
+    return any(
+        arg == Const(0) and given.type.pointer == 1 and LOCK.search(given.type.name) is not None
+        for args in seen.args for arg, given in zip(args, func.parameters, strict=False)
+    )  # fmt: skip
 
 
 def perhaps_above(side: Side, func: Func, lock: str) -> bool:

@@ -37,13 +37,14 @@ def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
 
 def given_under(side: Side, entry: Entry, lock: str) -> bool:
     """Whether the lock is held where a function is handed over: it may be called at once (``for_each_port(dev, f)``). So may any
-    be where what is started is on the stack of who starts it: he waits for it, and has what he or his callers have."""
+    be where something on the stack of who hands it over goes with it: he waits for it, and has what he or his callers have."""
     for func in side.program.functions(entry.path, entry.function) if entry.function else ():
         flow = side.focus.flow(func)
         there = [s for s in (flow.seen if flow is not None else ()) if func.line_of(s.event.at) == entry.line]
         if any(h.name == lock for s in there for h in s.may()):
             return True
-        if entry.how in STARTED and any(on_stack(arg) for s in there for args in s.args for arg in args):
+        runs = entry.how in STARTED or entry.how == entry.by  # by itself, or by the very call
+        if runs and any(on_stack(arg) for s in there for args in s.args for arg in args):
             return True
     return False
 

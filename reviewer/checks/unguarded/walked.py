@@ -18,6 +18,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.let_go import brought
 from reviewer.checks.proof import entry_step, step
 from reviewer.checks.unguarded.guarding import Side, finding, knows, strange
+from reviewer.checks.unguarded.other_object import owner_of
 from reviewer.checks.unguarded.outside import BY_USERS, STARTED, free_entries
 from reviewer.parse.facts import Call, Name
 from reviewer.program.guards import LOCKED, Touch, once
@@ -41,7 +42,7 @@ def walked(side: Side, func: Func) -> Iterator[Finding]:
     if once(func) or LOCKED.search(func.name):
         return
     for t in side.guards.touches(func):
-        if not (t.look and named(t) and walks(side, t)) or kept_out(side, t) or side.guards.around(func):
+        if not (t.look and named(t) and walks(side, t)) or kept_out(side, t) or side.guards.around(func) or frees_owner(side, t):
             continue
         found = guard(side, t)
         if found is None:
@@ -95,6 +96,19 @@ def kept_out(side: Side, touch: Touch) -> bool:
     """Whether the walk has anything that may keep others out, on some path at least."""
     flow = side.focus.flow(touch.func)
     return any(s.may() for s in (flow.seen if flow is not None else ()) if s.event.at == touch.access.at)
+
+
+def frees_owner(side: Side, touch: Touch) -> bool:
+    """Whether the function frees the object that has the list: nobody else knows it by then."""
+    owner = owner_of(touch.access.path)
+    flow = side.focus.flow(touch.func) if owner is not None else None
+    for seen in flow.seen if flow is not None else ():
+        call = seen.event
+        model = side.program.model(call.callee.id) if isinstance(call, Call) and isinstance(call.callee, Name) else None
+        freed = model.frees if model is not None else None
+        if freed is not None and call.at > touch.access.at and any(freed < len(a) and a[freed] == owner for a in seen.args):
+            return True
+    return False
 
 
 def guard(side: Side, touch: Touch) -> tuple[str, Touch] | None:
