@@ -42,7 +42,7 @@ def asserted(side: Side) -> Iterator[Finding]:
                 for lock in wanted if not none_passed(side, func, seen) else ():
                     if has(side, caller, seen, lock) or lock in side.guards.around(caller) or perhaps_above(side, caller, lock):
                         continue
-                    why = bare(side, caller, lock)
+                    why = bare(side, caller, seen, lock)
                     if why is not None:
                         yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
 
@@ -75,14 +75,14 @@ def asserting(side: Side) -> list[Func]:
     return list({f.key: f for f in (*focus.functions, *called)}.values())
 
 
-def bare(side: Side, caller: Func, lock: str) -> Step | None:
+def bare(side: Side, caller: Func, seen: Seen, lock: str) -> Step | None:
     """What shows that a caller has not the lock: that it calls what takes it, or what starts the caller."""
     taker = next(takers(side, caller, lock), None)
     if taker is not None:
         return None if perhaps_taken(side, caller, taker[1]) else step(side.focus.analysis, "acquire", taker[0], taker[1].at)
     entry = started(side, caller, lock)
     word = lock.rpartition(":")[2].rpartition(".")[2]
-    if entry is not None and any(possibly_taken(side, caller, kind, word) for kind in KINDS):
+    if entry is not None and any(possibly_taken(side, caller, kind, word, seen.event.at) for kind in KINDS):
         return None
     return entry_step(side.focus.analysis, entry) if entry is not None else None
 
@@ -119,10 +119,12 @@ def perhaps_taken(side: Side, caller: Func, hold: Hold) -> bool:
     return possibly_taken(side, caller, hold.kind, word_of(hold.lock))
 
 
-def possibly_taken(side: Side, caller: Func, kind: Kind, word: str) -> bool:
+def possibly_taken(side: Side, caller: Func, kind: Kind, word: str, until: int | None = None) -> bool:
+    """The same of a lock by its name, and of the calls that stand before a position."""
     flow = side.focus.flow(caller)
     return flow is not None and any(
-        isinstance(s.event, Call) and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, kind, word, "takes")
+        isinstance(s.event, Call) and (until is None or s.event.at < until)
+        and side.focus.releases.possible(flow.frame, s.callee or s.event.callee, kind, word, "takes")
         for s in flow.seen
     )
 
