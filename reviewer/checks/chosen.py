@@ -54,11 +54,22 @@ def touched(program: Program, changes: Mapping[str, Change]) -> list[Func]:
         if not program.content.exists(path):
             continue
         words = change.outside - KEYWORDS
+        told = calls_told_otherwise(program, path, change)
         for func in program.functions_in(path):
             called = words and func.source is not None and not words.isdisjoint(func.calls)
-            if func.name in change.functions or called:
+            if func.name in change.functions or called or not told.isdisjoint(func.calls):
                 chosen.append(func)
     return with_callers(program, chosen, True)
+
+
+def calls_told_otherwise(program: Program, path: str, change: Change) -> frozenset[str]:
+    """The APIs that sleep or not as an object's maker has been told, if a change tells one otherwise (``.fast_io = true``)."""
+    models = program.models.functions
+    told = [m.makes for m in models.values() if m.makes is not None and not change.outside.isdisjoint(m.makes.unless)]
+    words = {struct.split(" ", 1)[1].encode() for makes in told for struct in makes.told_by}
+    if not any(word in program.text(path) for word in words):
+        return frozenset()
+    return frozenset(name for name, m in models.items() if m.sleeps_by is not None)
 
 
 def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:

@@ -12,6 +12,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import msgspec
 
@@ -21,7 +22,7 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Name
 from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect, is_named, may_block
+from reviewer.program.effects import Effect, is_named, may_block, stations
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
@@ -29,6 +30,7 @@ from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.modes import OFF, Mode
+from reviewer.program.origins import Origins
 from reviewer.program.summaries import Binding
 from reviewer.program.telling import last_if
 from reviewer.program.upward import ATOMIC
@@ -51,6 +53,9 @@ MAX_ALIKE = 5
 """Calls of one function that are told of under one lock: more of them are the same fault."""
 
 MAX_ABOVE = 6
+MAX_MADE = 3
+"""Makers of an object that are shown."""
+
 """Levels of callers above a function of a patch, up to the interrupt."""
 
 ATOMIC_NAME = "_inatomic"
@@ -443,7 +448,7 @@ def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep, above: Sequence[
     return Finding(
         rule=RULE, severity="error", confidence=confidence_of(sleep.doubt), file=file, line=line, column=column,
         function=function, message=f"{what} {sleep.because}", involves=(sleep.object,),
-        proof=(*proof, *also(focus, func, seen, sleep)), event=focus.program.line_text(file, line),
+        proof=(*proof, *made_so(focus, effect), *also(focus, func, seen, sleep)), event=focus.program.line_text(file, line),
     )  # fmt: skip
 
 
@@ -455,3 +460,16 @@ def also(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Iterator[Step]:
         if mine and (sleep.hold is None or not effect.lets_go(sleep.hold)) and len(told) <= MAX_MORE:
             told.add(effect.func.key)
             yield step(focus.analysis, "sleep", effect.func, effect.at)
+def made_so(focus: Focus, effect: Effect) -> Iterator[Step]:
+    """Who has made the object of the call so that it sleeps, and what they were given that does not say otherwise."""
+    model = focus.program.model(effect.name)
+    if effect.kind != "sleep" or model is None or model.sleeps_by is None:
+        return
+    origins = Origins(focus.summaries)
+    origins.sleeps(stations(effect), model.sleeps_by)
+    yield from (step(focus.analysis, "register", func, at) for func, at in islice(origins.makers, MAX_MADE))
+    for path, line, fields in islice(origins.told, MAX_MADE):
+        text = f"{focus.program.line_text(path, line)} (no {', '.join(fields)})"
+        yield Step(kind="register", file=path, line=line, function="", text=text)
+
+

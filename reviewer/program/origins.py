@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Call, Cast, Choice, Const, Deref, Expr, Index, Items, Member, Name, Result
 from reviewer.program import values
@@ -37,9 +39,15 @@ WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
 class Origins:
-    """Memoised by field, parameter and variable."""
+    """Memoised by field, parameter and variable.
+
+    :ivar makers: the calls that have been come to which make what sleeps. :ivar told: what these have been given that could have
+        said otherwise: file, line and the fields that would have.
+    """
 
     def __init__(self, summaries: Summaries) -> None:
+        self.makers: dict[tuple[Func, int], None] = {}
+        self.told: dict[tuple[str, int, tuple[str, ...]], None] = {}
         self.summaries = summaries
         self.program = summaries.program
         self._told: dict[tuple[str, ...], Verdict] = {}
@@ -223,10 +231,12 @@ class Origins:
             return False
         for struct, index in makes.told_by.items():
             objects = self._objects(func, call.args[index], struct) if index < len(call.args) else None
-            if objects is None or any(self._says(path, items, makes.unless) for path, items in objects):
+            if objects is None or any(self._says(path, v.value, makes.unless) for path, v in objects):
                 return None
             if self._changed(func.path, struct, makes.unless):
                 return None
+            self.told.update(dict.fromkeys((path, v.line, makes.unless) for path, v in objects))
+        self.makers[func, call.at] = None
         return True
 
     def _by_parent(self, path: str, folder: str) -> Verdict:
@@ -258,7 +268,7 @@ class Origins:
         every = self.program.models.functions.items()
         return tuple(n for n, m in every if m.makes is not None and m.makes.of is None and not m.makes.shared_by)
 
-    def _objects(self, func: Func, value: Expr, struct: str) -> list[tuple[str, Items]] | None:
+    def _objects(self, func: Func, value: Expr, struct: str) -> list[tuple[str, facts.Variable]] | None:
         """The initialised objects of a struct that may be meant, each with its file; None if there is none to be seen."""
         frame = self.program.frame(func)
         value = frame.canonical(value, {})
@@ -268,29 +278,31 @@ class Origins:
         if root.startswith("::"):
             found = self.program.variable(root.rpartition(":")[2], func.path)
             if found is not None and found[1].type.name == struct and isinstance(found[1].value, Items):
-                return [(found[0], found[1].value)]
+                return [found]
         elif root.startswith("$"):
-            own = [w.value for w in writes_of(frame) if w.declares and w.target == Name(root[1:])]
-            if own and isinstance(own[0], Items) and own[0].items:
-                return [(func.path, own[0])]
+            own = [w for w in writes_of(frame) if w.declares and w.target == Name(root[1:])]
+            if own and isinstance(own[0].value, Items) and own[0].value.items:
+                local = frame.locals.get(root[1:])
+                if local is not None:
+                    return [(func.path, msgspec.structs.replace(local, value=own[0].value, line=func.line_of(own[0].at)))]
         return self._named(func.path, struct) or None
 
-    def _named(self, path: str, struct: str) -> list[tuple[str, Items]]:
+    def _named(self, path: str, struct: str) -> list[tuple[str, facts.Variable]]:
         """The objects of a struct in a file and its folder that the file names."""
         tag = struct.split(" ", 1)[1]
         words = set(WORD.findall(self.program.text(path)))
         folder = posixpath.dirname(path)
         files = [f for f in self.program.names.files_initialising(tag) if posixpath.dirname(f) == folder]
         return [
-            (file, v.value)
+            (file, v)
             for file in files for v in self.program.initialised_with(file, tag)
             if v.type.name == struct and isinstance(v.value, Items) and v.name.encode() in words
         ]  # fmt: skip
 
-    def _says(self, path: str, items: Items, fields: Iterable[str]) -> bool:
+    def _says(self, path: str, items: Expr | None, fields: Iterable[str]) -> bool:
         """Whether an initialiser, or a part of it, gives one of these fields a value."""
         names = {f".{name}" for name in fields}
-        for designator, value in items.items:
+        for designator, value in items.items if isinstance(items, Items) else ():
             if isinstance(value, Items):
                 if self._says(path, value, fields):
                     return True
