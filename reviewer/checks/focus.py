@@ -22,6 +22,7 @@ from reviewer.program.lockclasses import LockClasses
 from reviewer.program.lockflow import Flow, Seen
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.lockusers import LockUsers
+from reviewer.program.masks import Masks
 from reviewer.program.modes import Modes
 from reviewer.program.nearby import Nearby
 from reviewer.program.orders import Orders
@@ -113,6 +114,11 @@ class Focus:
     def modes(self) -> Modes:
         """In which contexts a function runs."""
         return Modes(self.entries, self.holders)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Which masks are passed to a function."""
+        return Masks(self.callers)
 
     @cached_property
     def releases(self) -> Releases:

@@ -30,6 +30,7 @@ from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.modes import OFF, Mode
+from reviewer.program.masks import handed_on
 from reviewer.program.origins import Origins
 from reviewer.program.summaries import Binding
 from reviewer.program.telling import last_if
@@ -68,7 +69,7 @@ CPU = frozenset({"irq", "preempt"})
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """A call that may sleep, with what forbids it. ``because``: how the sentence ends; ``object``: what the finding is about.
-    ``aside``: it leads past the files that were asked for."""
+    ``aside``: it leads past the files that were asked for. ``above``: calls by which the function gets what it passes on."""
 
     doubt: int
     effect: Effect
@@ -82,6 +83,7 @@ class Sleep:
         return self.doubt, self.aside, self.hold is None, self.effect.depth
 
 
+    above: tuple[CallSite, ...] = ()
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in (*focus.functions, *focus.beyond):
@@ -166,7 +168,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
         return
     must = frozenset((*seen.must(), *more))
     locks_last = takes_with_count(focus, func, must)
-    for effect in blocking(focus, func, seen):
+    for effect, above in (*((e, ()) for e in blocking(focus, func, seen)), *as_passed(focus, func, seen)):
         if locks_last and not effect.way:
             effect = msgspec.structs.replace(effect, last=False)
         least = unsure(focus, effect) + isinstance(effect.what, Choice)
@@ -187,7 +189,7 @@ def sleeps_under_lock(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ..
                 if hold.where and hold.kind in CPU:
                     # A callee that nests such sections by a count of its own seems to leave one open; not on all ways.
                     doubt += 1 if hold in must else 2
-                yield Sleep(doubt, effect, f"while {name} is held", name, hold, aside=focus.aside(func, effect))
+                yield Sleep(doubt, effect, f"while {name} is held", name, hold, aside=focus.aside(func, effect), above=above)
         for hold in held_around_callback(focus, func, seen, effect):
             if not allowed(focus, effect, OFF.get(hold.irq, ""), OFF.get(hold.irq) == "bh"):
                 because = f"in a callback of {effect.way[0][1].callee.id}(), which holds {hold.name}"  # type: ignore[union-attr]
@@ -261,6 +263,16 @@ def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
         isinstance(a, Name) and a.id[:1] not in "$%:" and focus.program.functions(func.path, a.id)
         for args in seen.args[:1] for a in args
     )  # fmt: skip
+
+
+def as_passed(focus: Focus, func: Func, seen: Seen) -> Iterator[tuple[Effect, tuple[CallSite, ...]]]:
+    """Allocations with the mask that a parameter of the function is, for which somebody passes one that has direct reclaim, with
+    the calls by which it comes."""
+    for effect in focus.effects.at(func, seen, FAR):
+        index = handed_on(effect.what) if effect.kind == "alloc" and not effect.asked else None
+        above = focus.masks.may_reclaim(func, index) if index is not None else ()
+        if above:
+            yield effect, above
 
 
 def held_around_callback(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[Hold]:
@@ -444,7 +456,8 @@ def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep, above: Sequence[
         calls = (step(focus.analysis, "call", s.caller, s.call.at) for s in above)
         proof = (entry_step(focus.analysis, sleep.entry), *calls, *effect_steps(focus.analysis, func, sleep.entry.hold, effect))
     else:
-        proof = effect_steps(focus.analysis, func, sleep.hold, effect)
+        calls = (step(focus.analysis, "call", s.caller, s.call.at) for s in sleep.above)
+        proof = (*calls, *effect_steps(focus.analysis, func, sleep.hold, effect))
     return Finding(
         rule=RULE, severity="error", confidence=confidence_of(sleep.doubt), file=file, line=line, column=column,
         function=function, message=f"{what} {sleep.because}", involves=(sleep.object,),
