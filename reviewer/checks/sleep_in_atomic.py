@@ -18,6 +18,7 @@ import msgspec
 
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.let_go import asserts
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Name
@@ -29,9 +30,10 @@ from reviewer.program.link import Func, runs_at_boot
 from reviewer.program.lockflow import Flow, Seen, on_every_way
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
-from reviewer.program.modes import OFF, Mode
 from reviewer.program.masks import handed_on
+from reviewer.program.modes import OFF, Mode
 from reviewer.program.origins import Origins
+from reviewer.program.settled import always_first
 from reviewer.program.summaries import Binding
 from reviewer.program.telling import last_if
 from reviewer.program.upward import ATOMIC
@@ -50,14 +52,17 @@ MAX_LOOKED_AT = 4
 MAX_MORE = 4
 """Other functions in which one call may sleep, shown beside the one that is told of."""
 
+MAX_MADE = 3
+"""Makers of an object that are shown."""
+
 MAX_ALIKE = 5
 """Calls of one function that are told of under one lock: more of them are the same fault."""
 
 MAX_ABOVE = 6
-MAX_MADE = 3
-"""Makers of an object that are shown."""
-
 """Levels of callers above a function of a patch, up to the interrupt."""
+
+SPINNING = frozenset({"spinlock_t", "struct spinlock", "raw_spinlock_t", "struct raw_spinlock", "rwlock_t"})
+"""Types of the locks under which nobody may sleep."""
 
 ATOMIC_NAME = "_inatomic"
 """In the names of functions that are called with page faults disabled (``futex_atomic_cmpxchg_inatomic()``)."""
@@ -78,21 +83,25 @@ class Sleep:
     hold: Hold | None = None
     entry: Entry | None = None
     aside: bool = False
+    above: tuple[CallSite, ...] = ()
 
     def rank(self) -> tuple[int, int, int, int]:
         return self.doubt, self.aside, self.hold is None, self.effect.depth
 
 
-    above: tuple[CallSite, ...] = ()
 @general(RULE)
 def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
     for func in (*focus.functions, *focus.beyond):
         if focus.effects.may_matter(func, FAR):
             still = focus.let_go.theirs(func)
-            flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still else None
+            says = focus.summaries.names.asserts(func)
+            flow = focus.flow(func) if focus.summaries.holds(func) or hands_on(focus, func) or still or says else None
+            told = asserted(focus, flow) if flow is not None and says else ()
             under = [
                 (seen, best) for seen in (flow.seen if flow is not None else ())
-                if (best := strongest(focus, func, seen, sleeps_under_lock(focus, func, seen, still.get(seen.event.at, ()))))
+                if (best := strongest(focus, func, seen, sleeps_under_lock(
+                    focus, func, seen, (*still.get(seen.event.at, ()), *said_before(focus, func, seen, told))
+                )))
             ]  # fmt: skip
             yield from (finding(focus, func, *one) for one in (few(under) if focus.other is None else under))
             if not under:
@@ -102,6 +111,27 @@ def sleep_in_atomic(focus: Focus) -> Iterator[Finding]:
                     yield from in_context_above(focus, focus.other, func)
         elif focus.effects.through_tables(func):
             yield from in_context(focus, func, through=True)
+
+
+def asserted(focus: Focus, flow: Flow) -> tuple[tuple[Hold, Seen], ...]:
+    """The spinning locks that the function says its callers hold, each with the event by which it says so."""
+    found: list[tuple[Hold, Seen]] = []
+    for seen in flow.seen:
+        for hold in asserts(focus, flow.frame.func, seen):
+            type_ = flow.frame.type_of(hold.lock) if hold.kind == "other" else None
+            spins = type_ is not None and not SPINNING.isdisjoint((type_.name, flow.frame.resolve(type_).name))
+            if hold.kind in ATOMIC or spins:
+                found.append((msgspec.structs.replace(hold, kind="spin"), seen))
+    return tuple(found)
+
+
+def said_before(focus: Focus, func: Func, seen: Seen, told: Iterable[tuple[Hold, Seen]]) -> Iterator[Hold]:
+    """Those of them that have been spoken of on every way to an event, and that have not been let go of since."""
+    frame = focus.program.frame(func)
+    for hold, at in told:
+        free = any(hold.lock in d for d in seen.dropped) or any(h.lock == hold.lock for h in seen.may())
+        if at is not seen and not free and always_first(frame, at, seen):
+            yield hold
 
 
 def few(found: list[tuple[Seen, Sleep]]) -> Iterator[tuple[Seen, Sleep]]:
@@ -235,6 +265,16 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
             yield effect
 
 
+def as_passed(focus: Focus, func: Func, seen: Seen) -> Iterator[tuple[Effect, tuple[CallSite, ...]]]:
+    """Allocations with the mask that a parameter of the function is, for which somebody passes one that has direct reclaim, with
+    the calls by which it comes."""
+    for effect in focus.effects.at(func, seen, FAR):
+        index = handed_on(effect.what) if effect.kind == "alloc" and not effect.asked else None
+        above = focus.masks.may_reclaim(func, index) if index is not None else ()
+        if above:
+            yield effect, above
+
+
 def may_choose_to(focus: Focus, effect: Effect) -> bool:
     """Whether an allocation has direct reclaim if a condition says so, which need not know of the locks that are held."""
     what, gfp = effect.what, focus.program.gfp
@@ -263,16 +303,6 @@ def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
         isinstance(a, Name) and a.id[:1] not in "$%:" and focus.program.functions(func.path, a.id)
         for args in seen.args[:1] for a in args
     )  # fmt: skip
-
-
-def as_passed(focus: Focus, func: Func, seen: Seen) -> Iterator[tuple[Effect, tuple[CallSite, ...]]]:
-    """Allocations with the mask that a parameter of the function is, for which somebody passes one that has direct reclaim, with
-    the calls by which it comes."""
-    for effect in focus.effects.at(func, seen, FAR):
-        index = handed_on(effect.what) if effect.kind == "alloc" and not effect.asked else None
-        above = focus.masks.may_reclaim(func, index) if index is not None else ()
-        if above:
-            yield effect, above
 
 
 def held_around_callback(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[Hold]:
@@ -465,14 +495,6 @@ def finding(focus: Focus, func: Func, seen: Seen, sleep: Sleep, above: Sequence[
     )  # fmt: skip
 
 
-def also(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Iterator[Step]:
-    """Where other functions of the files that were asked for may sleep below the same call: those have to be mended, too."""
-    told = {sleep.effect.func.key}
-    for effect in blocking(focus, func, seen) if focus.about else ():
-        mine = effect.func.path in focus.about and effect.func.key not in told and unsure(focus, effect) < 2
-        if mine and (sleep.hold is None or not effect.lets_go(sleep.hold)) and len(told) <= MAX_MORE:
-            told.add(effect.func.key)
-            yield step(focus.analysis, "sleep", effect.func, effect.at)
 def made_so(focus: Focus, effect: Effect) -> Iterator[Step]:
     """Who has made the object of the call so that it sleeps, and what they were given that does not say otherwise."""
     model = focus.program.model(effect.name)
@@ -486,3 +508,11 @@ def made_so(focus: Focus, effect: Effect) -> Iterator[Step]:
         yield Step(kind="register", file=path, line=line, function="", text=text)
 
 
+def also(focus: Focus, func: Func, seen: Seen, sleep: Sleep) -> Iterator[Step]:
+    """Where other functions of the files that were asked for may sleep below the same call: those have to be mended, too."""
+    told = {sleep.effect.func.key}
+    for effect in blocking(focus, func, seen) if focus.about else ():
+        mine = effect.func.path in focus.about and effect.func.key not in told and unsure(focus, effect) < 2
+        if mine and (sleep.hold is None or not effect.lets_go(sleep.hold)) and len(told) <= MAX_MORE:
+            told.add(effect.func.key)
+            yield step(focus.analysis, "sleep", effect.func, effect.at)
