@@ -21,23 +21,24 @@ from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import Binary, Call, Const, Expr, Member, Result, Switch
+from reviewer.parse.facts import Binary, Call, Const, Deref, Expr, Member, Name, Result, Switch
 from reviewer.program.balance import stored, word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
 from reviewer.program.entries import Entry
-from reviewer.program.horizon import DEPTH
+from reviewer.program.horizon import DEPTH, FAR
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, names_in, reached, seen_at
-from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold
+from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
-from reviewer.program.objects import of_parameter
+from reviewer.program.objects import of_parameter, root_of
 from reviewer.program.roundtrips import plain
 from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import place as place_of
+from reviewer.program.values import deref
 from reviewer.program.waiting import comes_first
 
 RULE = "self-deadlock"
@@ -138,13 +139,16 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
         locks = {h.lock for h in (*held, *more)}
         classes = {h.name for h in (*held, *more)}
         must = seen.must()
-        for effect in (*focus.effects.at(func, seen), *at_home(focus, func, seen), *chained.at(func, seen, seen.must())):
+        depth = DEPTH if focus.other is None else FAR  # nobody has run what a patch brings
+        for effect in (*focus.effects.at(func, seen, depth), *at_home(focus, func, seen), *chained.at(func, seen, seen.must())):
             if effect.kind != "acquire" or not blocks(focus, effect):
                 continue
             if effect.what not in locks and effect.hold is not None and effect.hold.name in classes:
                 effect = renamed(flow.frame, effect, locks)
                 if effect.what not in locks:
                     effect = of_its_own(focus, func, seen, effect, (*held, *more))
+            if effect.what not in locks:
+                effect = by_pointer(focus, func, effect, must)
             if effect.what not in locks:
                 continue
             if effect.what in effect.let_go and (effect.way or all(h.lock != effect.what for h in seen.may())):
@@ -226,6 +230,25 @@ def of_its_own(focus: Focus, func: Func, seen: Seen, effect: Effect, held: Itera
     if len(mine) != 1 or effect.lets_go(mine[0]) or told_apart(focus, func, hold.name):
         return effect
     return msgspec.structs.replace(effect, what=mine[0].lock, doubt=max(effect.doubt, 1))
+
+
+def by_pointer(focus: Focus, func: Func, effect: Effect, held: Iterable[Hold]) -> Effect:
+    """The effect of a library that takes the lock to which an object of its own keeps a pointer (``mutex_lock(c->owner->lock)``),
+    as one on the lock that is held, where the file of the caller lets that pointer lead to no other class of locks."""
+    what = effect.what
+    field = what.base if isinstance(what, Deref) else None
+    frame = focus.program.frame(func)
+    if not isinstance(field, Member) or not field.arrow or effect.let_go:
+        return effect
+    root = root_of(field)
+    local = isinstance(root, Name) and not root.id.startswith("::")  # what stands alone has no owner who could tell
+    owner = frame.type_of(field.base) if local else None
+    if owner is None:
+        return effect
+    stored = focus.summaries.origins.stored(frame.resolve(owner).name, field.name, focus.program.unit(func.path))
+    names = {lock_class(focus.program.frame(f), deref(value)) for f, value in stored}
+    mine = [h for h in held if names == {h.name} and h.name]
+    return msgspec.structs.replace(effect, what=mine[0].lock, doubt=max(effect.doubt, 1)) if len(mine) == 1 else effect
 
 
 def is_code(condition: Expr) -> bool:
