@@ -360,8 +360,9 @@ class CallerSearch:
                     position = index
                 if i + 1 < len(words):
                     owner = member.type.name if member is not None else "?"
-            if isinstance(item, Items):
-                yield from self.slots(item, member.type if member is not None else CType("?"), path, name)
+            literal = item.base if isinstance(item, AddressOf) else item  # .ops = &(const struct ops) { ... }
+            if isinstance(literal, Items):
+                yield from self.slots(literal, member.type if member is not None else CType("?"), path, name)
             elif name in function_names(item):
                 slot = words[-1] if words else member.name if member is not None else "?"
                 yield owner, slot, value if len(words) < 2 else item

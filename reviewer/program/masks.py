@@ -52,7 +52,7 @@ class Masks:
 
 def handed_on(mask: Expr | None) -> int | None:
     """The number of the parameter that a mask is, with more flags perhaps."""
-    if isinstance(mask, Binary) and mask.op == "|":
+    while isinstance(mask, Binary) and mask.op == "|":
         arms = [arm for arm in (mask.left, mask.right) if not isinstance(arm, Const)]
         mask = arms[0] if len(arms) == 1 else None
     return int(mask.id[1:]) if isinstance(mask, Name) and mask.id.startswith("%") else None
