@@ -15,6 +15,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import general
 from reviewer.checks.unguarded.asserted import asserted, unheld
 from reviewer.checks.unguarded.called_bare import called_bare
+from reviewer.checks.unguarded.fetched_early import fetched_early
 from reviewer.checks.unguarded.freed_bare import freed_bare
 from reviewer.checks.unguarded.guarding import RULE, Side, finding, is_there, strange, witness
 from reviewer.checks.unguarded.moved_out import found_outside, read_outside
@@ -245,6 +246,7 @@ def outliers(side: Side) -> Iterator[Finding]:
         yield from walked(side, func)
         yield from called_bare(side, func)
         yield from freed_bare(side, func)
+        yield from fetched_early(side, func)
         for t in side.guards.touches(func):
             if t.held or t.access.op not in ("add", "sub", "rmw") or t.access.idempotent:
                 continue
