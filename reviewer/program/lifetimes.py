@@ -200,13 +200,16 @@ class Lifetimes:
             yield replace(made, struct=pointed(frame, path)) if act.kind == "free" else made
 
     def _assigned(self, frame: Frame, event: Write, seen: Seen) -> Iterator[Act]:
-        """``x->timer.function = f``."""
+        """``x->timer.function = f``, ``x->urb->complete = f``."""
         target, value = seen.args[0]
-        if isinstance(target, Member) and target.name in self.fields and not target.arrow and isinstance(value, Name):
+        if not isinstance(target, Member) or (target.arrow and not isinstance(target.base, Member)):
+            return
+        if target.name in self.fields and isinstance(value, Name):
             if self.of_the_api(frame, target):
-                name = self.name(frame, target.base)
+                whole = Deref(target.base) if target.arrow else target.base
+                name = self.name(frame, whole)
                 yield Act(
-                    "setup", self.fields[target.name], name, target.base, frame.func, event.at, target.name,
+                    "setup", self.fields[target.name], name, whole, frame.func, event.at, target.name,
                     callback=value.id.removeprefix("::"),
                 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,13 +12,22 @@ from reviewer.checks.teardown.ended_early import comes_to
 from reviewer.checks.teardown.irq_left import modelled
 from reviewer.parse.facts import Branch, Deref, Expr, Member, Name, Result
 from reviewer.program.calls import function_names
-from reviewer.program.lifetimes import Act, holder, owner_of
+from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import seen_at
 from reviewer.program.objects import object_name, reads, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.telling import stores
 from reviewer.program.values import walk
+
+URB = "urb"
+"""A request of USB: like the other callbacks it starts itself again, as a rule, until it is killed."""
+
+STOPPED = CALLBACKS | {URB}
+"""What is waited for one by one."""
+
+STOPS = re.compile(r"(?:^|_)(?:stop|close|release|disable|shutdown|down|off)(?:_|$)")
+"""Operations that end the use of what their table is of."""
 
 
 def part_freed(teardown: Teardown) -> Iterator[Finding]:
@@ -26,8 +36,11 @@ def part_freed(teardown: Teardown) -> Iterator[Finding]:
             continue
         acts, frame = teardown.lives.acts(func), teardown.program.frame(func)
         parts = [a for a in acts if a.kind == "free" and isinstance(a.path, Member) and a.func.key == func.key]
-        for stop, of, callbacks in waits(teardown, func, acts) if parts else ():
-            late = next((p for p in parts if used_until(teardown, func, p, stop, of, callbacks)), None)
+        # of a request of USB also what callees free: timers and works are mostly idle by then, for reasons of their own
+        given = teardown.lives.given_up(func) if any(a.kind == "stop" and a.what == URB for a in acts) else []
+        for stop, of, callbacks in waits(teardown, func, acts) if parts or given else ():
+            freed = (*parts, *given) if stop.what == URB else parts
+            late = next((p for p in freed if used_until(teardown, func, p, stop, of, callbacks)), None)
             if late is not None and late.path is not None:
                 named = replace(late, struct=object_name(frame, rooted(frame, late.path)))
                 yield finding(teardown, func, late.at, stop, None, named, None, "medium", late=True)
@@ -37,12 +50,16 @@ def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tup
     """Where a function waits for a callback for the first time, with the pointer to its object, and what runs."""
     lives, frame = teardown.lives, teardown.program.frame(func)
     met: set[str] = set()
-    for act in sorted((a for a in acts if a.kind == "stop" and a.name and a.what in CALLBACKS), key=lambda a: a.at):
-        pointer, first = holder(act.path), act.name not in met
+    for act in sorted((a for a in acts if a.kind == "stop" and a.name and a.what in STOPPED), key=lambda a: a.at):
+        pointer, first = holder(act.path.base if isinstance(act.path, Deref) else act.path), act.name not in met
         met.add(act.name)
         uses = lives.uses(act.name, func.path)
         if first and act.waits and pointer is not None and teardown.runs(uses, func.path):
-            yield act, pointer, teardown.callbacks(uses, func.path)
+            callbacks = teardown.callbacks(uses, func.path)
+            if act.what != URB:
+                yield act, pointer, callbacks
+            elif not stopped_by_operation(teardown, uses, func) and not serves_others(teardown, func.path, act, callbacks):
+                yield act, pointer, [g for f in callbacks for g in lives.below(f).values() if g.path == func.path]
     yield from drains(teardown, func, acts, met)
     for model, args, at in modelled(teardown, func):
         if any(w.what == "irq" for w in model.waits):
@@ -52,6 +69,20 @@ def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tup
             stop = Act("stop", "irq", "", rooted(frame, args[-1]), func, at, model.name, waits=True)
             if stop.path is not None and len(args) > 1 and model.frees is None:
                 yield stop, stop.path, handlers(teardown, func)
+
+
+def serves_others(teardown: Teardown, path: str, stop: Act, callbacks: list[Func]) -> bool:
+    """Whether a handler is that of other requests of the file, too: what it uses may be theirs."""
+    lives, names = teardown.lives, {f.name for f in callbacks}
+    acts = (a for f in teardown.program.functions_in(path) if not names.isdisjoint(f.words) for a in lives.acts(f, 0))
+    return any(a.kind == "setup" and a.name != stop.name and a.callback in names for a in acts)
+
+
+def stopped_by_operation(teardown: Teardown, uses: Uses, func: Func) -> bool:
+    """Whether an operation that ends the use of something waits for the callback, too: whoever takes leave of its table's
+    owner may call that."""
+    others = [a.func for a in uses.stops if a.waits and a.func.key != func.key]
+    return any(STOPS.search(slot) for f in others for slot, _ in teardown.lives.operations(f))
 
 
 def drains(teardown: Teardown, func: Func, acts: tuple[Act, ...], met: set[str]) -> Iterator[tuple[Act, Expr, list[Func]]]:
