@@ -155,7 +155,8 @@ class Settled:
                 yield Guard(condition, (edge == exit_.then) == (positive == same))
 
     def arms(self, func: Func, at: int) -> tuple[tuple[Guard, ...], ...]:
-        """Of each ``switch`` that every way to an event of a function leads over: for what the ways go on, one label of them."""
+        """Of each ``switch`` that every way to an event of a function leads over: for what the ways go on, one label of them, or,
+        where that is the default, none of the others."""
         key = (func.key, at)
         got = self._arms.get(key)
         if got is None:
@@ -176,11 +177,13 @@ class Settled:
             once = assigned(frame, value) if isinstance(value, Name) else []
             value = once[0] if len(once) == 1 else value
             leading = {to for to in successors(exit_) if block in reached(body, [to], number)}
-            labels = [c for cases, to in exit_.cases for c in cases if to in leading]
-            if not isinstance(value, Member) or exit_.default in leading or len(labels) > MAX_LABELS:
+            rest = exit_.default in leading
+            labels = [c for cases, to in exit_.cases for c in cases if (to in leading) != rest]
+            if not isinstance(value, Member) or not labels or (len(labels) > MAX_LABELS and not rest):
                 continue
             if not any(writes_to(b, value.name) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
-                yield tuple(Guard(values.binary("==", value, frame.canonical(c, {})), True) for c in labels)
+                guards = tuple(Guard(values.binary("==", value, frame.canonical(c, {})), not rest) for c in labels)
+                yield from ((g,) for g in guards) if rest else (guards,)
 
     def _told_by(self, frame: Frame, condition: Expr) -> Expr:
         """The field or the flag that a function asks for, for a call of such a function."""
@@ -404,7 +407,8 @@ class Settled:
                 flow = self.summaries.flow(below) if below is not None else None
                 for inner in flow.seen if flow is not None else ():
                     if isinstance(inner.event, facts.Write) and flow is not None:
-                        yield from self._value(flow.frame, inner, name)
+                        given = self._value(flow.frame, inner, name)
+                        yield from (values.substitute(v, s.args[0], flow.frame.func.name) for v in given)
 
     def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
         """What an event makes of one bit."""
