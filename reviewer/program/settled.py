@@ -223,8 +223,8 @@ class Settled:
         return False
 
     def _given(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
-        """Whether a pointer must be NULL, for which a function on the way has one that it has asked for, or follows: before it
-        goes on, for a lock that it holds, for another argument (``start(&node->rx, node)``)."""
+        """Whether a pointer must be NULL, for which a function on the way passes an address, or one that it has asked for, or
+        follows: before it goes on, for a lock that it holds, for another argument (``start(&node->rx, node)``)."""
         condition, below = guard.condition, inner
         for func, at, args in reversed(above if not guard.truth else ()):
             if isinstance(condition, Name) and condition.id.startswith("%") and int(condition.id[1:]) < len(args):
@@ -233,7 +233,7 @@ class Settled:
                 condition = values.substitute(condition, args, below.name)
             else:
                 return False
-            if any(leads_through(a, condition) for a in args):
+            if isinstance(condition, AddressOf) or any(leads_through(a, condition) for a in args):
                 return True
             if any(g.truth and g.condition == condition for g in self.guards(func, at)) or self._follows(func, at, condition):
                 return True
