@@ -161,11 +161,13 @@ class Waited:
         """Handlers of an interrupt: by the number's object; else, with doubt, the only ones that the unit requests.
 
         Where several objects of a type have one each, ``whole`` says which is meant (``queue->entry.vector``, not
-        ``device->entry.vector``).
+        ``device->entry.vector``). A file that requests one itself is a driver of its own, beside others that have one in the same
+        struct of their library (``port->irq``).
         """
         kinds = ("irq", "threaded_irq")
         exact: list[Awaited] = []
         closer: list[Awaited] = []
+        own: list[Awaited] = []
         rest: list[Awaited] = []
         requests: set[tuple[str, int]] = set()
         units = [f for file in self.program.unit(frame.func.path) for f in self.program.functions_in(file)]
@@ -178,7 +180,9 @@ class Waited:
                     (exact if same else rest).append(Awaited(callback, registers.how, 0 if same else 1))
                     if same and len(whole) > 1 and whole in self._wholes(func, call):
                         closer.append(exact[-1])
-        yield from closer or exact or (rest if len(requests) == 1 else ())
+                    if same and func.path == frame.func.path:
+                        own.append(exact[-1])
+        yield from closer or own or exact or (rest if len(requests) == 1 else ())
 
     def _wholes(self, func: Func, call: Call) -> Iterator[tuple[str, ...]]:
         """The arguments of a call by the outermost structs that they are in, where locals say so (``entry = &queue->entry;``)."""
