@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Const, Deref, Event, Expr, Member, Name, Read, Result, Write
 from reviewer.program import lockflow, values
 from reviewer.program.grace import owner
-from reviewer.program.lifetimes import PUT
+from reviewer.program.lifetimes import GET, PUT
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Observer, Outcome, State
 from reviewer.program.structs import Frame
@@ -91,6 +91,7 @@ class Uses(Observer):
             if model is not None and (model.takes or model.drops):
                 return held
             looks = model is not None and (model.passes or model.allocates is not None)  # or copies, and keeps nothing alive
+            looks = looks and not (isinstance(event.callee, Name) and GET.search(event.callee.id))
             if self.moved and model is None and isinstance(event.callee, Name) and not event.loop and not locked:
                 given = Result(event.number)
                 if any(h.kind == "rcu" for h in state.locks) and given not in self.own(frame):
