@@ -189,6 +189,8 @@ def freed_early(focus: Focus, grace: Grace, func: Func) -> Iterator[Finding]:
         confidence: Confidence = "high" if not unlinked.way and not freed.way else "medium"
         if focus.other is None and freed.way and not unlinked.way:
             confidence = "low"  # whoever ends an object by a function for that waits, or frees it later, in there
+        if focus.other is None and unlinked.way and unlinked.func.path.endswith(".c"):
+            confidence = "low"  # a helper that unlinks also serves those who have no readers any more, or none yet
         steps = [step(analysis, "call", f, call.at) for f, call in unlinked.way]
         steps.append(step(analysis, "access", unlinked.func, unlinked.at))
         steps += [step(analysis, "call", f, call.at) for f, call in freed.way]
