@@ -173,6 +173,8 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 2 if focus.other is None else 1  # objects of one kind have the flag, and those others not
                     if around(focus, func, seen, hold, there):
                         doubt += 1
+                    if focus.other is None and there.way and there.func.key == func.key:
+                        doubt += 2  # whoever comes back to itself does so for another object, or has marked this one before
                     if hold.kind == "semaphore" and focus.other is None:
                         doubt += 1  # in code that has run, somebody else may well be the one who ups it
                     if focus.orders.nests(there):
@@ -301,7 +303,7 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     last = effect.last and not focus.came_under(func, seen, hold)
     if not effect.way:
         return last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
-    return last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back()
+    return last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back() or settled.owned(effect)
 
 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:

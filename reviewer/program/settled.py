@@ -30,6 +30,9 @@ from reviewer.program.waiting import comes_first
 MAX_LABELS = 8
 """Labels of one ``switch`` from which the ways to an event go on."""
 
+CURRENT = (Name("::current"), Name("current"), Text("current()"), Text("get_current()"))
+"""The task itself, as a variable or a macro."""
+
 MAX_GUARDS = 24
 """Conditions around one event that are looked at, the nearest to the entry first."""
 
@@ -84,6 +87,14 @@ class Settled:
             if asked_for and any(self.sets(frame, name) for name in asked_for):
                 return True
         return False
+
+    def owned(self, effect: Effect) -> bool:
+        """Whether a callee comes to the effect only if its own task is not who owns what it wants (``if (owner == current)``)."""
+        return any(
+            isinstance(g.condition, Binary) and g.condition.op == "==" and not g.truth
+            and any(by_name(self.program.frame(inner), side) in CURRENT for side in (g.condition.left, g.condition.right))
+            for inner, at in steps(effect) for g in self.guards(inner, at)
+        )  # fmt: skip
 
     def sets(self, frame: Frame, name: str) -> bool:
         """Whether a function stores something in a variable, by itself or by an API that publishes."""
