@@ -335,8 +335,8 @@ class Publishes(Part):
 
 _NO_EFFECT = (
     "call", "pattern", "source", "held_when", "pure", "no_return", "fresh", "in_order", "per_cpu", "identity", "reclasses",
-    "value", "alias", "tells", "empty", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed", "never_null",
-    "returns", "spares_last", "cache", "keeps_type", "rules_out",
+    "value", "alias", "tells", "empty", "empties", "is_error", "error_or_zero", "ends_if", "cancels", "ends", "managed",
+    "never_null", "returns", "spares_last", "cache", "keeps_type", "rules_out",
     "makes",
 )  # fmt: skip
 
@@ -397,6 +397,7 @@ class Entry(Part):
     reclasses: ArgIndex | None = None
     value: PlaceText | None = None
     empty: ArgIndex | None = None
+    empties: ArgIndex | None = None
     is_error: ArgIndex | None = None
     error_or_zero: ArgIndex | None = None
     ends_if: ArgIndex | None = None
@@ -481,6 +482,7 @@ class Entry(Part):
             reclasses=self.reclasses,
             value=self.value,
             empty=self.empty,
+            empties=self.empties,
             is_error=self.is_error,
             error_or_zero=self.error_or_zero,
             ends_if=self.ends_if,

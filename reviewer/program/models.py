@@ -373,6 +373,7 @@ class Function(Model, frozen=True):
     reclasses: int | None = None  # the lock that lockdep takes for another class from then on
     identity: int | None = None  # its value is this argument's (READ_ONCE, unlikely, rcu_dereference)
     empty: int | None = None  # tells whether the list that this argument leads to has no entries (list_empty)
+    empties: int | None = None  # leaves the list that this argument leads to without entries (list_del_init)
     is_error: int | None = None  # tells whether this argument is an error number (IS_ERR)
     error_or_zero: int | None = None  # this argument if it is an error number, else 0 (PTR_ERR_OR_ZERO)
     ends_if: int | None = None  # does not come back if this argument is not 0 (BUG_ON)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from reviewer.parse import facts
@@ -16,6 +16,7 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Switch, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
+from reviewer.program.established import Asked, Established, asked_in
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at
 from reviewer.program.locks import Hold, lock_class
@@ -39,10 +40,11 @@ MAX_GUARDS = 24
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """An event comes about only where ``condition``, in terms of its function, is ``truth``."""
+    """An event comes about only where ``condition``, in terms of its function, is ``truth``; ``at``: where that is asked."""
 
     condition: Expr
     truth: bool
+    at: int = field(default=-1, compare=False)
 
 
 class Settled:
@@ -52,6 +54,7 @@ class Settled:
         self.summaries = summaries
         self.program = summaries.program
         self.tables = OneTable(summaries)
+        self.established = Established(summaries)
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
         self._arms: dict[tuple[str, int], tuple[tuple[Guard, ...], ...]] = {}
         self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
@@ -163,7 +166,7 @@ class Settled:
             if block not in reachable(body, (number, edge)):
                 positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
                 same, condition = polarity(self._told_by(flow.frame, condition))
-                yield Guard(condition, (edge == exit_.then) == (positive == same))
+                yield Guard(condition, (edge == exit_.then) == (positive == same), read_at(flow, exit_))
 
     def arms(self, func: Func, at: int) -> tuple[tuple[Guard, ...], ...]:
         """Of each ``switch`` that every way to an event of a function leads over: for what the ways go on, one label of them, or,
@@ -193,7 +196,7 @@ class Settled:
             if not isinstance(value, Member) or not labels or (len(labels) > MAX_LABELS and not rest):
                 continue
             if not any(writes_to(b, value.name) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
-                guards = tuple(Guard(values.binary("==", value, frame.canonical(c, {})), not rest) for c in labels)
+                guards = tuple(Guard(values.binary("==", value, frame.canonical(c, {})), not rest, exit_.at) for c in labels)
                 yield from ((g,) for g in guards) if rest else (guards,)
 
     def _told_by(self, frame: Frame, condition: Expr) -> Expr:
@@ -213,25 +216,33 @@ class Settled:
         return condition
 
     def _denied(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
-        """Whether a function on the way goes on only where the same object says the opposite (``if (is_vf(p)) poll(p);``, and
-        ``poll()`` is for those that are none)."""
-        frame = self.program.frame(inner)
-        condition, truth, other = asked_word(frame, guard)
-        field_of = condition.left if isinstance(condition, Binary) else condition
-        if condition is None or not isinstance(field_of, Member) or stores(self.program.body(inner), field_of.name):
+        """Whether a function on the way has made sure, whatever way it came, that the same object says the opposite (``if
+        (is_vf(p)) poll(p);``, and ``poll()`` is for those that are none)."""
+        condition, at = self._copied(inner, guard)
+        question = self.established.question(inner, condition, guard.truth)
+        if question is None or self.established.at(inner, at, question) is False:
             return False
+        below = inner
         for func, at, args in reversed(above):
-            if self._may_store(func, field_of.name):
+            question = question.above(self.program.frame(func), args, below.name)
+            if question is None:
                 return False
-            condition = values.substitute(condition, args, frame.func.name)
-            frame = self.program.frame(func)
-            for said in self.guards(func, at):
-                field, here, value = asked_word(frame, said)
-                if field == condition and contradict((truth, other), (here, value)):
-                    return True
-            if any(isinstance(e, Result | Text) for e in values.walk(condition)):
-                return False
+            said = self.established.at(func, at, question)
+            if said is not None:
+                return said
+            below = func
         return False
+
+    def _copied(self, inner: Func, guard: Guard) -> tuple[Expr, int]:
+        """What a condition asks for, and where: a local that has only ever one value is what it was set to, there."""
+        frame = self.program.frame(inner)
+        local = guard.condition.left if isinstance(guard.condition, Binary) else guard.condition
+        once = assigned(frame, local) if isinstance(local, Name) and local.id.startswith("$") else []
+        if len(once) != 1 or not is_object(once[0]):
+            return guard.condition, guard.at
+        if isinstance(guard.condition, Binary):
+            return values.binary(guard.condition.op, once[0], guard.condition.right), guard.at
+        return once[0], guard.at
 
     def _given(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         """Whether a pointer must be NULL, for which a function on the way passes an address, or one that it has asked for, or
@@ -366,22 +377,33 @@ class Settled:
 
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         frame = self.program.frame(inner)
-        field, wanted, other = asked(frame, guard)
         bits = [(name, bit) for name, bit in objects_read(frame, guard.condition) if bit]
-        if field is None and len(bits) == 1 and isinstance(guard.condition, Result):
+        if len(bits) == 1 and isinstance(guard.condition, Result):
             found = [v for func, at, _ in above for v in self._stored(func, at, *bits[0])]
             return bool(found) and denies(found[-1], guard.truth, None)
-        name = object_name(frame, rooted(frame, field)) if field is not None else ""
-        if field is None or not name:
+        asks = asked_in(guard.condition, guard.truth)
+        name = object_name(frame, rooted(frame, asks.what)) if asks is not None else ""
+        other = by_name(frame, asks.other) if asks is not None else None
+        if asks is None or not name or not (isinstance(other, Const | Text) or (isinstance(other, Name) and is_object(other))):
             return False
-        given = [(v, func) for func, at, _ in above for v in self._stored(func, at, name, "")]
+        asks = replace(asks, other=other)
+        given = [(n, v, func) for n, (func, at, _) in enumerate(above) for v in self._stored(func, at, name, "")]
         if given:
-            value, where = given[-1]
-            if isinstance(other, Const) and isinstance(value, Name) and value.id.startswith("::"):
+            value, where = self._passed(above, *given[-1][:2]), given[-1][2]
+            if isinstance(asks.other, Const) and isinstance(value, Name) and value.id.startswith("::"):
                 number = self.program.constants.included(value.id[2:], where.path)
                 value = Const(number) if number is not None else value
-            return denies(value, wanted, other)
-        return other is None and wanted and self._new(above, frame, field)
+            return asks.refuses(value)
+        return asks == Asked(asks.what, "!=", Const(0), True) and self._new(above, frame, asks.what)
+
+    @staticmethod
+    def _passed(above: list[tuple[Func, int, tuple[Expr, ...]]], level: int, value: Expr) -> Expr:
+        """What a function on the way stores, in terms of whoever passes it."""
+        while isinstance(value, Name) and value.id.startswith("%") and level:
+            level -= 1
+            args, i = above[level][2], int(value.id[1:])
+            value = args[i] if i < len(args) else values.UNKNOWN
+        return value
 
     def _may_store(self, func: Func, field: str) -> bool:
         """Whether a function, or one that it calls by name, stores something in a field of that name."""
@@ -409,7 +431,8 @@ class Settled:
             if s is here or not always_first(frame, s, here):
                 continue
             if not bit and isinstance(s.event, facts.Write):
-                yield from self._value(frame, s, name, here.args[0] if here.args else ())
+                for value in self._value(frame, s, name, here.args[0] if here.args else ()):
+                    yield first_of(events, s, value)
             elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
                 if bit:
                     yield from self._bit(frame, s, name, bit)
@@ -418,8 +441,9 @@ class Settled:
                 flow = self.summaries.flow(below) if below is not None else None
                 for inner in flow.seen if flow is not None else ():
                     if isinstance(inner.event, facts.Write) and flow is not None:
-                        given = self._value(flow.frame, inner, name)
-                        yield from (values.substitute(v, s.args[0], flow.frame.func.name) for v in given)
+                        args, by = s.args[0] if s.args else (), flow.frame.func.name
+                        for value in self._value(flow.frame, inner, name):
+                            yield values.substitute(first_of(flow.seen, inner, value), args, by)
 
     def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
         """What an event makes of one bit."""
@@ -583,6 +607,24 @@ def shortest(body: facts.Body, block: int) -> list[tuple[int, int]]:
     return edges[::-1]
 
 
+def first_of(events: list[Seen], seen: Seen, value: Expr) -> Expr:
+    """What a store stores that takes its value from the one just before (``p->x = p->y = 1``)."""
+    before = events[max(events.index(seen) - 1, 0)]
+    if isinstance(value, Member) and isinstance(before.event, facts.Write) and before.args and before.args[0][0] == value:
+        return before.args[0][1]
+    return value
+
+
+def read_at(flow: Flow, exit_: Branch) -> int:
+    """Where what a branch asks was read: where the local that it asks was set, if it is set but once (``was = p->busy; ... if
+    (was)``)."""
+    condition = polarity(exit_.condition)[1]
+    local = condition.left if isinstance(condition, Binary) else condition
+    events = (s.event for s in flow.seen if isinstance(local, Name))
+    written = [e.at for e in events if isinstance(e, facts.Write) and e.target == local]
+    return written[0] if len(written) == 1 else exit_.at
+
+
 def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
     """Whether no way leads to an event but by another."""
     if one.block == other.block:
@@ -637,20 +679,6 @@ def by_name(frame: Frame, value: Expr) -> Expr:
     if call is None or call.args or not isinstance(call.callee, Name):
         return value
     return Text(f"{call.callee.id}()")
-
-
-def contradict(one: tuple[bool, Expr | None], two: tuple[bool, Expr | None]) -> bool:
-    """Whether what two conditions want of one field, as :func:`asked` tells it, cannot be had at once."""
-    if one[1] == two[1]:
-        return one[0] != two[0]
-    (first, a), (second, b) = one, two
-    if isinstance(a, Const) and isinstance(b, Const):
-        return first and second
-    set_to = a if b is None else b if a is None else None
-    if not isinstance(set_to, Const):
-        return False
-    equal, nonzero = (first, second) if b is None else (second, first)
-    return equal and bool(set_to.value) != nonzero
 
 
 def denies(value: Expr, wanted: bool, other: Expr | None) -> bool:
