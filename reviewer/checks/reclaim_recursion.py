@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
@@ -100,6 +101,11 @@ class Search:
         found = [e for e in self.focus.effects.at(func, seen) if self.reclaim.asks(e, flags)]
         return sorted(found, key=lambda e: (e.doubt, e.depth))
 
+    def allocation(self, func: Func, seen: Seen, flags: tuple[str, ...]) -> list[Effect]:
+        """The surest of them of which nothing on the way says that it does not come to it; empty if there is none."""
+        possible = (e for e in self.allocations(func, seen, flags) if not self.focus.settled.against(func, seen, e))
+        return list(islice(possible, 1))
+
     # --- a lock that reclaim waits for ------------------------------------------------------------
 
     def under_locks(self, flow: Flow) -> Iterator[Finding]:
@@ -111,7 +117,7 @@ class Search:
                 root = known.get(lock_key(hold))
                 if root is None or root.func.key == func.key:
                     continue
-                for effect in self.allocations(func, seen, root.flags)[:1]:
+                for effect in self.allocation(func, seen, root.flags):
                     if self.scope_around(func, frozenset((DIRECT, *root.flags))):
                         continue
                     sure = hold in seen.must()
@@ -193,7 +199,7 @@ class Search:
         said = self.reclaim.stands_in(func) if self.focus.other is not None else self.reclaim.slots(func.path).get(func.key, ())
         for slot, ops in said:
             for seen in flow.seen if ops.forbids else ():
-                for effect in self.allocations(func, seen, ops.forbids)[:1]:
+                for effect in self.allocation(func, seen, ops.forbids):
                     unsure = bool(effect.doubt) or effect.last  # the last user need not be this one
                     doubt = (effect.depth > 2) + (ops.scoped or ops.seldom) * (1 if self.focus.other is not None else 2)
                     confidence = confidence_of(2 if unsure else doubt)
@@ -210,7 +216,7 @@ class Search:
             if not isinstance(seen.event, Call) or seen.event.number not in halted:
                 continue
             halts, at = halted[seen.event.number]
-            for effect in self.allocations(func, seen, halts.flags)[:1]:
+            for effect in self.allocation(func, seen, halts.flags):
                 confidence: Confidence = "high" if effect.doubt == 0 else "medium" if effect.doubt == 1 else "low"
                 message = f"{words(effect)} may wait for IO while {halts.why}"
                 first = step(self.focus.analysis, "call", func, at)
@@ -229,7 +235,7 @@ class Search:
         for seen in flow.seen:
             if any(flag in scope for world in seen.scopes for scope in world for flag in flags):
                 continue
-            for effect in self.allocations(func, seen, flags)[:1]:
+            for effect in self.allocation(func, seen, flags):
                 below = [f for f, _ in effect.way[1:]] + [effect.func] * bool(effect.way)
                 if effect.depth > WITH_HANDLE or any(p.type.name == given.type.name for f in below for p in f.parameters):
                     continue  # said of that function
@@ -246,7 +252,7 @@ class Search:
         if index is None or self.looks_at(flow, index) or self.unrestricted(func, index):
             return
         for seen in flow.seen:
-            for effect in self.allocations(func, seen, ("__GFP_IO", "__GFP_FS"))[:1]:
+            for effect in self.allocation(func, seen, ("__GFP_IO", "__GFP_FS")):
                 if effect.depth or effect.doubt:
                     continue
                 name = func.parameters[index].name
