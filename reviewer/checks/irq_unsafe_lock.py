@@ -116,7 +116,8 @@ def enabled_for_callers(focus: Focus, func: Func) -> Iterator[Finding]:
                 yield finding(focus, owner, holder.way[0].call.at, 0, message, hold.name or hold.kind, tuple(steps))
                 return
         for mode in focus.modes.of(func):
-            if mode.entry is not None and mode.masks == "irq" and mode.context != "task":
+            excluded = mode.entry is None or settled(focus, take, mode) or focus.modes.is_cut(mode.way, func, take.at)
+            if mode.entry is not None and not excluded and mode.masks == "irq" and mode.context != "task":
                 steps = [entry_step(focus.analysis, mode.entry), *way(focus, mode)]
                 steps.append(step(focus.analysis, "acquire", func, take.at, (take.hold,)))
                 message = f"{func.name}() turns interrupts on again after {name}, where they may be off ({mode.entry.how})"
