@@ -7,7 +7,7 @@ A field is told by its struct, as lockdep tells a lock; what is stored between t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -16,7 +16,7 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Switch, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
-from reviewer.program.established import Asked, Established, asked_in
+from reviewer.program.established import Asked, Established, asked_in, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at
 from reviewer.program.locks import Hold, lock_class
@@ -177,6 +177,23 @@ class Settled:
             flow = self.summaries.flow(func)
             got = self._arms[key] = tuple(self._labelled(flow, at)) if flow is not None else ()
         return got
+
+    def barred(self, func: Func, at: int) -> frozenset[tuple[int, int]]:
+        """The edges that no way from an event takes: of branches that ask what was asked before it, of what is not changed
+        since and had another answer (``if (poll) add_timer(t); ... if (!poll) free_irq(irq);``)."""
+        flow = self.summaries.flow(func)
+        here = seen_at(flow, at)
+        body = flow.frame.body if flow is not None else None
+        if flow is None or body is None or here is None:
+            return frozenset()
+        changed = changed_in(body, reached(body, [here.block]))
+        said = {g.condition: g.truth for g in self.guards(func, at) if stays(flow.frame, g.condition, changed)}
+        found: set[tuple[int, int]] = set()
+        for block, to, asks, truth in self.established.edges(flow) if said else ():
+            positive, condition = polarity(asks)
+            if condition in said and said[condition] != (truth == positive):
+                found.add((block, to))
+        return frozenset(found)
 
     def _labelled(self, flow: Flow, at: int) -> Iterator[tuple[Guard, ...]]:
         frame, body = flow.frame, flow.frame.body
@@ -538,6 +555,30 @@ class Settled:
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
         return flow.seen if flow is not None else []
+
+
+def changed_in(body: facts.Body, blocks: Iterable[int]) -> frozenset[str]:
+    """The variables and the members that some blocks store something in, or hand out the address of."""
+    found: set[str] = set()
+    for event in (e for b in blocks for e in body.blocks[b].events):
+        if isinstance(event, facts.Write):
+            found.add(word_of(event.target))
+        elif isinstance(event, Call):
+            found |= {word_of(a) for a in event.args if isinstance(a, AddressOf) or event.loop}
+    return frozenset(found)
+
+
+def stays(frame: Frame, condition: Expr, changed: frozenset[str]) -> bool:
+    """Whether what a condition asks is told by names, of which a function changes none."""
+    for e in values.walk(condition):
+        if isinstance(e, Result | Text) or (isinstance(e, Member) and e.name in changed):
+            return False
+        if isinstance(e, Name) and e.id[:1] in "$%:":
+            i = int(e.id[1:]) if e.id.startswith("%") else -1
+            word = frame.func.parameters[i].name if 0 <= i < len(frame.func.parameters) else word_of(e).removeprefix("$")
+            if word in changed:
+                return False
+    return True
 
 
 def points(frame: Frame, word: Name) -> bool:

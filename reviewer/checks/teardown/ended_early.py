@@ -52,12 +52,19 @@ def started_before(teardown: Teardown, func: Func, act: Act, end: Act) -> bool:
     if end.at not in seen or not isinstance(call, Call) or result_used(flow.frame, call):
         return False
     stops = [(s.block, s.event.at) for s in flow.seen if s.event.at != act.at and may_stop(teardown, func, act, s)]
-    return leads(body, (seen[act.at].block, act.at), (seen[end.at].block, end.at), stops)
+    barred = teardown.focus.settled.barred(func, act.at)
+    return leads(body, (seen[act.at].block, act.at), (seen[end.at].block, end.at), stops, barred)
 
 
-def leads(body: Body, first: tuple[int, int], last: tuple[int, int], past: Iterable[tuple[int, int]]) -> bool:
+def leads(
+    body: Body, first: tuple[int, int], last: tuple[int, int], past: Iterable[tuple[int, int]],
+    barred: frozenset[tuple[int, int]] = frozenset(),
+) -> bool:  # fmt: skip
     """Whether a way leads from one point of a function to another one and comes past none of some others: each a block and a
-    position."""
+    position.
+
+    :param barred: edges that it does not take.
+    """
     (begin, at), (end, until) = first, last
     points = list(past)
     if begin == end and at < until:
@@ -66,7 +73,8 @@ def leads(body: Body, first: tuple[int, int], last: tuple[int, int], past: Itera
         return False
     todo, met = [begin], {block for block, _ in points if block not in (begin, end)}
     while todo:
-        for b in successors(body.blocks[todo.pop()].exit):
+        here = todo.pop()
+        for b in (to for to in successors(body.blocks[here].exit) if (here, to) not in barred):
             if b == end:
                 return True
             if b not in met:
