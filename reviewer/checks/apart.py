@@ -87,7 +87,7 @@ def other_family(focus: Focus, name: str, one: Sequence[Func], two: Sequence[Fun
     table = next((tables[lock] for lock in tables if said == lock or said.startswith(f"{lock}.")), "")
     if not table:
         return False
-    homes = [next((f.path for f in way if f.path in focus.program.files_initialising(table, f.path)), "") for way in (one, two)]
+    homes = [next((f.path for f in way if f.path in focus.summaries.calls.files_with(table, f.path)), "") for way in (one, two)]
     return "" not in homes and homes[0] != homes[1]
 
 

@@ -202,7 +202,11 @@ class Calls:
 
     def _has_table(self, struct: str, path: str, unit: set[str]) -> bool:
         """Whether one of some files has an object of ``struct T``, whatever it puts into it."""
-        return not unit.isdisjoint((*self.program.files_initialising(struct, path), *self._making(struct, path, posixpath.dirname(path))))
+        return not unit.isdisjoint(self.files_with(struct, path))
+
+    def files_with(self, struct: str, path: str) -> tuple[str, ...]:
+        """The files that have an object of ``struct T``; of those whose objects a macro makes, the ones in the folder of a file."""
+        return (*self.program.files_initialising(struct, path), *self._making(struct, path, posixpath.dirname(path)))
 
     def same_struct(self, struct: str, table: str, path: str) -> bool:
         """Whether a file with a table means the same ``struct T`` as ``path``: drivers of one family have headers of their own, with
