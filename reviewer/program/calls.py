@@ -15,6 +15,7 @@ from reviewer.program.link import Func, Program
 from reviewer.program.linkage import driver_of, reachable
 from reviewer.program.models import Function as Model
 from reviewer.program.scopeguards import ScopeGuards
+from reviewer.program.stores import Stores
 from reviewer.program.structs import Frame, at_home
 
 MAX_TARGETS = 16
@@ -52,6 +53,7 @@ class Calls:
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._exported: dict[str, frozenset[str]] = {}
         self._guards = ScopeGuards(program)
+        self.stores = Stores(program)
         self.unresolved: dict[str, int] = {}
         self.many: dict[str, int] = {}
 
@@ -77,7 +79,8 @@ class Calls:
             if owner is None or not owner.name.startswith(("struct ", "union ")):
                 self.unresolved["?"] = self.unresolved.get("?", 0) + 1
                 return ()
-            return self.table(owner.name, callee.name, frame.func.path, home=home)
+            found = self.table(owner.name, callee.name, frame.func.path, home=home)
+            return self.stores.narrowed(frame, callee, owner.name, found)
         return ()
 
     def named(self, name: str, path: str) -> tuple[Target, ...]:
