@@ -427,7 +427,8 @@ class Effects:
             return Effect(kind, model.name, object_, func, call.at)
 
         held = [place(d.lock, args) for d in model.drops]
-        for takes in (*model.takes, *model.inside):
+        inside = model.inside if not self._of_another(frame, model, args) else ()
+        for takes in (*model.takes, *inside):
             lock = place(takes.lock, args, func.path)
             if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
@@ -450,6 +451,12 @@ class Effects:
                 yield effect("sleep", args[model.sleeps_by])
         elif model.may_sleep and not model.waits and not any(t.kind in SLEEPING for t in model.takes):
             yield replace(effect("sleep", None), chosen=model.sleeps_seldom)
+
+    def _of_another(self, frame: Frame, model: Model, args: tuple[Expr, ...]) -> bool:
+        """Whether a call is about an object that the driver has found elsewhere: what that one is kept from by its own callbacks
+        is nothing that the driver's callbacks do."""
+        objects = {i.object for i in model.invokes if i.bound == "directory" and i.object is not None}
+        return bool(model.inside and objects) and all(self.summaries.got_elsewhere(frame, place(o, args)) for o in objects)
 
     def may_matter(self, func: Func, depth: int = DEPTH) -> bool:
         """Whether any effect can stand within ``depth`` below the function, by the names that are called."""
