@@ -15,7 +15,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Switch
+from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Switch, Write
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
@@ -249,7 +249,7 @@ class Search:
         """The function is told how to allocate and does otherwise."""
         func = flow.frame.func
         index = next((i for i, p in enumerate(func.parameters) if p.type.name == "gfp_t" and not p.type.pointer), None)
-        if index is None or self.looks_at(flow, index) or self.unrestricted(func, index):
+        if index is None or self.looks_at(flow, index) or self.unrestricted(func, index) or self.only_adds(flow, index):
             return
         for seen in flow.seen:
             for effect in self.allocation(func, seen, ("__GFP_IO", "__GFP_FS")):
@@ -268,9 +268,21 @@ class Search:
     def unrestricted(self, func: Func, index: int) -> bool:
         """Whether all known callers allow anything, so that there is nothing to heed."""
         masks = [args[index] for site in self.nearby.of(func).sites for args in site.seen.args if index < len(args)]
+        return bool(masks) and all(self.has_all(mask) for mask in masks)
+
+    def has_all(self, mask: Expr) -> bool:
+        """Whether an allocation with a mask, whatever else may be in it, waits for anything."""
         bits = [b for b in (self.program.gfp.value(f) for f in (DIRECT, "__GFP_IO", "__GFP_FS")) if b]
-        known = [values.known_bits(mask) for mask in masks]
-        return bool(known) and all(must & value & b for must, value in known for b in bits)
+        must, value = values.known_bits(mask)
+        return all(must & value & b for b in bits)
+
+    def only_adds(self, flow: Flow, index: int) -> bool:
+        """Whether a parameter is not how to allocate here: it is kept for later allocations, or only added to a mask that waits
+        for anything (``GFP_KERNEL | flags``)."""
+        parameter = Name(f"%{index}")
+        uses = [(seen, arg) for seen in flow.seen if seen.args for arg in seen.args[0] if parameter in values.walk(arg)]
+        uses = [(s, arg) for s, arg in uses if not (isinstance(s.event, Write) and isinstance(s.event.target, Name))]
+        return bool(uses) and all(isinstance(s.event, Write) or self.has_all(arg) for s, arg in uses)
 
     def looks_at(self, flow: Flow, index: int) -> bool:
         """Whether a function decides by the bits of a parameter."""
