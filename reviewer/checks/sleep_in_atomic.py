@@ -344,6 +344,8 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         below = (*(f for f, _ in effect.way[1:]), effect.func) if through else ()
         if any(focus.entries.strictest(f) or focus.entries.learned(f) for f in below):
             continue
+        if focus.settled.set_up_apart(set_ups(focus, func, entry), func, seen, effect):
+            continue
         name = entry.hold.name if entry.hold is not None else entry.how
         because = f"in {func.name}(), which {described(entry)}"
         doubt = unsure(focus, effect) + entry.doubt + 2 * focus.settled.against(func, seen, effect)
@@ -355,6 +357,11 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         doubt += seldom(focus, doubt, effect)
         doubt -= doubt == 2 and was_careful(focus, func, seen, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
+
+
+def set_ups(focus: Focus, func: Func, entry: Entry) -> list[tuple[str, str, int]]:
+    """Where a function is set up to be started in that way."""
+    return [(e.path, e.function, e.line) for e in focus.entries.of(func) if (e.how, e.by) == (entry.how, entry.by)]
 
 
 def was_careful(focus: Focus, func: Func, seen: Seen, effect: Effect) -> bool:

@@ -7,7 +7,7 @@ A field is told by its struct, as lockdep tells a lock; what is stored between t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -18,7 +18,7 @@ from reviewer.program import values
 from reviewer.program.effects import Effect, stations
 from reviewer.program.established import Asked, Established, asked_in, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at
+from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at, writes_field
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
@@ -45,6 +45,10 @@ class Guard:
     condition: Expr
     truth: bool
     at: int = field(default=-1, compare=False)
+
+
+Wanted = tuple[tuple[str, Expr | None], Asked]
+"""A field by its name, with the flag in it if it is one of several, and what is asked of it."""
 
 
 class Settled:
@@ -78,6 +82,45 @@ class Settled:
             here = seen_at(self.summaries.flow(inner), at)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
         return False
+
+    def set_up_apart(self, sites: Iterable[tuple[str, str, int]], func: Func, seen: Seen, effect: Effect) -> bool:
+        """Whether an effect of a callback needs a field to be what it is not wherever the callback is set up (``if (!p->slow)
+        ops->set = set;``, and in ``set()``: ``if (p->slow) sleep();``), and that is not changed later.
+
+        :param sites: the file, the function and the line of each set-up.
+        """
+        ways = ((func, seen.event.at), *steps(effect))
+        wanted = [told for inner, at in ways for told in self._asked_by(inner, self.guards(inner, at))]
+        return bool(wanted) and all(self._only_without(*site, wanted) for site in sites)
+
+    def _only_without(self, path: str, function: str, line: int, wanted: Sequence[Wanted]) -> bool:
+        for func in self.program.functions(path, function) if function else ():
+            at = [s.event.at for s in self._seen(func) if func.line_of(s.event.at) == line]
+            flow = self.summaries.flow(func) if at else None
+            there = dict(self._asked_by(func, self._around(flow, at[-1], True))) if flow is not None else {}
+            if any(name in there and there[name].contradicts(told) and self._fixed_by(func, name) for name, told in wanted):
+                return True
+        return False
+
+    def _asked_by(self, func: Func, guards: Iterable[Guard]) -> Iterator[Wanted]:
+        """What some conditions want of fields, by the name of the field, or of the flag in it."""
+        frame = self.program.frame(func)
+        for guard in guards:
+            said = asked_in(guard.condition, guard.truth)
+            what = said.what if said is not None else guard.condition
+            place = what.left if isinstance(what, Binary) else what
+            name = object_name(frame, rooted(frame, place)) if isinstance(place, Member) else ""
+            if said is not None and name:
+                yield (name, what.right if isinstance(what, Binary) else None), said
+
+    def _fixed_by(self, func: Func, name: tuple[str, Expr | None]) -> bool:
+        """Whether only a function, those that it calls and those that call it store to a field, as far as its unit goes."""
+        word = name[0].rpartition(".")[2]
+        return all(
+            f.key == func.key or f.name in func.calls or func.name in f.calls
+            for file in self.program.unit(func.path) for f in self.program.functions_with(file, word)
+            if writes_field(f.text, word)
+        )  # fmt: skip
 
     def once(self, effect: Effect) -> bool:
         """Whether a callee comes to the effect only while a variable is not set, and sets it: somebody was the first before."""
@@ -153,18 +196,20 @@ class Settled:
             got = self._guards[key] = tuple(islice(self._around(flow, at), MAX_GUARDS)) if flow is not None else ()
         return got
 
-    def _around(self, flow: Flow, at: int) -> Iterator[Guard]:
+    def _around(self, flow: Flow, at: int, written: bool = False) -> Iterator[Guard]:
+        """:param written: in the words in which the function asks, whatever it has put into these before."""
         body = flow.frame.body
         block = next((s.block for s in flow.seen if s.event.at == at), None)
         if body is None or block is None:
             return
-        conditions = conditions_of(flow)
+        conditions = conditions_of(flow) if not written else {}
         for number, edge in shortest(body, block):  # what every way leads over, this one does, too
             exit_ = body.blocks[number].exit
             if not isinstance(exit_, Branch) or isinstance(exit_.condition, Config) or exit_.then == exit_.other:
                 continue
             if block not in reachable(body, (number, edge)):
-                positive, condition = polarity(conditions.get(exit_.at, exit_.condition))
+                asks = exit_.condition if not written else flow.frame.canonical(exit_.condition, {})
+                positive, condition = polarity(conditions.get(exit_.at, asks))
                 same, condition = polarity(self._told_by(flow.frame, condition))
                 yield Guard(condition, (edge == exit_.then) == (positive == same), read_at(flow, exit_))
 
