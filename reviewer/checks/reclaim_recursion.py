@@ -9,13 +9,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import islice
+
+from msgspec.structs import replace
 
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Switch, Write
+from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Result, Switch, Write
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
@@ -24,8 +25,10 @@ from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, seen_at
 from reviewer.program.locks import SLEEPING, Hold
+from reviewer.program.objects import object_name, root_of, rooted
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 from reviewer.program.settled import always_first
+from reviewer.program.structs import Frame
 
 RULE = "reclaim-recursion"
 
@@ -103,8 +106,28 @@ class Search:
 
     def allocation(self, func: Func, seen: Seen, flags: tuple[str, ...]) -> list[Effect]:
         """The surest of them of which nothing on the way says that it does not come to it; empty if there is none."""
-        possible = (e for e in self.allocations(func, seen, flags) if not self.focus.settled.against(func, seen, e))
-        return list(islice(possible, 1))
+        later: list[Effect] = []
+        for effect in self.allocations(func, seen, flags):
+            if self.focus.settled.against(func, seen, effect):
+                continue
+            if not self.refills(effect):
+                return [effect]
+            later.append(replace(effect, doubt=effect.doubt + 1))
+        return later[:1]
+
+    def refills(self, effect: Effect) -> bool:
+        """Whether something is allocated for a field only where that is NULL, and another function fills it, too: the one that
+        begins, without which this one does not run (``if (!p->log) p->log = alloc();`` in a reset)."""
+        frame = self.program.frame(effect.func)
+        for guard in self.focus.settled.guards(effect.func, effect.at):
+            if guard.truth or not isinstance(guard.condition, Member):
+                continue
+            field = guard.condition.name
+            if any(isinstance(w.target, Member) and w.target.name == field for w in made_at(frame, effect.at)):
+                name = object_name(frame, rooted(frame, guard.condition))
+                others = self.focus.analysis.shared.elsewhere(name, effect.func.path) if name else ()
+                return any(a.func.key != effect.func.key and is_result(a.value) for a in others)
+        return False
 
     # --- a lock that reclaim waits for ------------------------------------------------------------
 
@@ -509,6 +532,21 @@ class Search:
             rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
             message=message, involves=involves, proof=steps, event=self.program.line_text(file, line),
         )  # fmt: skip
+
+
+def is_result(value: Expr | None) -> bool:
+    """Whether a value is what a call gives."""
+    return value is not None and isinstance(root_of(value), Result)
+
+
+def made_at(frame: Frame, at: int) -> Iterator[Write]:
+    """The stores of what the call at a position gives."""
+    events = [e for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events]
+    numbers = {e.number for e in events if isinstance(e, Call) and e.at == at}
+    for e in events:
+        root = root_of(e.value) if isinstance(e, Write) else None
+        if isinstance(e, Write) and isinstance(root, Result) and root.call in numbers:
+            yield e
 
 
 def lock_words(hold: Hold) -> str:
