@@ -22,6 +22,7 @@ from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Binary, Call, Const, Deref, Expr, Member, Name, Result, Switch
+from reviewer.program import values
 from reviewer.program.balance import stored, word_of
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect
@@ -303,7 +304,18 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     last = effect.last and not focus.came_under(func, seen, hold)
     if not effect.way:
         return last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
-    return last or settled.against(func, seen, effect) or settled.once(effect) or effect.comes_back() or settled.owned(effect)
+    ahead = settled.against(func, seen, effect) or settled.once(effect) or told_by(focus, func, effect)
+    return last or ahead or effect.comes_back() or settled.owned(effect)
+
+
+def told_by(focus: Focus, func: Func, effect: Effect) -> bool:
+    """Whether a function comes back to itself and takes the lock only for objects of one kind, as a field of what it is passed
+    says: then it does so for one of the other kind (``if (part->sub) { lock(); put_whole(part); unlock(); }``, and in
+    ``put_whole()``: ``put(whole->part)``)."""
+    if effect.func.key != func.key:
+        return False
+    roots = (root_of(e) for g in focus.settled.guards(func, effect.at) for e in values.walk(g.condition) if isinstance(e, Member))
+    return any(isinstance(root, Name) and root.id.startswith("%") for root in roots)
 
 
 def counted(seen: Seen, hold: Hold, effect: Effect) -> bool:
