@@ -420,7 +420,8 @@ class Summaries:
         self, frame: Frame, call: facts.Call, target: Target, args: tuple[Expr, ...], state: State
     ) -> tuple[Outcome, ...]:
         if target.model is not None:
-            return self.unasked(frame, call, model_outcomes(self.program, frame, call, target.model, args))
+            kept = self.kept_for(frame, call, target.model, args) if target.model.inside else ()
+            return self.unasked(frame, call, kept or model_outcomes(self.program, frame, call, target.model, args))
         assert target.func is not None
         level = self._level - self.names.cost(target.func)
         if level < 0 or not self.names.thin(target.func):
@@ -476,6 +477,19 @@ class Summaries:
                 return NOTHING
             result = [replace(o, when=(*o.when, under)) for o in result]
         return self.unasked(frame, call, tuple(result))
+
+    def kept_for(self, frame: Frame, call: facts.Call, model: Model, args: tuple[Expr, ...]) -> tuple[Outcome, ...]:
+        """A lock that an API takes for whoever ends an object, and that the callback leaves to its caller, who is told by the
+        result (``if (kref_put_mutex(&o->ref, o_free, &lock)) mutex_unlock(&lock);``)."""
+        last = next((i for i in model.invokes if i.last), None)
+        taken, lock = model.inside[0], place(model.inside[0].lock, args)
+        if last is None or lock is None or not frame.uses(call.number):
+            return ()
+        ends = [target.func for target, _ in self.invoked(frame, call, last, args)]
+        if not ends or any(f is None or self.names.horizon.has(lets_go, f, LEVELS) for f in ends):
+            return ()
+        hold = Hold(lock, lock_class(frame, lock), taken.kind, taken.mode, taken.taken, taken.irq, call.at)
+        return (Outcome((hold,), (), Const(1)), Outcome((), (), Const(0)))
 
     @staticmethod
     def unasked(frame: Frame, call: facts.Call, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
@@ -544,6 +558,10 @@ def net_of(outcome: Outcome) -> tuple[object, ...]:
     """What an outcome does to locks: those that it returns with by their class, for two variants of a function name the
     same object by locals of their own."""
     return tuple((h.name or h.lock, h.mode) for h in outcome.takes), outcome.drops
+
+
+def lets_go(model: Model) -> bool:
+    return bool(model.drops)
 
 
 def without_takes(outcome: Outcome) -> Outcome:
