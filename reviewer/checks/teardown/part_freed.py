@@ -10,7 +10,7 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.ended_early import comes_to
 from reviewer.checks.teardown.irq_left import modelled
-from reviewer.parse.facts import Branch, Deref, Expr, Member, Name, Result
+from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Result
 from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
@@ -63,12 +63,13 @@ def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tup
     yield from drains(teardown, func, acts, met)
     for model, args, at in modelled(teardown, func):
         if any(w.what == "irq" for w in model.waits):
-            if met & {"irq"}:
-                return
-            met.add("irq")
+            which = f"irq {numbers(frame, args[0])}"
+            if which in met:
+                continue
+            met.add(which)
             stop = Act("stop", "irq", "", rooted(frame, args[-1]), func, at, model.name, waits=True)
             if stop.path is not None and len(args) > 1 and model.frees is None:
-                yield stop, stop.path, handlers(teardown, func)
+                yield stop, stop.path, handlers(teardown, func, args[0])
 
 
 def serves_others(teardown: Teardown, path: str, stop: Act, callbacks: list[Func]) -> bool:
@@ -102,12 +103,25 @@ def drains(teardown: Teardown, func: Func, acts: tuple[Act, ...], met: set[str])
                 yield replace(queue, name=name, what="work"), path.base, near
 
 
-def handlers(teardown: Teardown, func: Func) -> list[Func]:
-    """The handlers of the interrupts that a file asks for."""
-    asked = [(model, args) for f in teardown.program.functions_in(func.path) for model, args, _ in modelled(teardown, f)]
+def handlers(teardown: Teardown, func: Func, vector: Expr) -> list[Func]:
+    """The handlers of the interrupts that a file asks for, without those of which a number says that they are other ones."""
+    freed = numbers(teardown.program.frame(func), vector)
+    asked = [
+        (model, args) for f in teardown.program.functions_in(func.path) for model, args, _ in modelled(teardown, f)
+        if freed is None or (other := numbers(teardown.program.frame(f), args[0])) is None or other == freed
+    ]  # fmt: skip
     given = [args[r.callback] for m, args in asked for r in m.registers if r.callback is not None and r.callback < len(args)]
     names = {name for value in given for name in function_names(value)}
     return [f for n in sorted(names) for f in teardown.program.resolve(n, func.path)]
+
+
+def numbers(frame: Frame, vector: Expr) -> tuple[str, tuple[int, ...]] | None:
+    """The API that gives an interrupt its number, and the constants that it is passed (``pci_irq_vector(pdev, REPLY)``)."""
+    call = frame.call(vector.call) if isinstance(vector, Result) else None
+    if call is None or not isinstance(call.callee, Name):
+        return None
+    constants = tuple(c.value for a in call.args if isinstance(c := frame.canonical(a, {}), Const))
+    return (call.callee.id, constants) if constants else None
 
 
 def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, callbacks: list[Func]) -> bool:
