@@ -375,6 +375,7 @@ class Entry(Part):
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
     unlinks: PlaceText | None = None
+    serves: PlaceText | None = None
     pure: bool = False
     no_return: bool = False
     never_null: bool = False
@@ -463,6 +464,7 @@ class Entry(Part):
             rcu_read=None if self.rcu_read is None else self.rcu_read.record(),
             publishes=_as(models.Publishes, self.publishes),
             unlinks=self.unlinks,
+            serves=self.serves,
             pure=self.pure,
             no_return=self.no_return, never_null=self.never_null, returns=self.returns,
             variant_of=self.variant_of,

@@ -129,8 +129,10 @@ class Lifetimes:
         self.names = frozenset(n for n, m in models.items() if acts_of(m))
         self.draining = frozenset(
             n for n, m in models.items()
-            if any(w.what == "workqueue" for w in m.waits) or any(c.what == "workqueue" for c in m.cancels)
+            if any(w.what in ("workqueue", "thread") for w in m.waits) or any(c.what == "workqueue" for c in m.cancels)
         )  # fmt: skip
+        self.serving = frozenset(n for n, m in models.items() if m.serves is not None)
+        self._served: dict[str, tuple[str, ...]] = {}
         self.managing = frozenset(n for n, m in models.items() if m.managed)
         self.fields = {
             r.field: "timer" if "timer" in r.how else r.how
@@ -236,6 +238,9 @@ class Lifetimes:
             if w.what in STOPPING and not w.gives_up:
                 made = act("stop", w.what, w.on)
                 yield replace(made, waits=True, for_good=w.for_good, queue=made.name if w.what == "workqueue" else "")
+            if w.what == "thread":
+                for name in self.served(frame.func.path):
+                    yield Act("stop", "workqueue", name, None, frame.func, call.at, model.name, waits=True, queue=name)
         for c in model.cancels:
             yield replace(act("stop", c.what, c.on), waits=c.waits, used=result_used(frame, call))
         if model.chain_register is not None and model.chain_register.remove:
@@ -244,6 +249,27 @@ class Lifetimes:
         if ended is not None and ended < len(args):
             path = rooted(frame, args[ended])
             yield Act("free", model.name, "", path, frame.func, call.at, model.name, struct=pointed(frame, path))
+
+    def served(self, path: str) -> tuple[str, ...]:
+        """The queues whose works the threads run that a file starts (``kthread_run(kthread_worker_fn, &p->worker, ..)``)."""
+        got = self._served.get(path)
+        if got is None:
+            self._served[path] = ()
+            users = {f.key: f for word in self.serving for f in self.program.functions_with(path, word)}
+            got = self._served[path] = tuple(dict.fromkeys(q for f in users.values() for q in self._serves(f)))
+        return got
+
+    def _serves(self, func: Func) -> Iterator[str]:
+        flow, frame = self.summaries.flow(func), self.program.frame(func)
+        for seen in flow.seen if flow is not None else ():
+            model = self.program.models.functions.get(seen.callee.id) if isinstance(seen.callee, Name) else None
+            for r in model.registers if model is not None and seen.args else ():
+                args = seen.args[0]
+                if r.callback is None or r.argument is None or max(r.callback, r.argument) >= len(args):
+                    continue
+                if not self.serving.isdisjoint(function_names(args[r.callback])):
+                    name = self.name(frame, rooted(frame, values.deref(args[r.argument])))
+                    yield from (name,) if name else ()
 
     def by_table(self, frame: Frame, callback: Expr) -> tuple[str, ...]:
         """The functions that a member of a table may be (``tasklet_init(&q->tasklet, q->ops->run, ..)``)."""

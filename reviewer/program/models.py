@@ -355,6 +355,7 @@ class Function(Model, frozen=True):
     halts: Halts | None = None
     rcu_read: RcuRead | None = None
     publishes: Publishes | None = None
+    serves: Place | None = None  # the queue whose works it runs until its thread is told to stop
     unlinks: Place | None = None  # what RCU readers cannot find any more, while old ones may still hold it
     variant_of: str = ""  # it is this other function, made safe for RCU readers
     frees_later: int | None = None  # index of the argument that is freed once RCU readers are done
