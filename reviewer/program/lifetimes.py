@@ -386,6 +386,19 @@ class Lifetimes:
                 f = target.func
                 if f is not None and (posixpath.dirname(f.path) == folder or f.path.endswith(".h") or f.macro is not None):
                     yield f
+        yield from self._by_index(func)
+
+    def _by_index(self, func: Func) -> Iterator[Func]:
+        """The functions of an array of its file of which it calls each in turn (``while (i--) ends[i]();``)."""
+        if func.source is None or BY_INDEX.search(func.text) is None:
+            return
+        body = self.program.body(func)
+        for event in (e for block in (body.blocks if body is not None else ()) for e in block.events):
+            array = event.callee.base if isinstance(event, Call) and isinstance(event.callee, Index) else None
+            found = self.program.own_variable(array.id, func.path) if isinstance(array, Name) else None
+            value = found[1].value if found is not None else None
+            for name in (n for _, v in (value.items if isinstance(value, Items) else ()) for n in function_names(v)):
+                yield from self.program.resolve(name, func.path)
 
     def callers(self, func: Func) -> tuple[Func, ...]:
         """Functions that call it by name: in its unit and, of one that others may call, in its folder and those below.
@@ -610,6 +623,9 @@ def holder(path: Expr | None) -> Expr | None:
         path = path.base
     return path.base if isinstance(path, Deref) else None
 
+
+BY_INDEX = re.compile(rb"\w\s*\[[^][]*\]\s*\(")
+"""A call of what an array holds."""
 
 SIZE = re.compile(r"\bsizeof\s*\(?\s*(?:struct\s+(?P<struct>\w+)|\*\s*(?P<pointer>\w+))")
 """The size of a struct, or of what a local points to."""
