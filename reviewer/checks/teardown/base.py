@@ -11,13 +11,13 @@ from functools import cached_property
 from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
-from reviewer.parse.facts import Call, Const, Member, Name
+from reviewer.parse.facts import Call, Const, Member, Name, Write
 from reviewer.program.guards import EDGES, first
 from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen, seen_at
-from reviewer.program.objects import objects_read, root_of
+from reviewer.program.objects import object_name, objects_read, root_of, rooted, short
 
 RULE = "teardown-order"
 
@@ -32,6 +32,9 @@ CALLBACKS = frozenset({"timer", "work", "tasklet"})
 
 TIMER = "struct timer_list"
 """What makes a work item a delayed one (include/linux/workqueue.h)."""
+
+ANY = "*"
+"""A queue that comes from a caller: whoever drains one may drain this."""
 
 MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
 """Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
@@ -70,14 +73,42 @@ class Teardown:
         :param lost: the wait in whose place it would have to be.
         """
         waits = {a.func.key for a in uses.waits if lost is None or a.may_be(lost)}
-        queues = uses.queues if lost is None or not self.delayed(lost) else frozenset[str]()
+        queues = self.queues(uses) if lost is None or not self.delayed(lost) else frozenset[str]()
         for func in (g for f in above for g in (f, *self.lives.passed(f))):
             below = self.reached(func, uses)
+            if queues and not any(self.drains(f, queues) for f in below.values()):
+                below = below | self.come_back(below.values())
             if not waits.isdisjoint(below):
                 return True
             if queues and any(self.drains(f, queues) for f in below.values()):
                 return True
         return False
+
+    def come_back(self, below: Iterable[Func]) -> dict[str, Func]:
+        """What operations of the same folder reach that an API runs before it returns (``unregister_netdev()``: ``ndo_stop``)."""
+        found: dict[str, Func] = {}
+        back, calls = self.program.models.comes_back, self.focus.summaries.calls
+        for func, table in ((f, i.table) for f in below for name in f.calls for i in back.get(name, ()) if not i.waited):
+            struct, _, slot = table.rpartition(".")
+            for target in calls.beside(struct, slot, func.path, ""):
+                found |= self.lives.below(target.func) if target.func is not None else {}
+        return found
+
+    def queues(self, uses: Uses) -> frozenset[str]:
+        """The queues on which a callback runs: also those of others that they are set to; ANY, where they may be any."""
+        found = set(uses.queues)
+        for name in (q for q in uses.queues if owner_of(q)):
+            word = short(name).rpartition(".")[2]
+            assigned = re.compile(rb"\b%b\s*=[^=]" % re.escape(word).encode())
+            for func in self.lives.naming(word, uses.starts[0].func.path):
+                flow = self.focus.flow(func) if assigned.search(func.text) is not None else None
+                for seen in flow.seen if flow is not None else ():
+                    if flow is None or not isinstance(seen.event, Write) or not seen.args:
+                        continue
+                    target, value = (rooted(flow.frame, e) for e in seen.args[0])
+                    if object_name(flow.frame, target) == name and isinstance(value, Name | Member):
+                        found.add(object_name(flow.frame, value) or ANY)
+        return frozenset(found)
 
     def reached(self, func: Func, uses: Uses) -> dict[str, Func]:
         """What a function reaches by name inside its folder and, where a callback is set up in another one, a library's, from
@@ -106,7 +137,7 @@ class Teardown:
 
     def drains(self, func: Func, queues: frozenset[str]) -> bool:
         return not self.lives.draining.isdisjoint(func.calls) and any(
-            a.kind == "stop" and a.what == "workqueue" and (not a.name or a.name.lstrip("*") in queues)
+            a.kind == "stop" and a.what == "workqueue" and (not a.name or ANY in queues or a.name.lstrip("*") in queues)
             for a in self.lives.acts(func)
         )
 
