@@ -117,6 +117,8 @@ def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
     once: whoever enables it later will turn it off again before. Of a managed one the
     device has to be the one that this operation is called for: that of another object ends as that does."""
     lives, request = teardown.lives, asked.act
+    if any(frees_irq(teardown, end) for _, end in teardown.twins([request.func])):
+        return  # what asks for it has a counterpart of its own, whoever else calls it
     for begin, end in teardown.twins(teardown.tops(request.func, LEVELS_TO_BEGIN)):
         if asked.device and all(p.type.name != asked.device for p in begin.parameters):
             continue
