@@ -386,8 +386,8 @@ class Calls:
 MAX_BESIDE = 2
 """Files with tables of one kind that a folder has where it is one driver's."""
 
-BY_MACRO = rb"\b%b\b[^;{}()=]*=\s*\{(?:[^{}]*[,)])?\s*[A-Z]\w*\s*[(,]"
-"""An initialiser of a struct, a part of which may be a macro's."""
+BY_MACRO = rb"\b%b\b[^;{}()=]*=\s*\{(?:[^{}]*(?:[,)]|\*/|\n[ \t]*#[^\n]*))?\s*[A-Z]\w*\s*[(,]"
+"""An initialiser of a struct, a part of which may be a macro's, behind another, a comment or a line of the preprocessor."""
 
 TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+\.[ch]$)|[/_-](?:tests?|selftests?|kunit)\.[ch]$")
 """Where the kernel keeps tests of itself."""

@@ -46,6 +46,9 @@ WRAPS = re.compile(r"[\w\s()?:,]*")
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 
+DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|.)*", re.M)
+"""A line of the preprocessor in an initialiser: all arms count, as where no macro stands (:mod:`reviewer.parse.groups`)."""
+
 MAX_USE = 4_000
 """Bytes of a use that is looked at; longer ones are tables that no question is about."""
 
@@ -120,7 +123,7 @@ def filled(program: Macros, path: str, variable: facts.Variable) -> facts.Variab
     file = program.file(path)
     for piece in file.declaring(variable.name):
         if piece.end - piece.start <= MAX_USE and any(v is variable for v in file.outline_of(piece).variables):
-            text = file.text[piece.start : piece.end].decode("utf-8", "replace")
+            text = DIRECTIVE.sub("", file.text[piece.start : piece.end].decode("utf-8", "replace"))
             try:
                 words = expand(text, Making(program, path, frozenset(w[0] for w in WORD.finditer(text))))
             except TooMuch:
