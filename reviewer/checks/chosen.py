@@ -17,6 +17,7 @@ from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable, subsystem
 from reviewer.program.models import Function as Model
+from reviewer.program.setups import block_of, last_name
 
 LEVELS = 4
 """Levels of callers that are looked at."""
@@ -73,21 +74,42 @@ def calls_told_otherwise(program: Program, path: str, change: Change) -> frozens
 
 
 def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:
-    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer) and wait for
-    something: what a callback takes its waiter must not hold."""
+    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer), or the queue of such
+    a work, and wait for something: what a callback takes its waiter must not hold."""
     program, found = analysis.program, dict[str, Func]()
     models = program.models.functions
     for func in functions:
         words = analysis.shared.setups.words(func)
         folder = subsystem(func.path)
         named = program.names.files_mentioning(words, (folder,) if folder else ()) if words else {}
+        queues = frozenset(q for word, files in named.items() for q in queues_of(program, word, files)) - words - {""}
+        named |= program.names.files_mentioning(queues, (folder,)) if queues and folder else {}
         for word, files in named.items():
             near = by_distance([f for f in files if f.endswith(".c") and f != func.path and reachable(func.path, f)], func.path)
             for file in near[:MAX_FILES]:
                 for user in program.functions_with(file, word):
-                    if any(name in models and models[name].waits for name in user.calls):
+                    waits = (w for name in user.calls if name in models for w in models[name].waits)
+                    if any(word not in queues or w.what == "workqueue" for w in waits):
                         found[user.key] = user
     return list(found.values())
+
+
+def queues_of(program: Program, work: str, files: Iterable[str]) -> Iterator[str]:
+    """Names of the members and variables in which the queues stand that a work of that name is put on: whoever waits for one need
+    not name the work."""
+    models = program.models.functions
+    for user in (u for file in list(files)[:MAX_FILES] if file.endswith(".c") for u in program.functions_with(file, work)):
+        if not any(r.queue is not None for name in user.calls if name in models for r in models[name].registers):
+            continue
+        frame = program.frame(user)
+        calls = (e for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events if isinstance(e, Call))
+        for call in calls:
+            model = models.get(call.callee.id) if isinstance(call.callee, Name) else None
+            for r in model.registers if model is not None else ():
+                if r.queue is not None and r.block is not None and r.queue.base == "arg":
+                    item, queue = (block_of(place, call.args) for place in (r.block, r.queue))
+                    if item is not None and queue is not None and last_name(item) == work:
+                        yield last_name(queue)
 
 
 def with_callers(program: Program, functions: Iterable[Func], tables: bool = False) -> list[Func]:
