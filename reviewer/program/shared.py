@@ -227,12 +227,16 @@ class Shared:
         return f"{name}#{values.show(bit)}" if bit is not None else name
 
     def private(self, frame: Frame, path: Expr) -> bool:
-        """Whether the object was made by this very call, or belongs to this CPU: nobody else can be at it."""
+        """Whether the object was made by this call, or belongs to this CPU: nobody else can be at it. Nor can that be said of
+        what a function gives that the tree does not have (yet: the patch of a series before this one may be missing)."""
         root = root_of(path)
         if isinstance(root, Result):
             call = frame.call(root.call)
-            model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
-            return model is not None and (model.fresh or model.per_cpu or model.allocates is not None)
+            callee = call.callee.id if call is not None and isinstance(call.callee, Name) else ""
+            model = self.program.model(callee) if callee else None
+            if model is None:
+                return bool(callee) and not self.summaries.calls.named(callee, frame.func.path)
+            return model.fresh or model.per_cpu or model.allocates is not None
         if isinstance(root, Name) and root.id.startswith("::"):
             return self.per_cpu(root.id, frame.func.path)
         return False
