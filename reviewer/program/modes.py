@@ -154,7 +154,7 @@ class Modes:
         return Called(None, min((m.masks for m in known), key=lambda m: STRENGTH[m]))
 
     def is_cut(self, way: tuple[CallSite, ...], func: Func, at: int = -1) -> bool:
-        """Whether what the first call of a way passes keeps those below from the next one (``if (!asleep) restart(timer);``).
+        """Whether what one call of a way passes keeps those below from the next one (``if (!asleep) restart(timer);``).
 
         :param func: the function at its end.
         :param at: an event of that one, to which the way has to lead as well.
@@ -173,8 +173,6 @@ class Modes:
                 if not args:
                     return True
             binding = summaries.bind(callee, args.pop(), frame) if site.how == "call" and len(args) == 1 else ()
-            if not binding:
-                return False
         flow = summaries.flow(func, binding) if at >= 0 and binding else None
         return flow is not None and not flow.capped and all(s.event.at != at for s in flow.seen)
 
