@@ -16,7 +16,7 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Branch, Call, Expr, Member, Name, Result, Switch, Write
+from reviewer.parse.facts import Branch, Call, Expr, Index, Member, Name, Result, Switch, Write
 from reviewer.program import values
 from reviewer.program.balance import word_of
 from reviewer.program.contexts import CallSite
@@ -116,17 +116,21 @@ class Search:
         return later[:1]
 
     def refills(self, effect: Effect) -> bool:
-        """Whether something is allocated for a field only where that is NULL, and another function fills it, too: the one that
-        begins, without which this one does not run (``if (!p->log) p->log = alloc();`` in a reset)."""
-        frame = self.program.frame(effect.func)
-        for guard in self.focus.settled.guards(effect.func, effect.at):
-            if guard.truth or not isinstance(guard.condition, Member):
+        """Whether something is allocated for a field only where that is NULL, and another function fills it, or comes here to
+        have it filled, too: the one that begins, without which this one does not run (``if (!p->log) p->log = alloc();`` in a
+        reset)."""
+        func = effect.func
+        frame = self.program.frame(func)
+        for guard in self.focus.settled.guards(func, effect.at):
+            field = field_of(guard.condition)
+            if guard.truth or field is None or field.name not in fields_filled(frame, effect.at):
                 continue
-            field = guard.condition.name
-            if any(isinstance(w.target, Member) and w.target.name == field for w in made_at(frame, effect.at)):
-                name = object_name(frame, rooted(frame, guard.condition))
-                others = self.focus.analysis.shared.elsewhere(name, effect.func.path) if name else ()
-                return any(a.func.key != effect.func.key and is_result(a.value) for a in others)
+            name = object_name(frame, rooted(frame, field))
+            others = self.focus.analysis.shared.elsewhere(name, func.path) if name else ()
+            if any(a.func.key != func.key and is_result(a.value) for a in others):
+                return True
+            above = {f.key for f, _ in effect.way}
+            return any(site.caller.key not in above for site in self.focus.callers_of(func).sites)
         return False
 
     # --- a lock that reclaim waits for ------------------------------------------------------------
@@ -534,19 +538,23 @@ class Search:
         )  # fmt: skip
 
 
+def field_of(place: Expr) -> Member | None:
+    """The field that a place is, or of which it is one entry."""
+    inner = place.base if isinstance(place, Index) else place
+    return inner if isinstance(inner, Member) else None
+
+
 def is_result(value: Expr | None) -> bool:
     """Whether a value is what a call gives."""
     return value is not None and isinstance(root_of(value), Result)
 
 
-def made_at(frame: Frame, at: int) -> Iterator[Write]:
-    """The stores of what the call at a position gives."""
+def fields_filled(frame: Frame, at: int) -> frozenset[str]:
+    """The fields in which what the call at a position gives is stored."""
     events = [e for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events]
-    numbers = {e.number for e in events if isinstance(e, Call) and e.at == at}
-    for e in events:
-        root = root_of(e.value) if isinstance(e, Write) else None
-        if isinstance(e, Write) and isinstance(root, Result) and root.call in numbers:
-            yield e
+    made = {Result(e.number) for e in events if isinstance(e, Call) and e.at == at}
+    stores = (field_of(e.target) for e in events if isinstance(e, Write) and root_of(e.value) in made)
+    return frozenset(field.name for field in stores if field is not None)
 
 
 def lock_words(hold: Hold) -> str:
