@@ -51,13 +51,18 @@ WARNS = re.compile(r"(?:^|_)WARN(?:_|$)")
 """How it names a test that complains where it is true: what must not be (``WARN_ON_ONCE``, ``drm_WARN_ON``)."""
 
 
+GIVES_UP = "BUG"
+"""How it names the end of everything."""
+
+
 def warns(_: Program, func: Func) -> bool:
-    """Whether the function has such a test."""
-    return any(WARNS.search(c) for c in func.calls)
+    """Whether the function has such a test, or gives up."""
+    return any(c == GIVES_UP or WARNS.search(c) for c in func.calls)
 
 
 def warned_only(program: Program, flow: Flow) -> frozenset[int]:
-    """Blocks that run only where such a test has complained."""
+    """Blocks that run only where such a test has complained, or all ways from which lead to the end of everything
+    (``if (bad) { dump(p); BUG(); }``)."""
     body = flow.frame.body
     if body is None:
         return frozenset()
@@ -74,7 +79,22 @@ def warned_only(program: Program, flow: Flow) -> frozenset[int]:
             return []
         return [exit_.then if truth else exit_.other]
 
-    return only_over(body, edges)
+    return only_over(body, edges) | given_up(body)
+
+
+def given_up(body: Body) -> frozenset[int]:
+    """Blocks that come to a call of ``BUG()``, whatever way they go on."""
+    calls = ((n, e) for n, b in enumerate(body.blocks) for e in b.events if isinstance(e, Call))
+    found = {n for n, e in calls if e.callee == Name(GIVES_UP)}
+    grown = bool(found)
+    while grown:
+        more = {
+            n for n, b in enumerate(body.blocks)
+            if n not in found and (after := list(successors(b.exit))) and found.issuperset(after)
+        }  # fmt: skip
+        found |= more
+        grown = bool(more)
+    return frozenset(found)
 
 
 def asks(program: Program, func: Func) -> bool:
