@@ -18,11 +18,12 @@ from reviewer.program import values
 from reviewer.program.effects import Effect, stations
 from reviewer.program.established import Asked, Established, asked_in, word_of
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at, writes_field
+from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.onetable import OneTable
+from reviewer.program.origins import writes_of
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses, stored
 from reviewer.program.telling import conditions_of, reachable, stores
@@ -62,7 +63,10 @@ class Settled:
         self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
         self._arms: dict[tuple[str, int], tuple[tuple[Guard, ...], ...]] = {}
         self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
-        self._asked = (self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured)
+        self._kept: dict[tuple[str, str], str] = {}
+        self._asked = (
+            self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured, self._taken_away,
+        )  # fmt: skip
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be, or an
@@ -436,6 +440,57 @@ class Settled:
             if below is not None and stores(self.program.body(below), field.name):
                 return False
         return True
+
+    def _taken_away(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a callback needs the private data of its object, which a function on the way has just taken from it
+        (``set_drvdata(dev, NULL); release(dev);``, and in the callback ``p = get_drvdata(dev); if (!p) return;``)."""
+        frame = self.program.frame(inner)
+        call = frame.call(guard.condition.call) if guard.truth and isinstance(guard.condition, Result) else None
+        member = self._kept_in(call.callee.id, inner.path) if call is not None and isinstance(call.callee, Name) else ""
+        return bool(member) and any(self._emptied(func, at, member) for func, at, _ in above)
+
+    def _kept_in(self, getter: str, path: str, depth: int = 2) -> str:
+        """The member that a function does nothing but return, by itself or by a function that it calls."""
+        key = getter, path
+        got = self._kept.get(key)
+        if got is None:
+            got = self._kept[key] = ""
+            for func in self.program.resolve(getter, path)[:1]:
+                frame = self.program.frame(func)
+                exits = [b.exit for b in frame.body.blocks if isinstance(b.exit, facts.Return)] if frame.body is not None else []
+                value = frame.canonical(exits[0].value, {}) if len(exits) == 1 and exits[0].value is not None else None
+                call = frame.call(value.call) if isinstance(value, Result) else None
+                if isinstance(value, Member):
+                    got = value.name
+                elif call is not None and isinstance(call.callee, Name) and depth:
+                    got = self._kept_in(call.callee.id, func.path, depth - 1)
+            self._kept[key] = got
+        return got
+
+    def _emptied(self, func: Func, at: int, member: str) -> bool:
+        """Whether a function has stored NULL in a member of what it passes in the event there, by a function that does so."""
+        frame, events = self.program.frame(func), self._seen(func)
+        here = next((s for s in events if s.event.at == at and s.args), None)
+        for s in events if here is not None else ():
+            assert here is not None
+            callee = s.event.callee if isinstance(s.event, Call) else None
+            args = s.args[0] if s.args else ()
+            if not isinstance(callee, Name) or len(args) != 2 or args[1] != Const(0) or args[0] not in here.args[0]:
+                continue
+            if always_first(frame, s, here) and self._keeps(callee.id, func.path, member):
+                return True
+        return False
+
+    def _keeps(self, setter: str, path: str, member: str, depth: int = 2) -> bool:
+        """Whether a function stores its second parameter in a member, by itself or by a function that it calls."""
+        for func in self.program.resolve(setter, path)[:1]:
+            frame = self.program.frame(func)
+            targets = (w.target for w in writes_of(frame) if frame.canonical(w.value, {}) == Name("%1"))
+            if any(isinstance(target, Member) and target.name == member for target in targets):
+                return True
+            handed = (s.callee for s in unexecuted(frame) if s.args[0][1:] == (Name("%1"),))
+            return depth > 0 and any(isinstance(c, Name) and self._keeps(c.id, func.path, member, depth - 1) for c in handed)
+        return False
 
     def _settled(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         frame = self.program.frame(inner)
