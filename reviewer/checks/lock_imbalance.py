@@ -41,7 +41,7 @@ from reviewer.checks.lock_results import (
 from reviewer.checks.own_locks import Left, left_behind
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result
+from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result, Return, Write
 from reviewer.program import values
 from reviewer.program.balance import (
     Balance,
@@ -59,7 +59,7 @@ from reviewer.program.balance import (
 )
 from reviewer.program.calls import Target
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of
+from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
 from reviewer.program.settled import is_flag
@@ -333,6 +333,8 @@ class Imbalance:
         value = way.ending.value
         if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
             doubt += 2  # it returns the object whose lock it holds
+        if doubt < 2 and (self.kept_in(func, way, locked, released) or self.called_back(func, state)):
+            doubt += 2
         if doubt < 2 and (self.handed_on(func, state) or self.gone_with(state, way)):
             doubt += 2
         if doubt < 2 and any(isinstance(d, Deref) for d in way.ending.state.dropped):
@@ -479,6 +481,42 @@ class Imbalance:
         return flow is not None and hold is not None and any(
             any(h.lock == hold.lock for h in s.may()) and self.releases.handed_on(flow, hold, s) for s in flow.seen
         )  # fmt: skip
+
+    def kept_in(self, func: Func, way: Way, locks: list[Expr], released: list[Way]) -> bool:
+        """Whether the function puts the lock's object into what a caller has passed, once it can fail no more with the lock given
+        back (``c->inode = inode;``): whoever ends that releases it."""
+        flow = self.focus.flow(func)
+        body = flow.frame.body if flow is not None else None
+        owners = [lock for lock in locks if isinstance(lock, Member)]
+        objects = {lock.base if lock.arrow else values.address_of(lock.base) for lock in owners}
+        if flow is None or body is None or not objects:
+            return False
+        blocks = {s.event.at: s.block for s in flow.seen}
+        for seen in flow.seen:
+            if not isinstance(seen.event, Write) or way.taken not in blocks or not way.taken < seen.event.at < way.ending.at:
+                continue
+            target, value = seen.args[0]
+            given = isinstance(target, Member) and target.arrow and any(
+                isinstance(e, Name) and e.id.startswith("%") for e in values.walk(target)
+            )  # fmt: skip
+            later = reached(body, [seen.block])
+            if given and value in objects and not any(blocks.get(w.released) in later for w in released):
+                ends = {n for n, b in enumerate(body.blocks) if isinstance(b.exit, Return) and b.exit.at == way.ending.at}
+                return ends.isdisjoint(reached(body, [blocks[way.taken]], seen.block))
+        return False
+
+    def called_back(self, func: Func, state: Balance) -> bool:
+        """Whether the function has a callback called that releases such a lock: it is passed to what we need not know."""
+        flow, hold = self.focus.flow(func), state.hold
+        calls = (s for s in flow.seen if isinstance(s.event, Call)) if flow is not None and hold is not None else ()
+        for seen in calls:
+            for name in (a.id for args in seen.args[:1] for a in args if isinstance(a, Name) and a.id[:1] not in "$%"):
+                for back in self.focus.program.functions(func.path, name.rpartition(":")[2]):
+                    frame = self.focus.program.frame(back)
+                    dropped = (d for o in self.focus.summaries.of(back).outcomes for d in o.drops)
+                    if hold is not None and any(key_of(frame, d) == state.key for d in dropped):
+                        return True
+        return False
 
     def gone_with(self, state: Balance, way: Way) -> bool:
         """Whether on this way the lock's object is gone, and the lock with it: a call has said that it gave the last reference up

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from reviewer.checks.focus import Focus
 from reviewer.checks.lock_questions import contract, questions
 from reviewer.checks.lock_results import as_object, overlap, returns_pointer
-from reviewer.parse.facts import Binary, Branch, Call, Const, Event, Expr, Member, Name, Result
+from reviewer.parse.facts import Binary, Body, Branch, Call, Const, Event, Expr, Jump, Member, Name, Result, Return, Write
 from reviewer.program import lockflow, values
 from reviewer.program.balance import Way, result_of
 from reviewer.program.link import Func
@@ -173,9 +173,49 @@ def uneven(frame: Frame, lock: str, site: int, endings: list[Ending]) -> Left | 
         fails = way.result == "negative" and bool(results & {"zero", "negative", "nonnegative", "positive"})
         alike = way.result != "zero" and overlap({way.result}, results - {"?"})
         if (fails or alike) and not contract([way], even) and not chosen(frame, way, even):
+            if undone(frame, taken, ending):
+                continue
             if not asked_first(frame, taken, ending, [w.released for w in even]) and not in_turns(frame, site, even[0].released):
                 return Left(lock, way, even[0])
     return None
+
+
+def undone(frame: Frame, taken: Taken, ending: Ending) -> bool:
+    """Whether a way leaves with the lock only past the question whether what goes before has been undone
+    (``if (!detach(p)) release(p); return error;``): what could not be is kept with its lock."""
+    body = frame.body
+    for n, block in enumerate(body.blocks if body is not None else ()):
+        asked = block.exit
+        if body is None or not isinstance(asked, Branch) or asked.at < taken.at:
+            continue
+        condition = lockflow.polarity(asked.condition)[1]
+        given = [e.value for e in block.events if isinstance(e, Write) and e.target == condition]
+        answer_of = given[-1] if given else condition
+        undoing = isinstance(answer_of, Result) and answer_of.call != taken.number
+        arms = (asked.then, asked.other), (asked.other, asked.then)
+        if undoing and any(gives(body, arm, taken.release) and leads_on(body, arm) == onward(body, other) for arm, other in arms):
+            returns = {m for m, b in enumerate(body.blocks) if isinstance(b.exit, Return) and b.exit.at == ending.at}
+            if returns.isdisjoint(reached(body, [0], n)):
+                return True
+    return False
+
+
+def gives(body: Body, block: int, release: str) -> bool:
+    """Whether a block calls the release."""
+    return any(isinstance(e, Call) and called(e) == release for e in body.blocks[block].events)
+
+
+def leads_on(body: Body, block: int) -> int:
+    """The block with something in it to which a block leads on; -1 for none."""
+    after = body.blocks[block].exit
+    return onward(body, after.to) if isinstance(after, Jump) else -1
+
+
+def onward(body: Body, block: int) -> int:
+    """A block, or the next one with something in it."""
+    while not body.blocks[block].events and isinstance(after := body.blocks[block].exit, Jump):
+        block = after.to
+    return block
 
 
 def in_turns(frame: Frame, site: int, released: int) -> bool:
