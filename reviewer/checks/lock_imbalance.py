@@ -333,6 +333,8 @@ class Imbalance:
         value = way.ending.value
         if doubt < 2 and not isinstance(value, Const) and any(value in parts_of(lock) for lock in locked):
             doubt += 2  # it returns the object whose lock it holds
+        if doubt < 2 and any(w.released in state.owing for w in released):
+            doubt += 2  # what those ways have released, the same callee may have taken
         if doubt < 2 and (self.kept_in(func, way, locked, released) or self.called_back(func, state)):
             doubt += 2
         if doubt < 2 and (self.handed_on(func, state) or self.gone_with(state, way)):

@@ -63,9 +63,10 @@ class Balance:
     release it on some ways only. ``strays``: calls that release it where the function does not hold it.
     ``firm``: calls that look like its release, but a summary gives up on them. ``lent``: it is taken where a callee seems to
     have left it held, so that one of the two is wrong. ``deeper``: calls that may take it once more, where it nests.
-    ``vague``: calls that take it on some ways only, and nothing that is known of them tells on which. ``below``: calls of
-    functions that take or release it; ``partly``: those that do so on some of their ways only; ``blurred``: those of which the
-    result does not tell on which.
+    ``vague``: calls that take it on some ways only, and nothing that is known of them tells on which. ``owing``: calls that
+    release it where the function does not hold it, and may well have taken it themselves, too deep for a summary. ``below``:
+    calls of functions that take or release it; ``partly``: those that do so on some of their ways only; ``blurred``: those of
+    which the result does not tell on which.
     """
 
     frame: Frame
@@ -81,6 +82,7 @@ class Balance:
     lent: bool = False
     deeper: bool = False
     vague: set[int] = field(default_factory=set)
+    owing: set[int] = field(default_factory=set)
     partly: set[int] = field(default_factory=set)
     below: set[int] = field(default_factory=set)
     blurred: set[int] = field(default_factory=set)
@@ -171,6 +173,7 @@ class Track(Observer):
         self.lent = False
         self.deeper = False
         self.vague: set[int] = set()
+        self.owing: set[int] = set()
         self.partly: set[int] = set()
         self.below: set[int] = set()
         self.blurred: set[int] = set()
@@ -286,6 +289,8 @@ class Track(Observer):
             held = self.holds(state)
             if not held and trail.maybe < 0 and trail.owed < 0:
                 self.strays.add(call.at)
+            if not held and trail.owed == call.at:
+                self.owing.add(call.at)
             blamed = trail.maybe == call.at and self.accused(frame, frame.callee(call.callee, state.known), self.key)
             trail = trail._replace(released=call.at, maybe=call.at if blamed else -1, owed=trail.owed if held else -1)
         if any(hold_key(h) == self.key for h in outcome.takes):
@@ -333,7 +338,7 @@ def balance(
     frame = summaries.program.frame(func)
     flow = lockflow.run(frame, summaries, observer=track, truths=truths)
     result = Balance(frame, key, track.kind, hold, track.fresh, track.nested, flow.capped, track.unsure, track.strays, track.firm)
-    result.lent, result.deeper, result.vague = track.lent, track.deeper, track.vague
+    result.lent, result.deeper, result.vague, result.owing = track.lent, track.deeper, track.vague, track.owing
     result.below, result.partly, result.blurred = track.below, track.partly, track.blurred
     for e in flow.endings:
         trail = extra(e.state)
