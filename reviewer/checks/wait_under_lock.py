@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import msgspec
 
@@ -47,6 +48,9 @@ FAR = 3
 VERY_FAR = 6
 """Calls to a wait and to the lock together, from which on that is all but sure."""
 
+FURTHER = 2
+"""How much further down than others a wait is looked for that a function makes for itself: of whom that may be is known then."""
+
 TASKS = frozenset({"work", "workqueue", "thread"})
 """Waits for a task."""
 
@@ -80,7 +84,45 @@ def wait_under_lock(focus: Focus) -> Iterator[Finding]:
         for seen in flow.seen:
             below = started or bool(seen.may()) or seen.event.at in more
             if isinstance(seen.event, Call) and leads_to_wait(focus, func, seen.event, below):
-                yield from in_call(focus, func, seen, more.get(seen.event.at, ()))
+                effects = tuple(focus.effects.at(func, seen))
+                yield from in_call(focus, func, seen, more.get(seen.event.at, ()), effects)
+                yield from to_themselves(focus, func, effects)
+            elif isinstance(seen.event, Call) and runs_operations_below(focus, func, seen.event):
+                yield from to_themselves(focus, func, focus.effects.at(func, seen))
+
+
+def to_themselves(focus: Focus, func: Func, effects: Iterable[Effect]) -> Iterator[Finding]:
+    """Findings of those who come to these waits by way of the function, and are waited for."""
+    for top, its, far in further_up(focus, func, effects):
+        yield from in_call(focus, top, its, (), (far,))
+
+
+def further_up(focus: Focus, func: Func, effects: Iterable[Effect]) -> Iterator[tuple[Func, Seen, Effect]]:
+    """Waits for a function that itself comes to them by way of this one, too far down to be seen from there."""
+    for effect in effects:
+        if effect.depth < FURTHER or effect.wait is None or effect.wait.gives_up or effect.wait.what not in ("work", "timer"):
+            continue
+        for awaited in focus.waited.of(func, effect):
+            top, flow = awaited.func, focus.flow(awaited.func) if lies_below(focus, func, awaited.func) else None
+            if flow is None or any(same_place(effect, e) for e in focus.effects.of(top)):
+                continue
+            far = ((its, e) for its in flow.seen for e in focus.effects.at(top, its, DEPTH + FURTHER) if same_place(effect, e))
+            for its, e in islice(far, 1):
+                yield top, its, e
+
+
+def same_place(one: Effect, other: Effect) -> bool:
+    """Whether two waits are one, seen from two functions."""
+    return other.wait is not None and (one.func.key, one.at) == (other.func.key, other.at)
+
+
+def lies_below(focus: Focus, func: Func, top: Func) -> bool:
+    """Whether a function calls another by its name, at once or a few calls down."""
+    level, met = [func], {func.key}
+    for _ in range(FURTHER):
+        level = [s.caller for f in level for s in focus.holders.sites(f) if s.caller.key not in met]
+        met |= {f.key for f in level}
+    return top.key in met and top.key != func.key
 
 
 def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
@@ -98,14 +140,25 @@ def leads_to_wait(focus: Focus, func: Func, call: Call, below: bool) -> bool:
 
 
 def waits(model: Model) -> bool:
-    """Whether a modelled call waits for something."""
-    return bool(model.waits)
+    """Whether a modelled call waits for something, or runs operations of the driver's, which may."""
+    return bool(model.waits) or runs_operations(model)
 
 
-def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...]) -> Iterator[Finding]:
-    """The strongest finding of one call; ``more``: locks that callers hold, too."""
+def runs_operations(model: Model) -> bool:
+    """Whether a modelled call runs operations of the driver's own before it returns (``pm_runtime_put_sync``)."""
+    return any(i.table and i.bound for i in model.invokes)
+
+
+def runs_operations_below(focus: Focus, func: Func, call: Call) -> bool:
+    """Whether what is called by name makes such a call itself."""
+    targets = focus.summaries.calls.named(call.callee.id, func.path) if isinstance(call.callee, Name) else ()
+    return any(t.func is not None and focus.horizon.has(runs_operations, t.func, 0) for t in targets)
+
+
+def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effects: Iterable[Effect]) -> Iterator[Finding]:
+    """The strongest finding of one call and its effects; ``more``: locks that callers hold, too."""
     best: tuple[Blocked, Effect, Hold | None] | None = None
-    for effect in focus.effects.at(func, seen):
+    for effect in effects:
         if effect.wait is None or effect.wait.gives_up:
             continue
         for blocked, hold in reasons(focus, func, seen, effect, more):
