@@ -10,11 +10,13 @@ from itertools import chain, islice
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, synchronous
-from reviewer.parse.facts import Call, Member, Result, Write
+from reviewer.parse.facts import Call, Member, Name, Result, Write
 from reviewer.program.guards import AFTER, first
 from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, on_every_way
+from reviewer.program.objects import object_name, rooted
+from reviewer.program.summaries import place
 
 LEVELS_TO_BEGIN = 5
 """Levels of callers from what sets a callback up to the operation that begins the life of its object."""
@@ -31,6 +33,38 @@ def never_stopped(teardown: Teardown) -> Iterator[Finding]:
             if act.kind == "setup" and act.name not in done and owner_of(act.name) and act.what in CALLBACKS:
                 done.add(act.name)
                 yield from never(teardown, func, act)
+
+
+def counted_down(teardown: Teardown, uses: Uses) -> bool:
+    """Whether those that are started are counted, and the callback counts down what a function of the file sleeps for
+    (``atomic_inc(&p->pending); queue_work(..)``, and ``while (atomic_read(&p->pending)) io_schedule();``)."""
+    counters: set[str] = set.intersection(*({*accessed(teardown, a.func, "add")} for a in uses.starts)) if uses.starts else set()
+    if not counters:
+        return False
+    path = uses.starts[0].func.path
+    below = {g.key: g for f in teardown.callbacks(uses, path) for g in teardown.lives.below(f).values() if g.path == path}
+    counters &= {name for f in below.values() for name in accessed(teardown, f, "sub")}
+    models = teardown.program.models.functions
+    return bool(counters) and any(
+        any((m := models.get(c)) is not None and (m.may_sleep or m.waits) for c in f.calls)
+        and not counters.isdisjoint(accessed(teardown, f, "read"))
+        for f in teardown.program.functions_in(path)
+    )  # fmt: skip
+
+
+def accessed(teardown: Teardown, func: Func, op: str) -> Iterator[str]:
+    """The members of structs on which a function does an atomic operation of some kind."""
+    models = teardown.program.models.functions
+    if not any((m := models.get(name)) is not None and any(a.op == op for a in m.accesses) for name in func.calls):
+        return
+    frame, flow = teardown.program.frame(func), teardown.focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        model = models.get(seen.callee.id) if isinstance(seen.callee, Name) else None
+        for access in model.accesses if model is not None and seen.args else ():
+            where = place(access.object, seen.args[0]) if access.op == op and access.atomic else None
+            name = object_name(frame, rooted(frame, where)) if where is not None else ""
+            if owner_of(name):
+                yield name
 
 
 def beginning(teardown: Teardown) -> list[Func]:
@@ -50,7 +84,7 @@ def never(teardown: Teardown, func: Func, act: Act) -> Iterator[Finding]:
     uses = lives.uses(act.name, func.path)
     stopped = not all(only_asleep(teardown, a.func) for a in uses.waits)
     kept = stopped or uses.escapes or teardown.counted(uses, func.path)
-    if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses):
+    if kept or not teardown.runs(uses, func.path) or synchronous(teardown, uses) or counted_down(teardown, uses):
         return
     if not teardown.callbacks(uses, func.path):
         return  # whether it keeps the object by itself cannot be told
