@@ -41,6 +41,7 @@ from reviewer.checks.lock_results import (
 from reviewer.checks.own_locks import Left, left_behind
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
+from reviewer.checks.release_lost import Lost, release_lost
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result, Return, Write
 from reviewer.program import values
 from reviewer.program.balance import (
@@ -92,6 +93,7 @@ def lock_imbalance(focus: Focus) -> Iterator[Finding]:
             yield from rule.of(func)
         if func.macro is None:
             yield from (left_behind_by(focus, func, left) for left in left_behind(focus, func))
+            yield from (lost_by(focus, func, lost) for lost in release_lost(focus, func) if not rule.tells(func, lost.lock))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ class Imbalance:
     def of(self, func: Func) -> Iterator[Finding]:
         for fault in self.faults(func):
             yield self.finding(func, fault)
+
+    def tells(self, func: Func, lock: str) -> bool:
+        """Whether there is something to say of a lock of this class by the function's own ways, or by those of its callers."""
+        callers = [c for c in self.focus.lives.callers(func) if c.key in self.named]
+        return any(f.key == lock for f in (*self.faults(func), *(f for c in callers for f in self.faults(c))))
 
     def faults(self, func: Func) -> list[Fault]:
         got = self._faults.get(func.key)
@@ -673,6 +680,17 @@ def left_behind_by(focus: Focus, func: Func, left: Left) -> Finding:
         rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
         message=f"{function}() returns with what {left.lock}() took on a path, while other paths give it back",
         involves=(left.lock,), proof=tuple(steps), event=analysis.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def lost_by(focus: Focus, func: Func, lost: Lost) -> Finding:
+    """A lock that a patch leaves held where a function fails."""
+    analysis = focus.analysis
+    file, line, column, function = place(func, lost.at)
+    return Finding(
+        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+        message=f"{function}() fails with {lost.lock} held, which {lost.by}() released there before the patch",
+        involves=(lost.lock,), proof=(step(analysis, "return", func, lost.at),), event=analysis.program.line_text(file, line),
     )  # fmt: skip
 
 
