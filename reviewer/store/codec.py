@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from reviewer import parse
-from reviewer.parse.facts import Body, FileFacts
+from reviewer.parse.facts import Body
 from reviewer.parse.head import Head
 from reviewer.parse.layout import Layout
 
@@ -18,20 +18,14 @@ DecodeError = (msgspec.DecodeError, msgspec.ValidationError)
 """What the decoders below raise for bytes that are not what they should be."""
 
 _encoder = msgspec.msgpack.Encoder()
-_outline = msgspec.msgpack.Decoder(FileFacts)
 _body = msgspec.msgpack.Decoder(Body)
 _layout = msgspec.msgpack.Decoder(Layout)
 _head = msgspec.msgpack.Decoder(Head)
 
 
-def encode(record: FileFacts | Body | Layout | Head) -> bytes:
+def encode(record: Body | Layout | Head) -> bytes:
     """One record as msgpack."""
     return _encoder.encode(record)
-
-
-def decode_outline(data: bytes) -> FileFacts:
-    """:raises msgspec.DecodeError: not an outline"""
-    return _outline.decode(data)
 
 
 def decode_body(data: bytes) -> Body:
@@ -67,5 +61,5 @@ def extractor_version() -> str:
 
 
 def kind(what: str, dialect_digest: str) -> str:
-    """The store's kind for facts made by this extractor with that dialect: ``outline@VERSION-DIALECT``."""
+    """The store's kind for facts made by this extractor with that dialect: ``body@VERSION-DIALECT``."""
     return f"{what}@{extractor_version()}-{dialect_digest[:16]}"
