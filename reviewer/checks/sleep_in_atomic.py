@@ -507,7 +507,7 @@ def made_so(focus: Focus, effect: Effect) -> Iterator[Step]:
     model = focus.program.model(effect.name)
     if effect.kind != "sleep" or model is None or model.sleeps_by is None:
         return
-    origins = Origins(focus.summaries)
+    origins = Origins(focus.summaries.calls)
     origins.sleeps(stations(effect), model.sleeps_by)
     yield from (step(focus.analysis, "register", func, at) for func, at in islice(origins.makers, MAX_MADE))
     for path, line, fields in islice(origins.told, MAX_MADE):

@@ -12,19 +12,17 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Call, Cast, Choice, Const, Deref, Expr, Index, Items, Member, Name, Result
 from reviewer.program import values
+from reviewer.program.calls import Calls
 from reviewer.program.link import Func
 from reviewer.program.models import Makes
 from reviewer.program.structs import Frame
-
-if TYPE_CHECKING:
-    from reviewer.program.summaries import Summaries
+from reviewer.program.written import calls_of, events_of, writes_of
 
 MAX_STEPS = 6
 """Fields, parameters and results on the way back to the call that made an object."""
@@ -45,11 +43,11 @@ class Origins:
         said otherwise: file, line and the fields that would have.
     """
 
-    def __init__(self, summaries: Summaries) -> None:
+    def __init__(self, calls: Calls) -> None:
         self.makers: dict[tuple[Func, int], None] = {}
         self.told: dict[tuple[str, int, tuple[str, ...]], None] = {}
-        self.summaries = summaries
-        self.program = summaries.program
+        self.calls = calls
+        self.program = calls.program
         self._told: dict[tuple[str, ...], Verdict] = {}
 
     def sleeps(self, stations: Sequence[tuple[Func, int]], argument: int) -> bool:
@@ -203,7 +201,7 @@ class Origins:
                 return self._by_maker(func, call, model.makes, steps)
             i = model.identity if model.identity is not None else len(call.args)
             return self._made(func, frame.canonical(call.args[i], {}), steps - 1) if i < len(call.args) else None
-        targets = [t.func for t in self.summaries.calls.named(call.callee.id, func.path) if t.func is not None]
+        targets = [t.func for t in self.calls.named(call.callee.id, func.path) if t.func is not None]
         return agreed(self._returned(func, call, target, steps) for target in targets[:1])
 
     def _returned(self, caller: Func, call: Call, callee: Func, steps: int) -> Verdict:
@@ -321,19 +319,6 @@ class Origins:
                         if owner is not None and frame.resolve(owner).name == struct:
                             return True
         return False
-
-
-def events_of(frame: Frame) -> Iterator[facts.Event]:
-    for block in frame.body.blocks if frame.body is not None else ():
-        yield from block.events
-
-
-def calls_of(frame: Frame) -> Iterator[Call]:
-    return (e for e in events_of(frame) if isinstance(e, Call))
-
-
-def writes_of(frame: Frame) -> Iterator[facts.Write]:
-    return (e for e in events_of(frame) if isinstance(e, facts.Write))
 
 
 def is_other(call: Call, callee: str) -> bool:

@@ -23,11 +23,11 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.onetable import OneTable
-from reviewer.program.origins import writes_of
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses, stored
 from reviewer.program.telling import conditions_of, reachable, stores
 from reviewer.program.waiting import comes_first
+from reviewer.program.written import writes_of
 
 MAX_LABELS = 8
 """Labels of one ``switch`` from which the ways to an event go on."""

@@ -10,18 +10,25 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from reviewer.parse.facts import AddressOf, Const, Expr, Member, Name, Write
 from reviewer.program.link import Func, Program
-from reviewer.program.origins import writes_of
 from reviewer.program.structs import Frame
-
-if TYPE_CHECKING:
-    from reviewer.program.calls import Target
+from reviewer.program.written import writes_of
 
 MAX_FILES = 40
 """Files of a folder with the name of a member, above which it is everybody's."""
+
+
+class Named(Protocol):
+    """What a call may mean, by the name of it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
 
 
 class Stores:
@@ -32,7 +39,7 @@ class Stores:
         self._over: dict[tuple[str, str, str], frozenset[Expr]] = {}
         self._inside: dict[tuple[str, str, str, str], frozenset[str]] = {}
 
-    def narrowed(self, frame: Frame, callee: Member, struct: str, found: tuple[Target, ...]) -> tuple[Target, ...]:
+    def narrowed(self, frame: Frame, callee: Member, struct: str, found: tuple[T, ...]) -> tuple[T, ...]:
         """Of what any ``struct T.field`` may hold, where that is called, what this one may."""
         holder = callee.base
         if not isinstance(holder, Member) or not found:

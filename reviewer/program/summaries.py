@@ -111,7 +111,7 @@ class Summaries:
     @cached_property
     def origins(self) -> Origins:
         """Who made an object."""
-        return Origins(self)
+        return Origins(self.calls)
 
     def of(self, func: Func, binding: Binding = (), level: int = LEVELS) -> Summary:
         """The summary of ``func`` for callers who pass what ``binding`` says."""
