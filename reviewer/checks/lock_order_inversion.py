@@ -222,8 +222,8 @@ def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) 
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
     if through_each_other(one, other):
         doubt += 2 if focus.other is None else 1
-    if any(turns_back(focus, order) for order in (one, other)):
-        doubt += 2 if focus.other is None else 1
+    if focus.other is None and any(turns_back(focus, order) for order in (one, other)):
+        doubt += 2  # nobody has run what a patch brings
     if any(focus.lock_classes.split(name, f.path) for name in one.pair for f in (one.func, other.func, other.effect.func)):
         doubt += 2 if focus.other is None else 1  # perhaps of another kind, which is what the authors say of some
     if any(second_of_its_class(focus, order) for order in (one, other)):
