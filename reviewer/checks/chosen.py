@@ -18,6 +18,7 @@ from reviewer.program.link import Func, Program
 from reviewer.program.linkage import ASIDE, by_distance, reachable, subsystem
 from reviewer.program.models import Function as Model
 from reviewer.program.setups import block_of, last_name
+from reviewer.program.written import calls_of
 
 LEVELS = 4
 """Levels of callers that are looked at."""
@@ -101,9 +102,7 @@ def queues_of(program: Program, work: str, files: Iterable[str]) -> Iterator[str
     for user in (u for file in list(files)[:MAX_FILES] if file.endswith(".c") for u in program.functions_with(file, work)):
         if not any(r.queue is not None for name in user.calls if name in models for r in models[name].registers):
             continue
-        frame = program.frame(user)
-        calls = (e for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events if isinstance(e, Call))
-        for call in calls:
+        for call in calls_of(program.frame(user)):
             model = models.get(call.callee.id) if isinstance(call.callee, Name) else None
             for r in model.registers if model is not None else ():
                 if r.queue is not None and r.block is not None and r.queue.base == "arg":
