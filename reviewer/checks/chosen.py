@@ -102,7 +102,7 @@ def queues_of(program: Program, work: str, files: Iterable[str]) -> Iterator[str
     for user in (u for file in list(files)[:MAX_FILES] if file.endswith(".c") for u in program.functions_with(file, work)):
         if not any(r.queue is not None for name in user.calls if name in models for r in models[name].registers):
             continue
-        for call in calls_of(program.frame(user)):
+        for call in calls_of(program.frame(user).body):
             model = models.get(call.callee.id) if isinstance(call.callee, Name) else None
             for r in model.registers if model is not None else ():
                 if r.queue is not None and r.block is not None and r.queue.base == "arg":

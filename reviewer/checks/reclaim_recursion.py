@@ -29,6 +29,7 @@ from reviewer.program.objects import object_name, root_of, rooted
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 from reviewer.program.settled import always_first
 from reviewer.program.structs import Frame
+from reviewer.program.written import events_of
 
 RULE = "reclaim-recursion"
 
@@ -551,7 +552,7 @@ def is_result(value: Expr | None) -> bool:
 
 def fields_filled(frame: Frame, at: int) -> frozenset[str]:
     """The fields in which what the call at a position gives is stored."""
-    events = [e for b in (frame.body.blocks if frame.body is not None else ()) for e in b.events]
+    events = list(events_of(frame.body))
     made = {Result(e.number) for e in events if isinstance(e, Call) and e.at == at}
     stores = (field_of(e.target) for e in events if isinstance(e, Write) and root_of(e.value) in made)
     return frozenset(field.name for field in stores if field is not None)

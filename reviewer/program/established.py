@@ -14,12 +14,13 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Member, Name, Result, Switch
 from reviewer.program import values
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, polarity, reached
+from reviewer.program.lockflow import Flow, Seen, polarity, reached, seen_at
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries
 from reviewer.program.telling import conditions_of, stores
+from reviewer.program.written import calls_of
 
 PURE_BELOW = 3
 """Calls below a predicate (``IS_TYPE_A(hw)``) that are looked at for what it reads."""
@@ -256,9 +257,9 @@ def is_local(body: facts.Body, target: Expr) -> bool:
 
 def hands_out(body: facts.Body | None, field: str) -> bool:
     """Whether a function hands out the address of a member of that name."""
-    return body is not None and any(
+    return any(
         isinstance(a, AddressOf) and isinstance(a.base, Member) and a.base.name == field
-        for b in body.blocks for e in b.events if isinstance(e, Call) for a in e.args
+        for call in calls_of(body) for a in call.args
     )  # fmt: skip
 
 
@@ -296,7 +297,7 @@ class Established:
         brought it about; None if that is for the function's callers to say."""
         flow = self.summaries.flow(func)
         body = flow.frame.body if flow is not None else None
-        here = next((s for s in flow.seen if s.event.at == at), None) if flow is not None else None
+        here = seen_at(flow, at)
         where = here.block if here is not None else self._ends(body, at)
         if flow is None or body is None or where is None:
             return False

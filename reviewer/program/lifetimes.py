@@ -25,6 +25,7 @@ from reviewer.program.objects import object_name, result_used, root_of, rooted, 
 from reviewer.program.setups import Setups
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
+from reviewer.program.written import calls_of
 
 STOPPING = frozenset({"work", "workqueue", "timer", "irq", "thread", "tasklet", "callbacks"})
 """Waits (models, ``Waits.what``) after which a callback does not run any more."""
@@ -392,9 +393,8 @@ class Lifetimes:
         """The functions of an array of its file of which it calls each in turn (``while (i--) ends[i]();``)."""
         if func.source is None or BY_INDEX.search(func.text) is None:
             return
-        body = self.program.body(func)
-        for event in (e for block in (body.blocks if body is not None else ()) for e in block.events):
-            array = event.callee.base if isinstance(event, Call) and isinstance(event.callee, Index) else None
+        for call in calls_of(self.program.body(func)):
+            array = call.callee.base if isinstance(call.callee, Index) else None
             found = self.program.own_variable(array.id, func.path) if isinstance(array, Name) else None
             value = found[1].value if found is not None else None
             for name in (n for _, v in (value.items if isinstance(value, Items) else ()) for n in function_names(v)):

@@ -68,7 +68,7 @@ class Origins:
     def _argument(self, func: Func, at: int, index: int, callee: str = "") -> Expr | None:
         """What a function passes in a call; a call by name must be one of ``callee``."""
         frame = self.program.frame(func)
-        for call in calls_of(frame):
+        for call in calls_of(frame.body):
             if call.at == at and index < len(call.args) and not (callee and is_other(call, callee)):
                 return frame.canonical(call.args[index], {})
         return None
@@ -115,7 +115,7 @@ class Origins:
         for file in files:
             for func in self.program.functions_with(file, field):
                 frame = self.program.frame(func)
-                for write in writes_of(frame):
+                for write in writes_of(frame.body):
                     target = write.target
                     if isinstance(target, Index):
                         target = target.base
@@ -148,13 +148,13 @@ class Origins:
         for file in files if len(files) <= MAX_FILES else ():
             for caller in self.program.functions_with(file, func.name):
                 frame = self.program.frame(caller)
-                for call in calls_of(frame):
+                for call in calls_of(frame.body):
                     if call.callee == Name(func.name) and index < len(call.args):
                         yield caller, frame.canonical(call.args[index], {})
 
     def _of_local(self, frame: Frame, word: str, steps: int) -> Verdict:
         given: list[Expr] = []
-        for event in events_of(frame):
+        for event in events_of(frame.body):
             if isinstance(event, facts.Write) and plain(event.target) == Name(word):
                 given.append(frame.canonical(event.value, {}))
             elif isinstance(event, Call) and AddressOf(Name(word)) in event.args:
@@ -178,7 +178,7 @@ class Origins:
             frame = self.program.frame(func)
             if word in frame.locals or word in frame.parameters:
                 continue
-            for write in writes_of(frame):
+            for write in writes_of(frame.body):
                 value = frame.canonical(write.value, {})
                 if plain(write.target) == Name(word) and not self._is_none(frame, value):
                     yield func, value
@@ -256,7 +256,7 @@ class Origins:
                 continue
             for name in self._makers:
                 for func in self.program.functions_with(file, name):
-                    for call in calls_of(self.program.frame(func)):
+                    for call in calls_of(self.program.frame(func).body):
                         if call.callee == Name(name):
                             yield self._by_call(func, call, MAX_STEPS)
 
@@ -278,7 +278,7 @@ class Origins:
             if found is not None and found[1].type.name == struct and isinstance(found[1].value, Items):
                 return [found]
         elif root.startswith("$"):
-            own = [w for w in writes_of(frame) if w.declares and w.target == Name(root[1:])]
+            own = [w for w in writes_of(frame.body) if w.declares and w.target == Name(root[1:])]
             if own and isinstance(own[0].value, Items) and own[0].value.items:
                 local = frame.locals.get(root[1:])
                 if local is not None:
@@ -313,7 +313,7 @@ class Origins:
         for name in fields:
             for func in self.program.functions_with(path, name):
                 frame = self.program.frame(func)
-                for write in writes_of(frame):
+                for write in writes_of(frame.body):
                     if isinstance(write.target, Member) and write.target.name == name:
                         owner = frame.type_of(frame.canonical(write.target.base, {}))
                         if owner is not None and frame.resolve(owner).name == struct:

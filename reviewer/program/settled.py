@@ -16,7 +16,7 @@ from reviewer.parse.cfg import successors
 from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Switch, Text
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
-from reviewer.program.established import Asked, Established, asked_in, word_of
+from reviewer.program.established import Asked, Established, asked_in, is_place, word_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
 from reviewer.program.locks import Hold, lock_class
@@ -245,8 +245,8 @@ class Settled:
         return frozenset(found)
 
     def _labelled(self, flow: Flow, at: int) -> Iterator[tuple[Guard, ...]]:
-        frame, body = flow.frame, flow.frame.body
-        block = next((s.block for s in flow.seen if s.event.at == at), None)
+        frame, body, here = flow.frame, flow.frame.body, seen_at(flow, at)
+        block = here.block if here is not None else None
         switches = [n for n, b in enumerate(body.blocks) if isinstance(b.exit, Switch)] if body is not None else []
         for number in switches if body is not None and block is not None else ():
             assert body is not None
@@ -304,7 +304,7 @@ class Settled:
         frame = self.program.frame(inner)
         local = guard.condition.left if isinstance(guard.condition, Binary) else guard.condition
         once = assigned(frame, local) if isinstance(local, Name) and local.id.startswith("$") else []
-        if len(once) != 1 or not is_object(once[0]):
+        if len(once) != 1 or not is_place(once[0]):
             return guard.condition, guard.at
         if isinstance(guard.condition, Binary):
             return values.binary(guard.condition.op, once[0], guard.condition.right), guard.at
@@ -485,7 +485,7 @@ class Settled:
         """Whether a function stores its second parameter in a member, by itself or by a function that it calls."""
         for func in self.program.resolve(setter, path)[:1]:
             frame = self.program.frame(func)
-            targets = (w.target for w in writes_of(frame) if frame.canonical(w.value, {}) == Name("%1"))
+            targets = (w.target for w in writes_of(frame.body) if frame.canonical(w.value, {}) == Name("%1"))
             if any(isinstance(target, Member) and target.name == member for target in targets):
                 return True
             handed = (s.callee for s in unexecuted(frame) if s.args[0][1:] == (Name("%1"),))
@@ -501,7 +501,7 @@ class Settled:
         asks = asked_in(guard.condition, guard.truth)
         name = object_name(frame, rooted(frame, asks.what)) if asks is not None else ""
         other = by_name(frame, asks.other) if asks is not None else None
-        if asks is None or not name or not (isinstance(other, Const | Text) or (isinstance(other, Name) and is_object(other))):
+        if asks is None or not name or not (isinstance(other, Const | Text) or (isinstance(other, Name) and is_place(other))):
             return False
         asks = replace(asks, other=other)
         given = [(n, v, func) for n, (func, at, _) in enumerate(above) for v in self._stored(func, at, name, "")]
@@ -796,9 +796,9 @@ def is_flag(condition: Expr) -> bool:
 def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
     """``(field, truth, other)``: the field must be nonzero, or zero, or, with another value, equal to it, or not."""
     condition = guard.condition
-    if is_object(condition):
+    if is_place(condition):
         return condition, guard.truth, None
-    if isinstance(condition, Binary) and condition.op in ("==", "!=") and is_object(condition.left):
+    if isinstance(condition, Binary) and condition.op in ("==", "!=") and is_place(condition.left):
         other = by_name(frame, condition.right)
         if isinstance(other, Const | Text) or (isinstance(other, Name) and other.id.startswith("::")):
             return condition.left, guard.truth == (condition.op == "=="), other
@@ -808,10 +808,6 @@ def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
 def asked_word(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
     """The same, and of a flag its bits."""
     return (guard.condition, guard.truth, None) if is_flag(guard.condition) else asked(frame, guard)
-
-
-def is_object(expr: Expr) -> bool:
-    return isinstance(expr, Member) or (isinstance(expr, Name) and expr.id.startswith("::"))
 
 
 def by_name(frame: Frame, value: Expr) -> Expr:

@@ -91,7 +91,7 @@ class Stores:
             if value == Const(0):
                 continue
             over = [
-                frame.canonical(w.value, {}) for w in writes_of(frame)
+                frame.canonical(w.value, {}) for w in writes_of(frame.body)
                 if isinstance(value, Member) and w.at > write.at and frame.canonical(w.target, {}) == value
             ]  # fmt: skip
             if not over:
@@ -149,7 +149,7 @@ class Stores:
     def _written(self, field: str, files: Sequence[str]) -> Iterator[tuple[Func, Write]]:
         """The assignments to a member of that name in functions of some files."""
         for func in (f for file in files for f in self.program.functions_with(file, field)):
-            for write in writes_of(self.program.frame(func)):
+            for write in writes_of(self.program.frame(func).body):
                 if isinstance(write.target, Member) and write.target.name == field and write.op == "=":
                     yield func, write
 

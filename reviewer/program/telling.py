@@ -27,6 +27,7 @@ from reviewer.program import values
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import Flow, polarity
 from reviewer.program.models import Function as Model
+from reviewer.program.written import writes_of
 
 WAITING = re.compile(
     r"(?:^|_)(?:no|non|can|may|do)?_?(?:wait|waiting|waits|waitable|sleep|sleeping|sleeps|sleepable|cansleep|schedulable"
@@ -148,8 +149,8 @@ def after_last(program: Program, flow: Flow) -> frozenset[int]:
         model = model_of(program, flow, value)
         return model is not None and last_if(model)
 
-    results = {w.target.id for w in writes(body) if isinstance(w.target, Name) and counted(w.value)}
-    results -= {w.target.id for w in writes(body) if isinstance(w.target, Name) and not counted(w.value)}
+    results = {w.target.id for w in writes_of(body) if isinstance(w.target, Name) and counted(w.value)}
+    results -= {w.target.id for w in writes_of(body) if isinstance(w.target, Name) and not counted(w.value)}
 
     def tested(exit_: Branch) -> list[int]:
         for condition in (exit_.condition, conditions.get(exit_.at, exit_.condition)):
@@ -301,13 +302,6 @@ def is_function(flow: Flow, condition: Expr) -> bool:
     return type_ is not None and flow.frame.resolve(type_).function
 
 
-def writes(body: Body) -> Iterator[Write]:
-    for block in body.blocks:
-        for event in block.events:
-            if isinstance(event, Write):
-                yield event
-
-
 def flags(body: Body, blocks: frozenset[int]) -> frozenset[str]:
     """Locals that are set to true in these blocks, and to nothing but false elsewhere."""
     inside: set[str] = set()
@@ -369,4 +363,4 @@ def from_block(body: Body, start: int, without: tuple[int, int] | None = None) -
 
 def stores(body: Body | None, field: str) -> bool:
     """Whether something is stored in a member of that name."""
-    return body is not None and any(isinstance(w.target, Member) and w.target.name == field for w in writes(body))
+    return any(isinstance(w.target, Member) and w.target.name == field for w in writes_of(body))

@@ -1,21 +1,20 @@
-"""What stands in the body of a function, as it is written: nothing is executed."""
+"""What stands in the body of a function, as it is written: nothing is executed. A function without a body has none of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewer.parse.facts import Call, Event, Write
-from reviewer.program.structs import Frame
+from reviewer.parse.facts import Body, Call, Event, Write
 
 
-def events_of(frame: Frame) -> Iterator[Event]:
-    for block in frame.body.blocks if frame.body is not None else ():
+def events_of(body: Body | None) -> Iterator[Event]:
+    for block in body.blocks if body is not None else ():
         yield from block.events
 
 
-def calls_of(frame: Frame) -> Iterator[Call]:
-    return (e for e in events_of(frame) if isinstance(e, Call))
+def calls_of(body: Body | None) -> Iterator[Call]:
+    return (e for e in events_of(body) if isinstance(e, Call))
 
 
-def writes_of(frame: Frame) -> Iterator[Write]:
-    return (e for e in events_of(frame) if isinstance(e, Write))
+def writes_of(body: Body | None) -> Iterator[Write]:
+    return (e for e in events_of(body) if isinstance(e, Write))
