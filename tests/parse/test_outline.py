@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from soup import TOKENS
 
 from reviewer.data import fixtures_dir
-from reviewer.parse import facts
+from reviewer.parse import bodies, facts
 from reviewer.parse.dialect import load_dialect
 from reviewer.parse.extract import Outliner, names_in, outline, parser
+from reviewer.parse.head import head_of
 from reviewer.parse.pieces import Pieces
 from reviewer.store import codec
 
@@ -31,9 +32,12 @@ def test_any_bytes_have_an_outline(text: bytes) -> None:
 
 
 @given(st.lists(TOKENS, max_size=60))
-def test_token_soup_has_an_outline_that_can_be_stored(tokens: list[str]) -> None:
-    made = outline("".join(tokens).encode(), DIALECT)
-    assert codec.decode_outline(codec.encode(made)) == made
+def test_token_soup_has_a_head_and_a_body_that_can_be_stored(tokens: list[str]) -> None:
+    soup = "".join(tokens)
+    head = head_of(soup.encode())
+    assert codec.decode_head(codec.encode(head)) == head
+    body = bodies.made(f"int f(void)\n{{\n\t{soup}\n}}\n".encode(), DIALECT, parser())
+    assert body is None or codec.decode_body(codec.encode(body)) == body
 
 
 @given(st.lists(TOKENS, max_size=60))
@@ -96,10 +100,13 @@ def test_line_ends_of_windows_in_what_goes_on_over_lines() -> None:
 
 
 def test_invalid_utf8_is_read_like_anything_else() -> None:
-    made = outline(b"/* \xe9\xff */\nint f(void) { g(\"\xff\xfe\"); }\nint \xe9x;\n", DIALECT)
-    assert [f.name for f in made.functions] == ["f"]
-    assert made.functions[0].calls == ("g",)
-    assert codec.decode_outline(codec.encode(made)) == made
+    body = b"int f(void) { g(\"\xff\xfe\"); }"
+    whole = outline(b"/* \xe9\xff */\n" + body + b"\nint \xe9x;\n", DIALECT)
+    assert [f.name for f in whole.functions] == ["f"]
+    assert whole.functions[0].calls == ("g",)
+    alone = bodies.made(body, DIALECT, parser())
+    assert alone is not None
+    assert codec.decode_body(codec.encode(alone)) == alone
 
 
 def test_a_slice_of_a_file_is_read_like_the_file() -> None:
