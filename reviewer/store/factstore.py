@@ -11,22 +11,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from reviewer.errors import StoreError
+from reviewer.store.packed import Damaged, pack, unpack
 
 log = logging.getLogger(__name__)
 
 LAST = "nothing_new_is_kept"
 """An attribute of the warning that says so, for commands of which it is the failure."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Stands in the file's name too, so that two releases with different schemas live side by side."""
 
 FILE_NAME = f"facts-{SCHEMA}.sqlite3"
@@ -34,8 +35,8 @@ FILE_NAME = f"facts-{SCHEMA}.sqlite3"
 LOCK_SECONDS = 3.0
 """How long a write waits for another process. Longer than any of our own transactions takes."""
 
-_COMPRESS_FROM = 256
-"""Bytes from which on a value is compressed: below, the header eats the gain."""
+_PAGE_SIZE = 8_192
+"""Bytes of a page of the file. Of smaller ones more is left empty, of larger ones more is written anew for each new key."""
 
 _CHUNK = 400
 """Keys per SELECT. SQLite before 3.32 takes at most 999 parameters."""
@@ -43,7 +44,7 @@ _CHUNK = 400
 _CREATE = """
 CREATE TABLE IF NOT EXISTS kind (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS fact (
-    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, day INTEGER NOT NULL, value BLOB NOT NULL,
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key BLOB NOT NULL, day INTEGER NOT NULL, value BLOB NOT NULL,
     UNIQUE (kind, key)
 );
 """
@@ -178,14 +179,14 @@ class FactStore:
             if self._db is None or number is None:
                 return found
             for start in range(0, len(keys), _CHUNK):
-                part = keys[start : start + _CHUNK]
+                part = {_short(key): key for key in keys[start : start + _CHUNK]}
                 marks = ",".join("?" * len(part))
                 rows = self._db.execute(
                     f"SELECT key, value FROM fact WHERE kind = ? AND key IN ({marks})", (number, *part)
                 )
                 for key, value in rows:
-                    found[key] = _unpack(value)
-        except (sqlite3.Error, zlib.error) as error:
+                    found[part[key]] = unpack(value)
+        except (sqlite3.Error, Damaged) as error:
             found.clear()  # what came out of a damaged file before the damage showed
             self._trouble(error)
             if self.trouble:
@@ -202,7 +203,7 @@ class FactStore:
             return
         today = int(time.time() // 86_400)
         # Values are made before the lock is taken: parsing may stand behind the iterator.
-        rows = [(key, today, _pack(value)) for key, value in items]
+        rows = [(_short(key), today, pack(value)) for key, value in items]
         with self._transaction() as db:
             if db is not None:
                 number = self._kind(kind, db)
@@ -453,6 +454,7 @@ class FactStore:
 
 
 def _set_up(db: sqlite3.Connection) -> None:
+    db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
     # The change to a write-ahead log does not wait for others; whoever comes second finds it done.
     with contextlib.suppress(sqlite3.OperationalError):
         db.execute("PRAGMA journal_mode = WAL")
@@ -477,29 +479,16 @@ def _drop_oldest(db: sqlite3.Connection, max_bytes: int) -> None:
         total -= size
 
 
-def _pack(value: bytes) -> bytes:
-    """Checksum, kind, bytes: SQLite has no checksums, and a flipped bit must not become a fact."""
-    if len(value) >= _COMPRESS_FROM:
-        packed = zlib.compress(value, 1)
-        if len(packed) < len(value) * 0.8:
-            return _checked(b"z" + packed)
-    return _checked(b"r" + value)
+def _short(key: str) -> str | bytes:
+    """A key as it stands in the file: one of digits of a digest as the bytes that they mean. There are a million."""
+    return bytes.fromhex(key) if _DIGEST.fullmatch(key) else key
 
 
-def _checked(packed: bytes) -> bytes:
-    return zlib.crc32(packed).to_bytes(4, "big") + packed
-
-
-def _unpack(value: bytes) -> bytes:
-    """:raises sqlite3.DatabaseError: not what :func:`_pack` made"""
-    packed = value[4:] if isinstance(value, bytes) else b""
-    if not packed or value[:4] != zlib.crc32(packed).to_bytes(4, "big"):
-        raise sqlite3.DatabaseError("a value does not fit its checksum")
-    return zlib.decompress(packed[1:]) if packed[:1] == b"z" else packed[1:]
+_DIGEST = re.compile(r"(?:[0-9a-f]{2}){8,}")
 
 
 def _is_broken(error: Exception) -> bool:
-    if isinstance(error, zlib.error):
+    if isinstance(error, Damaged):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # raised by ourselves: another schema

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reviewer.store import factstore
-from reviewer.store.factstore import FILE_NAME, FactStore, _pack
+from reviewer.store.factstore import FILE_NAME, FactStore
+from reviewer.store.packed import pack
 
 if TYPE_CHECKING:
     from conftest import Outcome
@@ -113,7 +114,7 @@ def test_facts_of_another_extractor_are_not_used(
     with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as db:
         names = [name for (name,) in db.execute("SELECT name FROM kind")]
         assert any("@" in name for name in names)
-        db.execute("UPDATE fact SET value = ? WHERE kind IN (SELECT id FROM kind WHERE name LIKE '%@%')", [_pack(b"\xc0")])
+        db.execute("UPDATE fact SET value = ? WHERE kind IN (SELECT id FROM kind WHERE name LIKE '%@%')", [pack(b"\xc0")])
         db.execute("UPDATE kind SET name = replace(name, '@', '@0123456789ab') WHERE name LIKE '%@%'")
         db.commit()
     outcome = real(*SCAN, kernel, "--store", store)

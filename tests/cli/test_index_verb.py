@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reviewer.source.disk import _DiskTree
-from reviewer.store.factstore import FILE_NAME, _unpack
+from reviewer.store.factstore import FILE_NAME
+from reviewer.store.packed import unpack
 
 if TYPE_CHECKING:
     from conftest import Outcome
@@ -40,7 +41,7 @@ def facts(store: Path) -> Facts:
     with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = db.execute("SELECT name, key, value FROM fact JOIN kind ON kind.id = kind").fetchall()
-    return {(name, key): _unpack(value) for name, key, value in rows if name.partition("@")[0] not in ANSWERS}
+    return {(name, key): unpack(value) for name, key, value in rows if name.partition("@")[0] not in ANSWERS}
 
 
 def findings(outcome: Outcome) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewer.errors import StoreError
-from reviewer.store.factstore import FILE_NAME, FactStore, NullStore, _pack, _unpack
+from reviewer.store.factstore import FILE_NAME, FactStore, NullStore
+from reviewer.store.packed import Damaged, pack, unpack
 
 
 @pytest.fixture
@@ -75,12 +76,12 @@ def test_gc_drops_other_versions_then_the_oldest(store: FactStore) -> None:
 
 @given(st.binary(max_size=2_000), st.integers(0), st.integers(0, 7))
 def test_a_flipped_bit_is_noticed(value: bytes, place: int, bit: int) -> None:
-    packed = _pack(value)
-    assert _unpack(packed) == value
+    packed = pack(value)
+    assert unpack(packed) == value
     damaged = bytearray(packed)
     damaged[place % len(packed)] ^= 1 << bit
-    with pytest.raises(sqlite3.DatabaseError):
-        _unpack(bytes(damaged))
+    with pytest.raises(Damaged):
+        unpack(bytes(damaged))
 
 
 def test_a_damaged_value_costs_the_file_not_the_run(store: FactStore, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from reviewer.program import fill, scope, symbols, words
 from reviewer.program.api import load_models
 from reviewer.program.models import ApiModels
 from reviewer.source.tree import open_tree
-from reviewer.store.factstore import FILE_NAME, FactStore, _unpack
+from reviewer.store.factstore import FILE_NAME, FactStore
+from reviewer.store.packed import unpack
 
 ROUNDS = 100
 """Runs that die."""
@@ -184,6 +185,9 @@ ANSWERS = frozenset({"answer", "findings", "part", "trace"})
 """Kinds of what was made of facts, which tell how long it took."""
 
 
+KEY = "CASE typeof(key) WHEN 'blob' THEN lower(hex(key)) ELSE key END"
+
+
 def facts_as_left(store: Path, aside: Path) -> Facts:
     """All facts of a store when it is opened as a kill has left it.
 
@@ -199,8 +203,8 @@ def facts_as_left(store: Path, aside: Path) -> Facts:
     assert not list(aside.glob("*.broken")), "the store was thought to be damaged"
     with contextlib.closing(sqlite3.connect(aside / FILE_NAME)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        rows = db.execute("SELECT name, key, value FROM fact JOIN kind ON kind.id = kind")
-        assert found == {(name, key): _unpack(value) for name, key, value in rows}
+        rows = db.execute(f"SELECT name, {KEY}, value FROM fact JOIN kind ON kind.id = kind")
+        assert found == {(name, key): unpack(value) for name, key, value in rows}
     return {key: value for key, value in found.items() if key[0].partition("@")[0] not in ANSWERS}
 
 
@@ -211,7 +215,8 @@ def kinds(store: Path) -> list[str]:
 
 def facts_of(opened: FactStore, kind: str) -> Iterator[tuple[tuple[str, str], bytes]]:
     assert opened._db is not None
-    keys = [k for (k,) in opened._db.execute("SELECT key FROM fact JOIN kind ON kind.id = kind WHERE name = ?", (kind,))]
+    rows = opened._db.execute(f"SELECT {KEY} FROM fact JOIN kind ON kind.id = kind WHERE name = ?", (kind,))
+    keys = [key for (key,) in rows]
     for key, value in opened.get_many(kind, keys).items():
         yield (kind, key), value
 
