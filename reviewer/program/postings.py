@@ -14,6 +14,22 @@ from reviewer.store.factstore import Store
 Pages = dict[int, bytes]
 """Page number to its lines ``KEY NUL number,number,`` each after a line feed; numbers count the paths."""
 
+STEM = 8
+"""Letters of a key that say which page has it: names that begin alike stand together, in their order, and compress to a third."""
+
+
+def page_of(key: bytes, count: int) -> int:
+    """Which of ``count`` pages has a key. Of one of several words (``struct x {``) the last one counts."""
+    return crc32(key[key.rfind(b" ") + 1 :][:STEM]) % count
+
+
+def paged(entries: Iterable[tuple[bytes, bytes]], count: int) -> Pages:
+    """Pages of (key, ``number,number,``)."""
+    lists: list[list[bytes]] = [[] for _ in range(count)]
+    for key, numbers in entries:
+        lists[page_of(key, count)].append(key + b"\0" + numbers)
+    return {number: b"\n" + b"\n".join(sorted(lines)) + b"\n" * bool(lines) for number, lines in enumerate(lists)}
+
 
 class Postings:
     """Key to the files that have it, for one tree.
@@ -41,12 +57,12 @@ class Postings:
     def files(self, keys: Iterable[bytes]) -> tuple[str, ...]:
         """Files under any of ``keys``, sorted."""
         keys = list(keys)
-        numbers = {number for key in keys for number in lookup(self._page(crc32(key) % self._count), key)}
+        numbers = {number for key in keys for number in lookup(self._page(page_of(key, self._count)), key)}
         found = {self._all_paths()[number] for number in numbers} if numbers else set()
         if self._base is not None:
             paths, pages = self._changes
             found -= self._base.changed
-            found |= {paths[n] for key in keys for n in lookup(pages.get(crc32(key) % self._count, b""), key)}
+            found |= {paths[n] for key in keys for n in lookup(pages.get(page_of(key, self._count), b""), key)}
         return tuple(sorted(found))
 
     def known(self) -> bool:

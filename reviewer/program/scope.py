@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from reviewer.data import installation_digest
 from reviewer.parse.dialect import Dialect, load_dialect
 from reviewer.program.bases import Base, Bases
-from reviewer.program.postings import Pages, Postings
+from reviewer.program.postings import STEM, Pages, Postings
 from reviewer.program.symbols import PAGES, PATTERN, read_symbols
 from reviewer.program.words import PAGES as WORD_PAGES
 from reviewer.program.words import read_words
@@ -204,11 +204,11 @@ class Definitions:
 
 _MENTIONS = "mentions"
 
-_WORDS = f"words-{WORD_PAGES}"
+_WORDS = f"words-{WORD_PAGES}-{STEM}"
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*", re.ASCII)
 
-_DIGEST = hashlib.sha256(f"{PAGES} {PATTERN}".encode()).hexdigest()[:8]
+_DIGEST = hashlib.sha256(f"{PAGES} {STEM} {PATTERN}".encode()).hexdigest()[:8]
 
 
 def _bytes(name: str) -> bytes:

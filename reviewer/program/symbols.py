@@ -23,12 +23,11 @@ from __future__ import annotations
 import multiprocessing
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from zlib import crc32
 
 from reviewer.parse.dialect import Dialect
-from reviewer.program.postings import Pages
+from reviewer.program.postings import Pages, paged
 from reviewer.source.gitrun import GitFailed
 from reviewer.source.tree import Tree
 from reviewer.workers import pool
@@ -63,8 +62,8 @@ _ALTERNATIVES = (
 
 PATTERN = f"^(?:{'|'.join(_ALTERNATIVES)})"
 
-PAGES = 65536
-"""Pieces that names are spread over, some 1 kB each: one is read to look one name up."""
+PAGES = 16384
+"""Pieces that names are spread over, some 1 kB each when packed: one is read to look one name up."""
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 
@@ -158,29 +157,8 @@ def read_part(tree: Tree, dialect: Dialect, part: Part, first: int) -> Symbols:
     """
     known = len(tree.skipped)
     paths, found = _found(tree, part, first)
-    lists: list[list[bytes]] = [[] for _ in range(PAGES)]
-    for key, numbers in found.items():
-        if key.endswith((b" (", b"\t(")):  # as some old files write it
-            key = key[:-2] + b"("
-        # Most keys are as they should be: no blank, and no parenthesis but the last.
-        if b" " not in key and b"\t" not in key:
-            if key[:1] == b".":
-                key = b">" + key[1:]
-            elif b"(" in key[:-1]:
-                for word in _declared(key, dialect):
-                    lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
-                continue
-        elif key[:7] == b"define " and b"\t" not in key:
-            key = b"define " + key[7:].lstrip()
-        elif key[:1] in (b" ", b"\t"):
-            key = b"\t" + key.strip()
-        else:
-            for word in _keys(key, dialect):
-                lists[crc32(word) % PAGES].append(word + b"\0" + numbers)
-            continue
-        lists[crc32(key) % PAGES].append(key + b"\0" + numbers)
-    pages = {number: b"\n" + b"\n".join(lines) + b"\n" * bool(lines) for number, lines in enumerate(lists)}
-    return Symbols(paths, pages, tree.skipped[known:])
+    entries = ((key, numbers) for text, numbers in found.items() for key in _keys(text, dialect))
+    return Symbols(paths, paged(entries, PAGES), tree.skipped[known:])
 
 
 def _found(tree: Tree, part: Part, first: int) -> tuple[list[str], dict[bytes, bytes]]:
@@ -210,20 +188,34 @@ def _searched(tree: Tree, part: Part, first: int) -> tuple[list[str], dict[bytes
     return paths, found
 
 
-def _keys(key: bytes, dialect: Dialect) -> Iterator[bytes]:
-    """Keys under which a name is looked up."""
-    words = key.split()
-    if words[0] == b"struct" and len(words) > 2 and not key.endswith((b"{", b"(")):
+def _keys(text: bytes, dialect: Dialect) -> Iterable[bytes]:
+    """Keys under which what the search printed is looked up."""
+    if text.endswith((b" (", b"\t(")):  # as some old files write it
+        text = text[:-2] + b"("
+    # Most are as they should be: no blank, and no parenthesis but the last.
+    if b" " not in text and b"\t" not in text:
+        if text[:1] == b".":
+            return (b">" + text[1:],)
+        return _declared(text, dialect) if b"(" in text[:-1] else (text,)
+    if text[:7] == b"define " and b"\t" not in text:
+        return (b"define " + text[7:].lstrip(),)
+    return (b"\t" + text.strip(),) if text[:1] in (b" ", b"\t") else _in_words(text, dialect)
+
+
+def _in_words(text: bytes, dialect: Dialect) -> Iterator[bytes]:
+    """The same of several words."""
+    words = text.split()
+    if words[0] == b"struct" and len(words) > 2 and not text.endswith((b"{", b"(")):
         yield b"=" + words[1]
         yield words[-1]
     elif words[0] in (b"struct", b"union"):
-        brace = key.endswith(b"{")
+        brace = text.endswith(b"{")
         yield words[0] + b" " + words[1].rstrip(b"{") + (b"{" if brace else b"")
     elif words[0] == b"define":
         yield b"define " + words[1]
-    elif b"(" in key[:-1]:
-        yield from _declared(key, dialect)
-    elif key.endswith(b"("):  # attributes before the name
+    elif b"(" in text[:-1]:
+        yield from _declared(text, dialect)
+    elif text.endswith(b"("):  # attributes before the name
         yield words[-1].lstrip(b"*")
     else:  # attributes behind the name, or a name that looks like one
         yield from (word.lstrip(b"*") for word in words)

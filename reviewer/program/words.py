@@ -10,17 +10,16 @@ import gc
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from zlib import crc32
 
 from reviewer.errors import MissingContent
 from reviewer.parse.code import words_of
 from reviewer.parse.head import number_macros
-from reviewer.program.postings import Pages
+from reviewer.program.postings import Pages, paged
 from reviewer.source.tree import Tree
 from reviewer.workers import pool
 
-PAGES = 32768
-"""Pieces that words are spread over, some 4 kB each: one is read to look a word up."""
+PAGES = 16384
+"""Pieces that words are spread over, some 3 kB each when packed: one is read to look a word up."""
 
 SHARES = 12
 """Pieces of a tree that processes take on, so that they end together."""
@@ -99,8 +98,4 @@ def _read(tree: Tree, paths: Sequence[str], first: int) -> Pages:
         number = b"%d," % numbers[path]
         for word in words:
             found[word] += number
-    lists: list[list[bytes]] = [[] for _ in range(PAGES)]
-    for word, files in found.items():
-        if word[0] not in _DIGITS:
-            lists[crc32(word) % PAGES].append(word + b"\0" + files)
-    return {number: b"\n" + b"\n".join(lines) + b"\n" * bool(lines) for number, lines in enumerate(lists)}
+    return paged(((word, files) for word, files in found.items() if word[0] not in _DIGITS), PAGES)
