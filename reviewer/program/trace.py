@@ -6,13 +6,14 @@ none of these leaves the answer as it is, so that it need not be computed again 
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
-from itertools import islice
+from itertools import accumulate, compress
 from typing import TYPE_CHECKING
 
 from reviewer.program.change import Change
@@ -81,28 +82,23 @@ class Heard:
         return self._names.kept_by_file(kind, key, files, find)
 
 
-BITS = 40
-"""Of a mark: an answer has some ten thousand, a change as many, so that one in ten thousand answers is made anew for nothing."""
+BITS = 36
+"""Of a mark: an answer has some thirty thousand, a change some thousand: one answer in a thousand is made anew in vain."""
 
-REST = 32
-"""Of these the lower ones; there are as many groups of marks as the others tell apart."""
+_WIDTH = 3
+"""Bytes that a mark is kept in: how far it is from the one before it, some 2 ** (BITS - 15) on average."""
 
-GROUPS = 1 << (BITS - REST)
+_FAR = (1 << 8 * _WIDTH) - 1
+"""In place of a distance: that far, and no mark there yet."""
 
 
 class Trace:
-    """What one answer rests on: marks of everything that was looked at or for (:meth:`of` says what that is).
+    """What one answer rests on: marks of everything that was looked at or for (:meth:`of` says what that is)."""
 
-    Kept as four bytes to a mark: how many there are of each group, and the lower bits of each in their order.
-    """
-
-    __slots__ = ("_numbers",)
+    __slots__ = ("_marks",)
 
     def __init__(self, marks: Iterable[int] = ()) -> None:
-        ordered = sorted(set(marks))
-        counts = Counter(number >> REST for number in ordered)
-        self._numbers = array("I", (counts[i] for i in range(GROUPS)))
-        self._numbers.extend(number & ((1 << REST) - 1) for number in ordered)
+        self._marks = array("Q", sorted(set(marks)))
 
     @classmethod
     def of(
@@ -123,45 +119,46 @@ class Trace:
         ))  # fmt: skip
 
     def __len__(self) -> int:
-        return len(self._numbers) - GROUPS
+        return len(self._marks)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Trace) and self._numbers == other._numbers
+        return isinstance(other, Trace) and self._marks == other._marks
 
     __hash__ = None  # type: ignore[assignment]
 
     def __or__(self, other: Trace) -> Trace:
-        return Trace((*self.marks(), *other.marks())) if len(self) and len(other) else self if len(self) else other
+        return Trace((*self._marks, *other._marks)) if len(self) and len(other) else self if len(self) else other
 
     def marks(self) -> Iterator[int]:
         """All of them, in their order."""
-        rest = iter(self._numbers[GROUPS:])
-        return (i << REST | number for i, count in enumerate(self._numbers[:GROUPS]) for number in islice(rest, count))
+        return iter(self._marks)
 
     def pack(self) -> bytes:
-        return _little_endian(self._numbers).tobytes()
+        """How many distances there are, then their highest bytes, of which many are alike, and so on to the lowest."""
+        distances = _little_endian(array("I", _distances(self._marks))).tobytes()
+        return b"".join((struct.pack("<I", len(distances) // 4), *(distances[i::4] for i in reversed(range(_WIDTH)))))
 
     @classmethod
     def unpack(cls, data: bytes) -> Trace:
         """:raises ValueError: no trace that :meth:`pack` made."""
-        numbers = array("I")
-        numbers.frombytes(data)
-        numbers = _little_endian(numbers)
-        if len(numbers) < GROUPS or len(numbers) - GROUPS != sum(numbers[:GROUPS]):
+        count = struct.unpack_from("<I", data)[0] if len(data) >= 4 else -1
+        if len(data) != 4 + _WIDTH * count:
             raise ValueError("no trace")
+        wide = bytearray(4 * count)
+        for place, i in enumerate(reversed(range(_WIDTH))):
+            wide[i::4] = data[4 + place * count : 4 + (place + 1) * count]
+        distances = array("I")
+        distances.frombytes(wide)
+        distances = _little_endian(distances)
         made = cls.__new__(cls)
-        made._numbers = numbers
+        made._marks = array("Q", compress(accumulate(distances), (distance != _FAR for distance in distances)))
         return made
 
-    def has_any(self, marks: Grouped) -> bool:
+    def has_any(self, marks: AbstractSet[int]) -> bool:
         """Whether one of some marks is among its own."""
-        at = GROUPS
-        for group, count in enumerate(self._numbers[:GROUPS]):
-            wanted = marks.get(group)
-            if wanted is not None and not wanted.isdisjoint(self._numbers[at : at + count]):
-                return True
-            at += count
-        return False
+        if len(marks) * 8 > len(self._marks):
+            return not marks.isdisjoint(self._marks)
+        return any(mark in self._marks[(at := bisect_left(self._marks, mark)) : at + 1] for mark in marks)
 
     def touched(self, changes: Touches) -> bool:
         """Whether these changes can make the answer another one."""
@@ -170,16 +167,23 @@ class Trace:
         )  # fmt: skip
 
 
+def _distances(marks: Sequence[int]) -> Iterator[int]:
+    """From each mark to the next one, in steps that fit."""
+    before = 0
+    for number in marks:
+        distance, before = number - before, number
+        while distance >= _FAR:
+            yield _FAR
+            distance -= _FAR
+        yield distance
+
+
 def _little_endian(numbers: array[int]) -> array[int]:
     if sys.byteorder == "little":
         return numbers
     other = numbers[:]
     other.byteswap()
     return other
-
-
-Grouped = Mapping[int, AbstractSet[int]]
-"""Marks by their group, as :class:`Trace` has them."""
 
 
 class Touches:
@@ -191,15 +195,8 @@ class Touches:
 
     def __init__(self, changes: Mapping[str, Change]) -> None:
         """:param changes: by path."""
-        self.anywhere = grouped(m for path, change in changes.items() for m in _anywhere(path, change))
-        self.files = [(grouped([mark(FILE, path)]), grouped(_inside(path, change))) for path, change in changes.items()]
-
-
-def grouped(marks: Iterable[int]) -> Grouped:
-    found: dict[int, set[int]] = {}
-    for number in marks:
-        found.setdefault(number >> REST, set()).add(number & ((1 << REST) - 1))
-    return found
+        self.anywhere = {m for path, change in changes.items() for m in _anywhere(path, change)}
+        self.files = [({mark(FILE, path)}, set(_inside(path, change))) for path, change in changes.items()]
 
 
 def _anywhere(path: str, change: Change) -> Iterator[int]:
@@ -241,4 +238,4 @@ FILE, DEFINED, FILLED, FUNCTION, MENTIONED, OUTSIDE, INSIDE = "rdtfmoi"
 def mark(kind: str, name: str, word: str = "") -> int:
     """A number for one thing that an answer can rest on; the same on every machine."""
     text = f"{kind}{name}\0{word}".encode("utf-8", "surrogateescape")
-    return int.from_bytes(blake2b(text, digest_size=BITS // 8).digest(), "big")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> (64 - BITS)

@@ -37,7 +37,7 @@ def test_a_folder_without_a_name_is_kept() -> None:
     assert Trace.unpack(trace.pack()) == trace
 
 
-@pytest.mark.parametrize("data", [b"", b"no trace", b"\0\0\0\0" * 255, b"\1\0\0\0" * 256, b"\0" * 1025])
+@pytest.mark.parametrize("data", [b"", b"no trace", b"\1\0\0\0", b"\1\0\0\0" * 2, b"\0" * 5])
 def test_what_is_no_trace(data: bytes) -> None:
     with pytest.raises(ValueError):
         Trace.unpack(data)
