@@ -7,8 +7,8 @@ write them anew for each state would fill the store with copies.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from reviewer.checks.memo import Memo, content_id
 from reviewer.parse.dialect import Dialect
@@ -17,7 +17,7 @@ from reviewer.program.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 
-STATE, CONTENTS = "whole", "whole contents"
+STATE, CONTENTS, ASKED = "whole", "whole contents", "whole asked"
 
 STATES = 6
 """States of trees of which it is known which answers hold; what they list takes some 130 KB, and some 4 MB of files on disk."""
@@ -43,6 +43,8 @@ class Earlier(Memo):
     def __init__(self, tree: Tree, store: Store, dialect: Dialect, rests_on: Sequence[str]) -> None:
         super().__init__(tree, store, dialect, rests_on)
         self._states: dict[str, str] = {}
+        self._asked: dict[str, str] = {}
+        self._agree: dict[str, bool] = {}
         self._ours: dict[str, str] = {}
         if self.lasting:
             # Before anything is read: what is changed meanwhile is another state.
@@ -56,7 +58,7 @@ class Earlier(Memo):
     def get(self, question: str, type_: type[T]) -> tuple[T, Trace] | None:
         digest = self._digest(question)
         state = self._states.get(digest)
-        known = self._at(state, digest, type_) if state is not None else None
+        known = self._at(state, digest, type_) if state is not None and self._agrees(state) else None
         if state is not None and known is not None:
             self._ours[digest] = state
         return known
@@ -74,13 +76,19 @@ class Earlier(Memo):
     def flush(self) -> None:
         if self._ours:
             self._write()
-            for kind, keep in ((STATE, STATES), (CONTENTS, STATES), (self.kind, KEPT), (self.traces, KEPT)):
+            for kind, keep in ((STATE, STATES), (CONTENTS, STATES), (ASKED, STATES), (self.kind, KEPT), (self.traces, KEPT)):
                 self._store.forget(kind, keep)
 
     def _write(self) -> None:
+        here = self.tree.identity()
+        listed = self._listed(here) if self._agrees(here) else {}
+        if not self._same_as_before():
+            self._new.clear()  # whatever was found since may rest on either content
+            return
         super()._write()
-        ours = {**self._listed(self.tree.identity()), **self._ours}
-        self._store.memo_put(STATE, self.tree.identity(), json.dumps(ours).encode("ascii"))
+        self._store.memo_put(STATE, here, json.dumps({**listed, **self._ours}).encode("ascii"))
+        if self.tree.rev is None:
+            self._store.memo_put(ASKED, here, json.dumps(self._asked).encode("ascii"))
         if self._here:
             self._store.memo_put(CONTENTS, self.tree.identity(), self._here)
             self._here = b""
@@ -105,9 +113,24 @@ class Earlier(Memo):
     def _contents(self, state: str) -> bytes:
         return self._store.memo_get(CONTENTS, state) or b""
 
-    def _besides(self) -> dict[str, Any]:
-        """Of files on disk the identity says only what those with C's suffixes are."""
-        return {"asked": {path: content_id(self.tree, path) for path in sorted(self.tree.asked)} if self.tree.rev is None else {}}
+    def _agrees(self, state: str) -> bool:
+        """Whether files of other suffixes, Makefiles above all, are as they were in that state. Its answers may rest on any that
+        was asked for, and of files on disk the identity says only what those with C's suffixes are."""
+        if self.tree.rev is not None:
+            return True
+        if state not in self._agree:
+            value = self._store.memo_get(ASKED, state)
+            known = json.loads(value) if value is not None else None
+            self._agree[state] = known is not None and all(content_id(self.tree, path) == one for path, one in known.items())
+            if known is not None and self._agree[state] and state == self.tree.identity():
+                self._asked = known | self._asked
+        return self._agree[state]
 
-    def _holds(self, kept: Mapping[str, Any]) -> bool:
-        return super()._holds(kept) and all(content_id(self.tree, path) == known for path, known in kept["asked"].items())
+    def _same_as_before(self) -> bool:
+        """Whether what was asked for is still as it was when it was; new ones are noted."""
+        if self.tree.rev is not None:
+            return True
+        now = {path: content_id(self.tree, path) for path in sorted(self.tree.asked)}
+        same = all(self._asked.get(path, one) == one for path, one in now.items())
+        self._asked = now | self._asked
+        return same

@@ -75,7 +75,7 @@ class Memo:
         if not self.lasting:
             return
         key = f"{self.tree.identity()}/{self._digest(question)}"
-        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped), **self._besides()}
+        value = {"answer": msgspec.to_builtins(answer), "closed": closed(self.tree, skipped)}
         # By the standard library, in ASCII: a file name that is no UTF-8 has lone surrogates, which msgspec refuses.
         self._new.append((key, json.dumps(value).encode("ascii"), trace.pack()))
 
@@ -94,10 +94,6 @@ class Memo:
     def _contents(self, state: str) -> bytes:
         """What was to be remembered of that state, to read its files later."""
         return b""
-
-    def _besides(self) -> dict[str, Any]:
-        """What else is kept with an answer."""
-        return {}
 
     def _holds(self, kept: Mapping[str, Any]) -> bool:
         """Whether what could not be read at the time can not be read now."""
