@@ -122,6 +122,44 @@ def test_a_state_that_comes_back(kernel: Kernel) -> None:
     assert not kernel.asked, "only the one answer that is new was written, and the list of those that hold"
 
 
+def test_a_file_of_another_suffix_that_was_asked_for(kernel: Kernel) -> None:
+    """What is on disk is told apart by files with C's suffixes; an answer may rest on others."""
+    included = with_another_suffix(kernel)
+    kernel.scan(None)
+    everything = set(kernel.asked)
+    included.write_text("int yards;\n")
+    kernel.scan(None)
+    assert set(kernel.asked) == everything
+    kernel.scan(None)
+    assert not kernel.asked
+
+
+def test_a_file_of_another_suffix_that_changes_meanwhile(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earlier, "AT_ONCE", 1)
+    done, included = groups.done, with_another_suffix(kernel)
+
+    def meddled(job: Job, tasks: Sequence[Task]) -> list[Done]:
+        if WALK in kernel.asked:
+            included.write_text("int yards;\n")
+        return done(job, tasks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(groups, "done", meddled)
+        kernel.scan(None)
+    everything = set(kernel.asked)
+    kernel.scan(None)
+    assert set(kernel.asked) == everything, "nobody can tell which of the two an answer rests on"
+    kernel.scan(None)
+    assert not kernel.asked
+
+
+def with_another_suffix(kernel: Kernel) -> Path:
+    """A file that one of C includes, and that is not there yet."""
+    kernel.edit(WALK, "struct yard;", '#include "yard.inc"\nstruct yard;')
+    kernel.commit()
+    return kernel.folder / WALK.replace("walk.c", "yard.inc")
+
+
 def test_files_on_disk_that_git_does_not_know(kernel: Kernel) -> None:
     """Nobody can tell later what was in them, so everything is asked anew."""
     kernel.edit(CAPSTAN, "capstan_turns = 0", "capstan_turns = 1")
