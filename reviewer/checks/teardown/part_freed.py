@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reviewer.checks.finding import Finding
+from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.ended_early import comes_to
 from reviewer.checks.teardown.irq_left import modelled
-from reviewer.parse.facts import Branch, Const, Deref, Expr, Member, Name, Result
+from reviewer.parse.facts import Branch, Call, Const, Deref, Expr, Member, Name, Result, Write
 from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, Uses, holder, owner_of
 from reviewer.program.link import Func
 from reviewer.program.lockflow import seen_at
-from reviewer.program.objects import object_name, reads, rooted, short
+from reviewer.program.models import Function as Model
+from reviewer.program.objects import object_name, reads, root_of, rooted, short
 from reviewer.program.structs import Frame
 from reviewer.program.telling import stores
 from reviewer.program.values import walk
@@ -43,7 +44,17 @@ def part_freed(teardown: Teardown) -> Iterator[Finding]:
             late = next((p for p in freed if used_until(teardown, func, p, stop, of, callbacks)), None)
             if late is not None and late.path is not None:
                 named = replace(late, struct=object_name(frame, rooted(frame, late.path)))
-                yield finding(teardown, func, late.at, stop, None, named, None, "medium", late=True)
+                quiet = stop.what == "irq" and not_begun(teardown, func, late, stop, callbacks)
+                sure: Confidence = "medium" if is_of(teardown, stop, named.struct) and not quiet else "low"
+                yield finding(teardown, func, late.at, stop, None, named, None, sure, late=True)
+
+
+def is_of(teardown: Teardown, stop: Act, part: str) -> bool:
+    """Whether a callback is one of the object whose part is freed, as far as types tell, and not of a request that it serves:
+    those have come to their end, as a rule, before it is taken down."""
+    owner, whole = owner_of(stop.name), owner_of(part)
+    contains, path = teardown.lives.contains, stop.func.path
+    return not owner or not whole or contains(owner, whole, path) or contains(whole, owner, path)
 
 
 def waits(teardown: Teardown, func: Func, acts: tuple[Act, ...]) -> Iterator[tuple[Act, Expr, list[Func]]]:
@@ -134,7 +145,53 @@ def used_until(teardown: Teardown, func: Func, part: Act, stop: Act, of: Expr, c
     using = [f for f in callbacks if word in f.words and teardown.lives.means_member(f, word, name)]
     if not using or any(asks(teardown, f, name) for f in using) or replaced(teardown, func, part):
         return False
+    if stop.what != "irq" and (not_begun(teardown, func, part, stop, callbacks) or waited_below(teardown, func, part, stop)):
+        return False
     return comes_to(teardown, func, part.at, stop.at)
+
+
+def not_begun(teardown: Teardown, func: Func, part: Act, stop: Act, callbacks: list[Func]) -> bool:
+    """Whether a function that fails has set the callback up by itself, and nothing has made it run as yet: nobody has started it,
+    or the interrupt was asked for when the part was not there either."""
+    lives = teardown.lives
+    if stop.what == "irq":
+        names = {f.name for f in callbacks}
+        asked = [at for model, args, at in modelled(teardown, func) if model.registers and runs_any(model, args, names)]
+        there = made_at(teardown, func, part)
+        return any(at < there for at in asked)
+    if all(a.kind != "setup" or a.name != stop.name for a in lives.acts(func)):
+        return False
+    below = lives.below(func)
+    return all(a.func.key not in below for a in lives.uses(stop.name, func.path).starts)
+
+
+def runs_any(model: Model, args: tuple[Expr, ...], names: set[str]) -> bool:
+    """Whether a call asks for an interrupt with one of some handlers."""
+    given = (args[r.callback] for r in model.registers if r.callback is not None and r.callback < len(args))
+    return any(name in names for value in given for name in function_names(value))
+
+
+def made_at(teardown: Teardown, func: Func, part: Act) -> int:
+    """Where a function puts there what it frees later; 0 if it does not."""
+    flow = teardown.focus.flow(func)
+    writes = (s for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Write) and s.event.at < part.at)
+    made = (s for s in writes if any(target == part.path and isinstance(root_of(value), Result) for target, value in s.args))
+    return max((s.event.at for s in made), default=0)
+
+
+def waited_below(teardown: Teardown, func: Func, part: Act, stop: Act) -> bool:
+    """Whether a function has, before it frees a part, called what waits for the callback or drains its queue."""
+    lives, frame, flow = teardown.lives, teardown.program.frame(func), teardown.focus.flow(func)
+    uses = lives.uses(stop.name, func.path)
+    waits, queues = {a.func.key for a in uses.waits} - {func.key}, uses.queues
+    for seen in flow.seen if flow is not None else ():
+        if not isinstance(seen.event, Call) or seen.event.at >= part.at:
+            continue
+        for target in teardown.focus.summaries.calls.targets(frame, seen.callee or seen.event.callee):
+            below = lives.below(target.func) if target.func is not None else {}
+            if not waits.isdisjoint(below) or (queues and any(teardown.drains(f, queues) for f in below.values())):
+                return True
+    return False
 
 
 def replaced(teardown: Teardown, func: Func, part: Act) -> bool:
