@@ -136,10 +136,13 @@ def ends_it(teardown: Teardown, freed: Act, request: Act) -> bool:
 
 
 def frees_irq(teardown: Teardown, end: Func) -> bool:
-    """Whether an interrupt is freed, or turned off, below an operation; or perhaps, by what has a name that says so."""
+    """Whether an interrupt is freed, or turned off, below an operation, or by one of the same folder that an API runs for it
+    (``unregister_netdev()``: ``ndo_stop``); or perhaps, by what has a name that says so."""
     below = teardown.lives.below(end).values()
     models = teardown.program.models.functions
-    return any("irq" in name and ((m := models.get(name)) is None or about_irqs(m)) for f in below for name in f.calls)
+    if any("irq" in name and ((m := models.get(name)) is None or about_irqs(m)) for f in below for name in f.calls):
+        return True
+    return any(waits_for_irq(teardown, name) for f in teardown.come_back(below).values() for name in f.calls)
 
 
 def freed_late(teardown: Teardown, func: Func) -> Iterator[Finding]:
