@@ -13,7 +13,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.parse.facts import Call, Const, Member, Name, Write
 from reviewer.program.guards import EDGES, first
-from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of
+from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of, pointed
 from reviewer.program.link import Func
 from reviewer.program.linkage import OF_DRIVERS
 from reviewer.program.lockflow import Seen, seen_at
@@ -35,6 +35,9 @@ TIMER = "struct timer_list"
 
 ANY = "*"
 """A queue that comes from a caller: whoever drains one may drain this."""
+
+ENDS_IT = re.compile(r"(?:^|_)(?:free|destroy|release|delete)(?:_|$)")
+"""Operations that end the object that they are passed."""
 
 MODULES = frozenset({*OF_DRIVERS, "arch", "crypto", "lib"})
 """Folders whose files may be modules; what stands elsewhere is part of the kernel, whatever it says of its end."""
@@ -211,7 +214,19 @@ class Teardown:
         for callback in self.callbacks(uses, home):
             if any(self.gives_back(n, callback) for n in callback.calls) or self.ends(name, [callback]) is not None:
                 return True
+            if owner_of(name) and self.has_it_ended(callback, owner_of(name)):
+                return True
         return any(a.used for a in uses.stops) or any(map(self.referenced, uses.starts))
+
+    def has_it_ended(self, callback: Func, owner: str) -> bool:
+        """Whether a callback passes its object to an operation that ends it, by its name (``p->ops->destroy_session(p)``)."""
+        frame, flow = self.program.frame(callback), self.focus.flow(callback)
+        for seen in flow.seen if flow is not None else ():
+            callee = seen.event.callee if isinstance(seen.event, Call) else None
+            if isinstance(callee, Member) and ENDS_IT.search(callee.name):
+                if any(pointed(frame, arg) == owner for args in seen.args for arg in args):
+                    return True
+        return False
 
     def referenced(self, start: Act) -> bool:
         """Whether the function that starts a callback takes a reference, of the callback's object as far as can be told."""

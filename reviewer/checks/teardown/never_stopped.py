@@ -171,6 +171,7 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
     """Functions of the file that free an object which has the callback's inside, other than where setting it up has failed, or
     one that they have only just made."""
     begins = {f.key for f in teardown.tops(func)}
+    uses = teardown.lives.uses(act.name, func.path)
     shared = teardown.focus.analysis.shared
     for end in teardown.program.functions_in(act.func.path):
         if end.key in begins or not teardown.lives.may_act(end, 0):
@@ -185,9 +186,26 @@ def ended_nearby(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Fun
                 owner = owner_of(act.name)
                 if freed.struct != owner and teardown.lives.freed_alone(owner, end.path):
                     continue  # what it has inside may be another one, which is never set up
-                if teardown.lives.contains(freed.struct, owner, end.path):
+                if teardown.lives.contains(freed.struct, owner, end.path) and not whole_kept(teardown, uses, end, freed):
                     yield end, freed
                     break
+
+
+def whole_kept(teardown: Teardown, uses: Uses, end: Func, freed: Act) -> bool:
+    """Whether all that start a callback take a reference to what the freed object belongs to: a table of requests goes with the
+    port that each of them holds."""
+    whole = pointed(teardown.program.frame(end), freed.path.base) if isinstance(freed.path, Member) else ""
+    return bool(whole and uses.starts) and all(holds(teardown, start.func, whole) for start in uses.starts)
+
+
+def holds(teardown: Teardown, func: Func, struct: str) -> bool:
+    """Whether a function takes a reference to an object of some type."""
+    frame, flow = teardown.program.frame(func), teardown.focus.flow(func)
+    return any(
+        isinstance(s.event, Call) and isinstance(s.event.callee, Name) and teardown.takes_reference(s.event.callee.id)
+        and any(pointed(frame, arg) == struct for args in s.args for arg in args)
+        for s in (flow.seen if flow is not None else ())
+    )  # fmt: skip
 
 
 def ended_elsewhere(teardown: Teardown, func: Func, act: Act) -> Iterator[tuple[Func, Act]]:
