@@ -235,8 +235,10 @@ class Settled:
         body = flow.frame.body if flow is not None else None
         if flow is None or body is None or here is None:
             return frozenset()
-        changed = changed_in(body, reached(body, [here.block]))
-        said = {g.condition: g.truth for g in self.guards(func, at) if stays(flow.frame, g.condition, changed)}
+        later = reached(body, [here.block])
+        changed = changed_in(body, later)
+        again = frozenset(e.number for n in later for e in body.blocks[n].events if isinstance(e, Call))
+        said = {g.condition: g.truth for g in self.guards(func, at) if stays(flow.frame, g.condition, changed, again)}
         found: set[tuple[int, int]] = set()
         for block, to, asks, truth in self.established.edges(flow) if said else ():
             positive, condition = polarity(asks)
@@ -668,10 +670,15 @@ def changed_in(body: facts.Body, blocks: Iterable[int]) -> frozenset[str]:
     return frozenset(found)
 
 
-def stays(frame: Frame, condition: Expr, changed: frozenset[str]) -> bool:
-    """Whether what a condition asks is told by names, of which a function changes none."""
+def stays(frame: Frame, condition: Expr, changed: frozenset[str], again: frozenset[int] | None = None) -> bool:
+    """Whether what a condition asks is told by names, of which a function changes none.
+
+    :param again: calls that are made once more; what another has returned stays what it was. Without it no result does.
+    """
     for e in values.walk(condition):
-        if isinstance(e, Result | Text) or (isinstance(e, Member) and e.name in changed):
+        if isinstance(e, Result) and (again is None or e.call in again):
+            return False
+        if isinstance(e, Text) or (isinstance(e, Member) and e.name in changed):
             return False
         if isinstance(e, Name) and e.id[:1] in "$%:":
             i = int(e.id[1:]) if e.id.startswith("%") else -1

@@ -215,8 +215,10 @@ def ends_with(teardown: Teardown, func: Func, started: Started) -> bool:
         return False
     lives = teardown.lives
     owner = owner_of(started.act.name) or started.act.struct
+    path = of(started)
+    handed = isinstance(path, Name) and path.id.startswith("%")  # it was there before
     for slot, _ in lives.operations(func):
-        if slot in BINDS and lives.managed(func, owner):
+        if slot in BINDS and not handed and lives.managed(func, owner):
             return True
         if slot not in BINDS and any(only_end(teardown, end, started) for _, end in teardown.twins([func])):
             return True
