@@ -1,14 +1,16 @@
 """unguarded-access, of a pointer: it is fetched, then the lock is taken that others hold who replace it and free what it led to.
 
-The way from the fetch to the lock is all that they need: under the lock it leads to what is gone.
+The way from the fetch to the lock is all that they need: under the lock it leads to what is gone. Low where the lock is a part of
+that: nobody can have it before the fetch.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.checks.unguarded.guarding import Side, finding, knows
+from reviewer.checks.unguarded.guarding import Side, finding, knows, struct_of
 from reviewer.parse.facts import Call, Deref, Event, Expr, Member, Name, Write
 from reviewer.program import values
 from reviewer.program.guards import Touch, exclusive, once
@@ -17,6 +19,9 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
 from reviewer.program.objects import object_name, rooted, short
 from reviewer.program.shared import Access
+
+LAST = re.compile(r"_dec_and_(?:test|\w*lock)")
+"""What tells that a reference was the last (include/linux/refcount.h)."""
 
 
 def fetched_early(side: Side, func: Func) -> Iterator[Finding]:
@@ -33,8 +38,14 @@ def fetched_early(side: Side, func: Func) -> Iterator[Finding]:
         for lock in sorted(followed_under(flow.seen, event.target, event.at)):
             other = replaced_under(side, touch, lock, struct) if knows(side, touch, lock) else None
             if other is not None and not side.guards.around(func) and not read_again(side, touch, lock):
-                yield finding(side, func, touch, lock, "medium", other)
+                doubtful = struct_of(lock) == struct or by_last(other)
+                yield finding(side, func, touch, lock, "low" if doubtful else "medium", other)
                 return
+
+
+def by_last(touch: Touch) -> bool:
+    """Whether the pointer is taken away with the last reference to what it leads to: whoever looks at it may have one."""
+    return any(map(LAST.search, touch.func.calls))
 
 
 def followed_under(seen: list[Seen], pointer: Expr, since: int) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.unguarded.guarding import Side, finding, knows
 from reviewer.checks.unguarded.walked import LEVELS, bare_way, entered_by
-from reviewer.parse.facts import Call, Expr, Member, Write
+from reviewer.parse.facts import Call, Expr, Member, Name, Write
 from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.lifetimes import Act
@@ -23,6 +23,9 @@ ENOUGH = 2
 
 RUNS = frozenset({"timer", "work", "irq", "threaded_irq", "tasklet", "thread", "kthread"})
 """What runs beside everything else: one of these that follows the member is enough."""
+
+SERVES = frozenset({"napi", "irq"})
+"""What serves a device, and is turned off as it is closed (``Waits.what``)."""
 
 
 def freed_bare(side: Side, func: Func) -> Iterator[Finding]:
@@ -38,9 +41,23 @@ def freed_bare(side: Side, func: Func) -> Iterator[Finding]:
             lock, other = found
             way = bare_way(side, func, lock, LEVELS)
             sure: Confidence = "medium" if way is not None or never_above(side, func, lock, LEVELS) else "low"
+            if stopped_before(side, func, act.at):
+                sure = "low"
             made = finding(side, func, touch, lock, sure, other)
             yield made if way is None else entered_by(side, made, way)
             return
+
+
+def stopped_before(side: Side, func: Func, at: int) -> bool:
+    """Whether a function has, before a position, turned off what serves the device: then those who follow what it frees are, as
+    a rule, over."""
+    models = side.program.models.functions
+    flow = side.focus.flow(func)
+    calls = (s.event.callee for s in (flow.seen if flow is not None else ()) if isinstance(s.event, Call) and s.event.at < at)
+    return any(
+        isinstance(callee, Name) and (m := models.get(callee.id)) is not None and any(w.what in SERVES for w in m.waits)
+        for callee in calls
+    )  # fmt: skip
 
 
 def never_above(side: Side, func: Func, lock: str, levels: int) -> bool:
