@@ -627,7 +627,7 @@ def holder(path: Expr | None) -> Expr | None:
 BY_INDEX = re.compile(rb"\w\s*\[[^][]*\]\s*\(")
 """A call of what an array holds."""
 
-SIZE = re.compile(r"\bsizeof\s*\(?\s*(?:struct\s+(?P<struct>\w+)|\*\s*(?P<pointer>\w+))")
+SIZE = re.compile(r"\bsizeof\s*\(?\s*(?:struct\s+(?P<struct>\w+)|\*\s*(?P<pointer>\w+)\b(?!\s*(?:->|\.|\[)))")
 """The size of a struct, or of what a local points to."""
 
 GET = re.compile(r"_(?:get|hold|ref|grab)(?:_unless_zero|_not_zero)?$|^(?:get|hold|grab)_")

@@ -36,6 +36,9 @@ TIMER = "struct timer_list"
 ANY = "*"
 """A queue that comes from a caller: whoever drains one may drain this."""
 
+GIVES_BACK = re.compile(r"^(?:fput|iput|dput|mntput|deactivate_super)$")
+"""What gives back a reference to a file, an inode, an entry, a mount, a filesystem (include/linux/fs.h, file.h, dcache.h)."""
+
 ENDS_IT = re.compile(r"(?:^|_)(?:free|destroy|release|delete)(?:_|$)")
 """Operations that end the object that they are passed."""
 
@@ -244,6 +247,8 @@ class Teardown:
 
     def gives_back(self, name: str, func: Func) -> bool:
         """Whether a call of that name in a function gives a reference back which somebody else has taken, and not a lock."""
+        if GIVES_BACK.search(name):
+            return True
         if not PUT.search(name):
             return False
         twin = name.replace("put", "get").replace("unref", "ref").replace("release", "claim")
