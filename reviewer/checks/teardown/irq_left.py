@@ -19,7 +19,7 @@ from reviewer.program.calls import function_names
 from reviewer.program.lifetimes import Act, pointed
 from reviewer.program.link import Func
 from reviewer.program.models import Function as Model
-from reviewer.program.objects import rooted
+from reviewer.program.objects import object_name, rooted
 from reviewer.program.values import walk
 
 IRQ = frozenset({"irq", "threaded_irq"})
@@ -123,7 +123,7 @@ def never_freed(teardown: Teardown, asked: Request) -> Iterator[Finding]:
         if asked.device and all(p.type.name != asked.device for p in begin.parameters):
             continue
         freed = next((a for a in lives.frees(end) if ends_it(teardown, a, request)), None)
-        if freed is not None and not frees_irq(teardown, end):
+        if freed is not None and not frees_irq(teardown, end) and not closed(teardown, end, request):
             yield finding(teardown, freed.func, freed.at, request, None, freed, end, "medium", fellow=request)
             return
 
@@ -136,13 +136,37 @@ def ends_it(teardown: Teardown, freed: Act, request: Act) -> bool:
 
 
 def frees_irq(teardown: Teardown, end: Func) -> bool:
-    """Whether an interrupt is freed, or turned off, below an operation, or by one of the same folder that an API runs for it
-    (``unregister_netdev()``: ``ndo_stop``); or perhaps, by what has a name that says so."""
+    """Whether an interrupt is freed, or turned off, below an operation; or perhaps, by what has a name that says so."""
     below = teardown.lives.below(end).values()
     models = teardown.program.models.functions
-    if any("irq" in name and ((m := models.get(name)) is None or about_irqs(m)) for f in below for name in f.calls):
-        return True
-    return any(waits_for_irq(teardown, name) for f in teardown.come_back(below).values() for name in f.calls)
+    return any("irq" in name and ((m := models.get(name)) is None or about_irqs(m)) for f in below for name in f.calls)
+
+
+def closed(teardown: Teardown, end: Func, request: Act) -> bool:
+    """Whether an operation of the same folder that an API runs below an ending one waits for an interrupt, and for no other one,
+    as far as its number tells (``unregister_netdev()``: ``ndo_stop``)."""
+    mine = {n for model, n in numbers(teardown, request.func, request.at) if n and model.registers}
+    back = teardown.come_back(teardown.lives.below(end).values())
+    found = (n for f in back.values() for model, n in numbers(teardown, f) if any(w.what == "irq" for w in model.waits))
+    return any(not n or not mine or n in mine for n in found)
+
+
+def numbers(teardown: Teardown, func: Func, only: int | None = None) -> Iterator[tuple[Model, str]]:
+    """The calls of a function to do with interrupts, or that at one position, each with the member that holds the number of the
+    interrupt; "" where that is another value."""
+    models, frame = teardown.program.models.functions, teardown.program.frame(func)
+    if not any(name in models and about_irqs(models[name]) for name in func.calls):
+        return
+    flow = teardown.focus.flow(func)
+    for seen in flow.seen if flow is not None else ():
+        callee = seen.event.callee if isinstance(seen.event, Call) else None
+        model = models.get(callee.id) if isinstance(callee, Name) else None
+        if model is None or not about_irqs(model) or not seen.args or only not in (None, seen.event.at):
+            continue
+        on = next((w.on for w in model.waits if w.what == "irq"), None)
+        index = on.index if on is not None else 1 if model.managed else 0
+        if index < len(seen.args[0]):
+            yield model, object_name(frame, rooted(frame, seen.args[0][index]))
 
 
 def freed_late(teardown: Teardown, func: Func) -> Iterator[Finding]:
