@@ -114,7 +114,7 @@ class Said:
             return class_of(frame, followed(frame.name(base), fields))
         here = self._locks_around(func.path)
         word = fields[-1] if fields else base
-        if not fields and base not in frame.parameters:
+        if not fields and base not in frame.parameters and len(here.get(base, ())) != 1:  # a lock of that very name goes first
             taken = self._taken_by(func, base)
             if taken:
                 return taken

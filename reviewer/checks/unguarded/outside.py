@@ -8,6 +8,8 @@ import re
 from reviewer.checks.unguarded.guarding import Side
 from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Items, Member, Name, Write
 from reviewer.program.entries import Entry, Slot
+from reviewer.program.guards import exclusive
+from reviewer.program.lifetimes import UNDOES
 from reviewer.program.link import Func
 
 STARTED = frozenset({"work", "thread", "kthread"})
@@ -15,6 +17,9 @@ STARTED = frozenset({"work", "thread", "kthread"})
 
 BY_USERS = re.compile(r"^struct (?:file_operations|proc_ops)\.|\.poll$")
 """Operations that any number of tasks enter at once, with no lock (fs/read_write.c, fs/ioctl.c, fs/select.c)."""
+
+ENDS = re.compile(r"\.\w*(?:uninit|remove|release|destructor|destroy|free|exit|disconnect|unbind|detach)\w*$")
+"""Operations that end something."""
 
 
 def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
@@ -31,6 +36,8 @@ def free_entries(side: Side, func: Func, lock: str) -> list[Entry] | None:
     tables = [e for e in (*entries, *slots) if e.how.startswith("struct ")]
     cores = [e for e in tables if not BY_USERS.search(e.how)]
     if cores and (not private(side, lock, func.path) or any(called_here(side, func, e.how) for e in cores)):
+        return None
+    if any(ENDS.search(e.how) for e in cores) and undone_under(side, func, lock):
         return None
     return [*entries, *slots]
 
@@ -75,6 +82,19 @@ def started_under(side: Side, func: Func, lock: str) -> bool:
             callee = seen.event.callee if isinstance(seen.event, Call) else None
             if isinstance(callee, Name) and callee.id in side.starting and any(h.name == lock for h in seen.may()):
                 return True
+    return False
+
+
+def undone_under(side: Side, func: Func, lock: str) -> bool:
+    """Whether the file of an operation that ends something takes leave of an object with the lock, its own or its callers', by
+    what is not at home there (``unregister_dev(p->dev)``): that may well come back to the operation before it returns."""
+    folder = posixpath.dirname(func.path)
+    for user in side.program.functions_in(func.path):
+        undo = [name for name in user.calls if UNDOES.search(name)]
+        calls = [n for n in undo if all(posixpath.dirname(f.path) != folder for f in side.program.resolve(n, func.path))]
+        held = (exclusive(s) for n in calls for s in side.guards.calls(user, n))
+        if calls and (lock in side.guards.wanted(user) or any(lock in locks for locks in held)):
+            return True
     return False
 
 
