@@ -29,10 +29,14 @@ KINDS: tuple[Kind, ...] = ("mutex", "rwsem", "spin", "raw_spin", "rwlock")
 LOCK = re.compile(r"spinlock|mutex|rwlock|semaphore")
 """The types of locks."""
 
+PART = re.compile(r"^\*?struct (?:\w+_)?(?:mutex|spinlock|rwlock|semaphore)\.")
+"""A part of a lock, which does not tell whose lock it is (``lockdep_assert_held(&dev->mutex.base)``)."""
+
 
 def asserted(side: Side) -> Iterator[Finding]:
     for func in asserting(side):
-        wanted = sorted(lock for lock in side.guards.wanted(func) if is_there(side, lock, func.path))
+        named = (lock for lock in side.guards.wanted(func) if not PART.search(lock))
+        wanted = sorted(lock for lock in named if is_there(side, lock, func.path))
         if not wanted or side.guards.takes(func).issuperset(wanted):
             continue  # it asserts what it has taken itself
         for caller in side.guards.lives.callers(func):
