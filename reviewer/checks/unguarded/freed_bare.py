@@ -14,8 +14,8 @@ from reviewer.program import values
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.lifetimes import Act
 from reviewer.program.link import Func
-from reviewer.program.lockflow import seen_at
-from reviewer.program.objects import object_name, rooted, short
+from reviewer.program.lockflow import Seen, seen_at
+from reviewer.program.objects import object_name, root_of, rooted, short
 from reviewer.program.shared import Access
 
 ENOUGH = 2
@@ -109,9 +109,18 @@ def followed(side: Side, func: Func, name: str) -> Iterator[tuple[frozenset[str]
         read = [e for args in seen.args for whole in args for e in members(whole, seen.event)] if held else []
         near = (e for e in read if short(name).endswith(f".{e.name}"))
         path = next((e for e in near if object_name(frame, rooted(frame, e)) == name), None)
-        if path is not None:
+        if flow is not None and path is not None:
             access = Access(name, "read", False, None, func, seen.event.at, seen.block, tuple(seen.must()), path)
-            yield held, Touch(access, held, look=True)
+            held -= {h.name for h in seen.must() if of_each(flow.seen, h.lock) and root_of(h.lock) != root_of(path)} - outer
+            if held:
+                yield held, Touch(access, held, look=True)
+
+
+def of_each(seen: list[Seen], lock: Expr) -> bool:
+    """Whether a lock is that of the entries of a list, of each in turn."""
+    root = root_of(lock)
+    loops = (s for s in seen if isinstance(s.event, Call) and s.event.loop and s.args)
+    return isinstance(root, Name) and any(root in s.args[0] for s in loops)
 
 
 def members(whole: Expr, event: object) -> Iterator[Member]:
