@@ -6,6 +6,7 @@ the same object, or mean two the other way round each; it is worth nothing where
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
 from reviewer.checks.focus import Focus
@@ -87,8 +88,15 @@ def other_family(focus: Focus, name: str, one: Sequence[Func], two: Sequence[Fun
     table = next((tables[lock] for lock in tables if said == lock or said.startswith(f"{lock}.")), "")
     if not table:
         return False
-    homes = [next((f.path for f in way if f.path in focus.summaries.calls.files_with(table, f.path)), "") for way in (one, two)]
+    homes = [next((home for f in way if (home := table_of(focus, table, f.path))), "") for way in (one, two)]
     return "" not in homes and homes[0] != homes[1]
+
+
+def table_of(focus: Focus, table: str, path: str) -> str:
+    """The file with the table of operations of the family that a file belongs to: itself, or the only one of its folder."""
+    files = focus.summaries.calls.files_with(table, path)
+    beside = [f for f in files if posixpath.dirname(f) == posixpath.dirname(path)]
+    return path if path in files else beside[0] if len(beside) == 1 else ""
 
 
 def down(func: Func, effect: Effect) -> tuple[Func, ...]:
