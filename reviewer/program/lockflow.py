@@ -585,6 +585,8 @@ class Runner:
             if state.truths.get(condition, truth) != truth:
                 return ()
             assume(state, condition, truth)
+        if any(h.taken == "trylock" and self.taken_again(state, h) for h in o.takes):
+            return ()  # it has it already, so that to try fails
         state.extra = self.observer.outcome(self.frame, call, o, state)
         scope = isinstance(call.callee, Name) and call.callee.id.startswith("unguard:")
         for lock in o.drops:
