@@ -227,7 +227,8 @@ def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
     for func, at in stations(take, mode):
         if runs_at_boot(func) or (func.path, func.name) == (context.entry.path, context.entry.function):
             return True
-        if any(stops(focus, func, name) for name in func.calls) and ended_before(focus, func, at):
+        soft = context.context == "softirq"
+        if any(stops(focus, func, name, soft) for name in func.calls) and ended_before(focus, func, at, soft):
             return True
         if any(only_while_off(focus, func, guard) for guard in focus.settled.guards(func, at)):
             return True
@@ -251,18 +252,29 @@ def stations(take: Take, mode: Mode) -> list[tuple[Func, int]]:
     return [(take.func, take.at), *((s.caller, s.call.at) for s in mode.way)]
 
 
-def ended_before(focus: Focus, func: Func, at: int) -> bool:
-    """Whether a function calls such an API before a position."""
-    calls = (s.event for s in unexecuted(focus.program.frame(func)) if isinstance(s.event, Call) and s.event.at < at)
-    return any(isinstance(c.callee, Name) and stops(focus, func, c.callee.id) for c in calls)
+def ended_before(focus: Focus, func: Func, at: int, soft: bool = False) -> bool:
+    """Whether a function calls such an API before a position, and does not start again by a helper what another one has ended."""
+    calls = [s.event for s in unexecuted(focus.program.frame(func)) if isinstance(s.event, Call) and s.event.at < at]
+    named = [c.callee.id for c in sorted(calls, key=lambda c: c.at) if isinstance(c.callee, Name)]
+    if any(ends(focus, name) for name in named):
+        return True
+    told = (stops(focus, func, n, soft) for n in named if stops(focus, func, n, soft) or starts(focus, func, n))
+    return [False, *told][-1]
 
 
-def stops(focus: Focus, func: Func, name: str) -> bool:
-    """Whether a call in a function is of such an API, or of a function of the same file that turns an interrupt off for good."""
+def stops(focus: Focus, func: Func, name: str, soft: bool) -> bool:
+    """Whether a call in a function is of such an API, or of a function of the same file that turns an interrupt off for good, or
+    a softirq, if that is what is asked for (``soft``)."""
     return ends(focus, name) or any(
-        turns_off(focus, n) and n.replace("disable", "enable", 1) not in (n, *f.calls)
+        (ends if soft else turns_off)(focus, n) and n.replace("disable", "enable", 1) not in (n, *f.calls)
         for f in focus.program.functions(func.path, name) for n in f.calls
     )  # fmt: skip
+
+
+def starts(focus: Focus, func: Func, name: str) -> bool:
+    """Whether a call in a function turns on what such an API turns off, or is of a function of the same file that does."""
+    inside = [n for f in focus.program.functions(func.path, name) for n in f.calls]
+    return any((off := n.replace("enable", "disable", 1)) != n and ends(focus, off) for n in (name, *inside))
 
 
 def turns_off(focus: Focus, name: str) -> bool:
