@@ -763,7 +763,7 @@ class Runner:
 
     def switch(self, exit_: facts.Switch, state: State) -> Iterator[tuple[int, State]]:
         value = self.frame.canonical(exit_.value, state.known)
-        rest = True
+        rest = not self.all_named(exit_)
         for cases, to in exit_.cases:
             for case in cases:
                 constant = self.frame.canonical(case, {})
@@ -779,6 +779,24 @@ class Runner:
                     rest = False
         if rest:
             yield exit_.default, state
+
+    def all_named(self, exit_: facts.Switch) -> bool:
+        """Whether a switch goes by a local that is only ever given numbers (``int stage = 1; if (last) stage = 2;``), and has a
+        case for each of them."""
+        body = self.frame.body
+        value = self.frame.canonical(exit_.value, {})
+        if body is None or not isinstance(value, Name) or not value.id.startswith("$"):
+            return False
+        word, given = Name(value.id[1:]), set[Expr]()
+        for event in (e for block in body.blocks for e in block.events):
+            if isinstance(event, facts.Call) and (AddressOf(word) in event.args or (event.loop and word in event.args)):
+                return False
+            if isinstance(event, facts.Write) and event.target == word:
+                number = self.frame.canonical(event.value, {}) if event.op == "=" else None
+                if not isinstance(number, Const):
+                    return False
+                given.add(number)
+        return bool(given) and given <= {self.frame.canonical(case, {}) for cases, _ in exit_.cases for case in cases}
 
 
 def seen_at(flow: Flow | None, at: int) -> Seen | None:
