@@ -66,6 +66,7 @@ class Settled:
         self._kept: dict[tuple[str, str], str] = {}
         self._asked = (
             self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured, self._taken_away,
+            self._out_of_range,
         )  # fmt: skip
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
@@ -328,6 +329,23 @@ class Settled:
             if any(g.truth and g.condition == condition for g in self.guards(func, at)) or self._follows(func, at, condition):
                 return True
             below = func
+        return False
+
+    def _out_of_range(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether a parameter must be on the one side of a number, and what a function on the way passes is on the other
+        (``read(p, 1029 + base)``, which asks for its own lock below 1024)."""
+        condition, below, asked = guard.condition, inner, guard.at
+        if not isinstance(condition, Binary) or condition.op not in values.ORDER:
+            return False
+        for func, at, _ in reversed(above):
+            here = seen_at(self.summaries.flow(func), at)
+            worlds = set(here.args) if here is not None else set()
+            if len(worlds) != 1 or not as_passed(self.program.frame(below), condition, asked):
+                return False
+            condition, below, asked = values.substitute(condition, worlds.pop(), below.name), func, at
+            known = values.truth(condition)
+            if known is not None:
+                return known != guard.truth
         return False
 
     def _follows(self, func: Func, at: int, pointer: Expr) -> bool:
@@ -659,6 +677,20 @@ class Settled:
         return flow.seen if flow is not None else []
 
 
+def as_passed(frame: Frame, condition: Expr, at: int) -> bool:
+    """Whether the parameters in a condition are at a position of a function what they were at its start."""
+    names = [e.id for e in values.walk(condition) if isinstance(e, Name) and e.id.startswith("%")]
+    words = {frame.func.parameters[int(n[1:])].name for n in names if int(n[1:]) < len(frame.func.parameters)} & frame.assigned
+    body = frame.body
+    if body is None or not words:
+        return True
+    writes = [b for b, block in enumerate(body.blocks) if any(
+        isinstance(e, facts.Write) and isinstance(e.target, Name) and e.target.id in words for e in block.events
+    )]  # fmt: skip
+    here = {b for b, block in enumerate(body.blocks) if at in (getattr(block.exit, "at", -1), *(e.at for e in block.events))}
+    return bool(here) and here.isdisjoint(reached(body, writes))
+
+
 def changed_in(body: facts.Body, blocks: Iterable[int]) -> frozenset[str]:
     """The variables and the members that some blocks store something in, or hand out the address of."""
     found: set[str] = set()
@@ -768,7 +800,8 @@ def read_at(flow: Flow, exit_: Branch) -> int:
     (was)``)."""
     condition = polarity(exit_.condition)[1]
     local = condition.left if isinstance(condition, Binary) else condition
-    events = (s.event for s in flow.seen if isinstance(local, Name))
+    own = isinstance(local, Name) and all(p.name != local.id for p in flow.frame.func.parameters)
+    events = (s.event for s in flow.seen if own)
     written = [e.at for e in events if isinstance(e, facts.Write) and e.target == local]
     return written[0] if len(written) == 1 else exit_.at
 

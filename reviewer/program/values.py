@@ -171,6 +171,9 @@ ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 
 ORDER = frozenset({"<", ">", "<=", ">="})
 
+SMALL = 1 << 31
+"""What a sum stays below in any type that counts."""
+
 
 def binary(op: str, left: Expr, right: Expr) -> Expr:
     """``left op right``, folded."""
@@ -198,6 +201,10 @@ def binary(op: str, left: Expr, right: Expr) -> Expr:
                         return Const(int(op == "!="))
     if op in ORDER and right == Const(0) and is_error(left):
         return Const(int(op in ("<", "<=")))
+    if op in ORDER and isinstance(left, Binary) and isinstance(right, Const):
+        told = beyond(op, left, right.value)
+        if told is not None:
+            return Const(int(told))
     if op == "&&":
         one, two = truth(left), truth(right)
         if one is False or two is False:
@@ -213,6 +220,24 @@ def binary(op: str, left: Expr, right: Expr) -> Expr:
     if op in ("+", "-", "|", "<<", ">>") and isinstance(right, Const) and right.value == 0:
         return left
     return Binary(op, left, right)
+
+
+def beyond(op: str, left: Expr, right: int) -> bool | None:
+    """What a comparison says if all that the value may be is on one side of the number (``1029 + (x & 16) < 1024``)."""
+    found = span(left)
+    if found is None or right < 0:
+        return None
+    low, high = (ARITHMETIC[op](n, right) for n in found)
+    return bool(low) if low == high else None
+
+
+def span(expr: Expr) -> tuple[int, int] | None:
+    """The least and the greatest that a value may be, which is not negative; None if that cannot be told."""
+    if isinstance(expr, Binary) and expr.op == "+":
+        one, two = span(expr.left), span(expr.right)
+        return (one[0] + two[0], one[1] + two[1]) if one is not None and two is not None and one[1] + two[1] < SMALL else None
+    found = bits_of(expr)
+    return (found[1], found[0]) if found is not None else None
 
 
 def unary(op: str, operand: Expr) -> Expr:
