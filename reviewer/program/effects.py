@@ -8,6 +8,7 @@ is known. A modelled function is a leaf.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Literal
@@ -141,6 +142,17 @@ class Effect(msgspec.Struct, frozen=True):
 def stations(effect: Effect) -> list[tuple[Func, int]]:
     """The events by which a function comes to an effect, its own first: each with the function that it stands in."""
     return [*((f, call.at) for f, call in effect.way), (effect.func, effect.at)]
+
+
+LOOKED_UP = re.compile(r"_(?:get|find)_by_|_by_(?:name|phandle|node)$")
+"""In the name of a function: it finds what somebody else has made known under a name."""
+
+
+def looked_up(frame: Frame, value: Expr) -> bool:
+    """Whether a value is an object that a function has found by its name (``psy = power_supply_get_by_name("charger")``): that of
+    another driver, whoever has operations of that kind here."""
+    call = frame.call(value.call) if isinstance(value, Result) else None
+    return call is not None and isinstance(call.callee, Name) and LOOKED_UP.search(call.callee.id) is not None
 
 
 class Effects:
@@ -346,7 +358,8 @@ class Effects:
             yield from self._invoked(func, call, invokes, name, args, held, gone, doubt, depth)
         for invokes in back if depth else ():
             given = self._handed_back(target.func, invokes) if target.func is not None else ()
-            for effect in self._invoked(func, call, invokes, name, args, held, gone, doubt, depth, given):
+            far = any(looked_up(frame, a) for a in args)
+            for effect in self._invoked(func, call, invokes, name, args, held, gone, doubt + 2 * far, depth, given):
                 yield replace(effect, back=True)
         if target.model is not None or target.func is None:
             return
