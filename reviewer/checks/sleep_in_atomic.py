@@ -353,10 +353,22 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         doubt += int(focus.other is None and entry.hold is not None and entry.doubt > 0)
         # Where nobody else runs nobody holds the lock, and nothing complains: what has run does not wait.
         doubt += int(focus.other is None and entry.alone)
+        doubt += 2 * passed_nothing(focus, func, seen)
         doubt += by_flag(focus, effect)
         doubt += seldom(focus, doubt, effect)
         doubt -= doubt == 2 and was_careful(focus, func, seen, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
+
+
+def passed_nothing(focus: Focus, func: Func, seen: Seen) -> bool:
+    """Whether a call of a callback in code that has run comes about only if that is passed no object: by who is about to close
+    it (``if (!skb) { unregister_netdev(dev); return; }``), and not by who has one to pass."""
+    frame = focus.program.frame(func)
+    return focus.other is None and any(
+        not g.truth and isinstance(g.condition, Name) and g.condition.id.startswith("%")
+        and (type_ := frame.type_of(g.condition)) is not None and type_.pointer > 0
+        for g in focus.settled.guards(func, seen.event.at)
+    )  # fmt: skip
 
 
 def set_ups(focus: Focus, func: Func, entry: Entry) -> list[tuple[str, str, int]]:
