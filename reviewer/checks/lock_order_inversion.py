@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from reviewer.checks import apart
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.program.configured import exclusive
@@ -270,7 +271,7 @@ def settled(focus: Focus, order: Order) -> bool:
     need not be this one, or by what leads back to its caller, of another object."""
     ahead = focus.settled.against(order.func, order.seen, order.effect) or focus.settled.once(order.effect)
     last = order.effect.last and not focus.came_under(order.func, order.seen, order.hold)
-    return ahead or last or order.effect.comes_back()
+    return ahead or last or order.effect.comes_back() or nobody_goes(focus, order.func, order.effect)
 
 
 def second_of_its_class(focus: Focus, order: Order) -> bool:

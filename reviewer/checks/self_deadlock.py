@@ -17,6 +17,7 @@ from reviewer.checks.deferred import model_of
 from reviewer.checks.finding import Finding, Severity
 from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
+from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
@@ -305,7 +306,7 @@ def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     if not effect.way:
         return last or counted(seen, hold, effect) or settled.told_gone(func, seen, hold)
     ahead = settled.against(func, seen, effect) or settled.once(effect) or told_by(focus, func, effect)
-    return last or ahead or effect.comes_back() or settled.owned(effect)
+    return last or ahead or effect.comes_back() or settled.owned(effect) or nobody_goes(focus, func, effect)
 
 
 def told_by(focus: Focus, func: Func, effect: Effect) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
+from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Name
@@ -180,7 +181,10 @@ def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> S
     first = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
     flagged = [replace(s, doubt=s.doubt + by_flag(focus, s.effect)) for s in first]
     ranked = sorted((replace(s, doubt=s.doubt + seldom(focus, s.doubt, s.effect)) for s in flagged), key=Sleep.rank)
-    free = (s for s in ranked if not focus.settled.against(func, seen, s.effect))
+    free = (
+        s for s in ranked
+        if not focus.settled.against(func, seen, s.effect) and not (s.doubt < 2 and nobody_goes(focus, func, s.effect))
+    )  # fmt: skip
     return next(free, replace(ranked[0], doubt=ranked[0].doubt + 2) if ranked else None)
 
 

@@ -17,6 +17,7 @@ import msgspec
 from reviewer.checks import apart
 from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
+from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Index, Member, Name
@@ -172,7 +173,7 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effect
         if hold is not None and flow is not None and focus.releases.perhaps(flow, hold, seen, effect):
             blocked = with_doubt(blocked, 2)
         last = effect.last and (hold is None or not focus.came_under(func, seen, hold))
-        if focus.settled.against(func, seen, effect) or last:
+        if last or focus.settled.against(func, seen, effect) or nobody_goes(focus, func, effect):
             blocked = with_doubt(blocked, 2)  # what is for the last user of an object need not be for this one
         if hold is not None and comes_back(func, effect):
             blocked = with_doubt(blocked, 2)  # whoever calls itself does so for another object

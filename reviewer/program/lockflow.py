@@ -500,7 +500,9 @@ class Runner:
             if isinstance(event.target, Deref):
                 target = values.deref(frame.canonical(event.target.base, state.known))
             else:
-                target = frame.canonical(event.target, {} if plain else state.known)
+                made = self.part_of(event.target)  # a struct of the function's own is not what it was initialised with
+                known = state.known if made not in state.known else {k: v for k, v in state.known.items() if k != made}
+                target = frame.canonical(event.target, {} if plain else known)
             value = frame.canonical(event.value, state.known)
             self.record(b, i, event, state, None, (target, value))
             if isinstance(target, Name) and target.id[:1] in "$%":
@@ -529,6 +531,14 @@ class Runner:
         self.record(b, i, event, state, None, (value,))
         state.extra = self.observer.event(frame, event, state, (value,))
         return (state,)
+
+    def part_of(self, target: Expr) -> str | None:
+        """The canonical name of the local that something is a member, or an element, of."""
+        root = target
+        while isinstance(root, facts.Index) or (isinstance(root, facts.Member) and not root.arrow):
+            root = root.base
+        name = self.frame.name(root.id) if isinstance(root, Name) and root is not target else None
+        return name.id if isinstance(name, Name) and name.id.startswith("$") else None
 
     def switched(self, call: facts.Call, args: tuple[Expr, ...], state: State) -> Iterable[State]:
         """An option of the configuration is asked for."""

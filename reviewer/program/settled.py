@@ -66,7 +66,7 @@ class Settled:
         self._kept: dict[tuple[str, str], str] = {}
         self._asked = (
             self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured, self._taken_away,
-            self._out_of_range,
+            self._other_number,
         )  # fmt: skip
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
@@ -331,13 +331,11 @@ class Settled:
             below = func
         return False
 
-    def _out_of_range(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
-        """Whether a parameter must be on the one side of a number, and what a function on the way passes is on the other
-        (``read(p, 1029 + base)``, which asks for its own lock below 1024)."""
+    def _other_number(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
+        """Whether what is asked of parameters alone has another answer for what a function on the way passes, or for all that
+        it may be (``read(p, 1029 + base)``, which asks for its own lock below 1024)."""
         condition, below, asked = guard.condition, inner, guard.at
-        if not isinstance(condition, Binary) or condition.op not in values.ORDER:
-            return False
-        for func, at, _ in reversed(above):
+        for func, at, _ in reversed(above if of_parameters(condition) else ()):
             here = seen_at(self.summaries.flow(func), at)
             worlds = set(here.args) if here is not None else set()
             if len(worlds) != 1 or not as_passed(self.program.frame(below), condition, asked):
@@ -675,6 +673,13 @@ class Settled:
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
         return flow.seen if flow is not None else []
+
+
+def of_parameters(condition: Expr) -> bool:
+    """Whether a condition is about parameters and numbers, and nothing else."""
+    parts = list(values.walk(condition))
+    named = [e.id.startswith("%") for e in parts if isinstance(e, Name)]
+    return any(named) and all(named) and all(isinstance(e, Name | Const | Binary | facts.Unary) for e in parts)
 
 
 def as_passed(frame: Frame, condition: Expr, at: int) -> bool:
