@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from reviewer.parse import facts
@@ -341,10 +342,24 @@ class Settled:
             if len(worlds) != 1 or not as_passed(self.program.frame(below), condition, asked):
                 return False
             condition, below, asked = values.substitute(condition, worlds.pop(), below.name), func, at
-            known = values.truth(condition)
+            known = values.truth(values.rebuild(condition, partial(self._made_by_macro, func)))
             if known is not None:
                 return known != guard.truth
         return False
+
+    def _made_by_macro(self, func: Func, value: Expr) -> Expr | None:
+        """What a macro is that makes up a value (``flags_of(length)`` is ``length << 1 | NO_WAIT``)."""
+        if not isinstance(value, Result):
+            return None
+        seen = next((s for s in self._seen(func) if isinstance(s.event, Call) and s.event.number == value.call), None)
+        callee = seen.event.callee if seen is not None and isinstance(seen.event, Call) else None
+        found = self.summaries.calls.named(callee.id, func.path) if isinstance(callee, Name) else ()
+        macros = [t.func for t in found if t.func is not None and t.func.macro is not None]
+        flow = self.summaries.flow(macros[0]) if macros else None
+        made = {e.value for e in flow.endings if e.value is not None} if flow is not None else set()
+        if seen is None or not seen.args or len(made) != 1:
+            return None
+        return values.substitute(made.pop(), seen.args[0], macros[0].name)
 
     def _follows(self, func: Func, at: int, pointer: Expr) -> bool:
         """Whether a function has followed a pointer on every way to an event, or holds a lock of what it points to there."""
