@@ -22,7 +22,7 @@ from reviewer.checks.let_go import asserts
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Choice, Const, Name
+from reviewer.parse.facts import Call, Choice, Const, Member, Name
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, is_named, may_block, stations
 from reviewer.program.entries import Entry
@@ -454,7 +454,7 @@ def unsure(focus: Focus, effect: Effect) -> int:
     it is for the last user of an object, who need not be this one, where a word decides that is not known here, or where the
     object decides which of two locks is taken. What a patch brings need not be so sure: nobody has run it."""
     doubt = effect.doubt
-    if focus.other is None and doubt > (effect.kin and of_own_kinds(effect)):
+    if focus.other is None and doubt > (effect.kin and of_own_kinds(effect) and not of_another_kind(focus, effect)):
         doubt = 2  # one of several functions by a name or a table: that it is not this one has been seen to, as a rule
     if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
         return doubt + 2
@@ -468,6 +468,24 @@ def of_own_kinds(effect: Effect) -> bool:
     home = posixpath.dirname(effect.way[0][0].path) if effect.way else ""
     tables = {posixpath.dirname(f.path) for f, call in effect.way if not is_named(call.callee)}
     return all(folder == home or posixpath.dirname(folder) == posixpath.dirname(home) for folder in tables)
+
+
+def of_another_kind(focus: Focus, effect: Effect) -> bool:
+    """Whether a table leads to what a driver has for another kind of its objects: a function on the way there stands in a file
+    that has a table of its own with another function in that place (the interrupt of a card on the PCI bus asks no USB)."""
+    calls = focus.summaries.calls
+    for n, (caller, call) in enumerate(effect.way):
+        target = effect.way[n + 1][0] if n + 1 < len(effect.way) else effect.func
+        frame = focus.program.frame(caller)
+        type_ = frame.type_of(frame.canonical(call.callee.base, {})) if isinstance(call.callee, Member) else None
+        if not isinstance(call.callee, Member) or type_ is None:
+            continue
+        struct, field = frame.resolve(type_).name, call.callee.name
+        for path in {f.path for f, _ in effect.way[: n + 1]} - {target.path} if struct.startswith("struct ") else ():
+            own = [f.key for f in calls.in_file(path, struct, field)]
+            if own and target.key not in own:
+                return True
+    return False
 
 
 def far(focus: Focus, effect: Effect) -> int:
