@@ -42,6 +42,7 @@ from reviewer.checks.own_locks import Left, left_behind
 from reviewer.checks.proof import place, step
 from reviewer.checks.registry import general
 from reviewer.checks.release_lost import Lost, release_lost
+from reviewer.checks.released_twice import Twice, released_twice
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result, Return, Write
 from reviewer.program import values
 from reviewer.program.balance import (
@@ -94,6 +95,7 @@ def lock_imbalance(focus: Focus) -> Iterator[Finding]:
         if func.macro is None:
             yield from (left_behind_by(focus, func, left) for left in left_behind(focus, func))
             yield from (lost_by(focus, func, lost) for lost in release_lost(focus, func) if not rule.tells(func, lost.lock))
+            yield from (twice_by(focus, func, twice) for twice in released_twice(focus, func) if not rule.tells(func, twice.lock))
 
 
 @dataclass(frozen=True, slots=True)
@@ -691,6 +693,18 @@ def lost_by(focus: Focus, func: Func, lost: Lost) -> Finding:
         rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
         message=f"{function}() fails with {lost.lock} held, which {lost.by}() released there before the patch",
         involves=(lost.lock,), proof=(step(analysis, "return", func, lost.at),), event=analysis.program.line_text(file, line),
+    )  # fmt: skip
+
+
+def twice_by(focus: Focus, func: Func, twice: Twice) -> Finding:
+    """A lock of its callers that a function releases once more."""
+    analysis = focus.analysis
+    file, line, column, function = place(func, twice.again)
+    return Finding(
+        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
+        message=f"{twice.lock} is released a second time on a way through {function}() that does not take it again",
+        involves=(twice.lock,), proof=tuple(step(analysis, "release", func, at) for at in (twice.first, twice.again)),
+        event=analysis.program.line_text(file, line),
     )  # fmt: skip
 
 
