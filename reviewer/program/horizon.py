@@ -27,7 +27,7 @@ Test = Callable[[Model], bool]
 
 def cost(caller: Func, callee: Func) -> int:
     """What a call adds to the distance."""
-    if callee.path.endswith(".h") or callee.macro is not None:
+    if callee.path.endswith(".h") or callee.macro is not None or caller.path.endswith(".h"):
         return 1
     return 1 if posixpath.dirname(caller.path) == posixpath.dirname(callee.path) else 2
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from reviewer.parse.facts import AddressOf, Call, Const, Expr, Name, StructDef
+from reviewer.parse.facts import AddressOf, Call, Const, Expr, Member, Name, StructDef
 from reviewer.program import attributes
 from reviewer.program.awaited import within
 from reviewer.program.calls import function_names
@@ -73,10 +73,21 @@ def keeps_out(hold: Hold) -> bool:
 
 
 def abroad(func: Func, effect: Effect) -> bool:
-    """Whether a way leaves the folder, headers aside: one of the many who fill a table need not be the one that is meant."""
+    """Whether a way leaves the folder, headers aside, by a table where it goes through any: one of the many who fill it need not
+    be the one that is meant."""
     home = posixpath.dirname(func.path)
-    met = (effect.func, *(f for f, _ in effect.way))
-    return any(not f.path.endswith(".h") and posixpath.dirname(f.path) != home for f in met)
+    met = (*(f for f, _ in effect.way[1:]), effect.func)
+    by_table = [to for (_, call), to in zip(effect.way, met, strict=False) if not is_named(call.callee)]
+    return any(not f.path.endswith(".h") and posixpath.dirname(f.path) != home for f in by_table or met)
+
+
+def spelled(lock: Expr | None) -> bytes:
+    """The end of a lock's path as code most often has it (``state.lock`` of ``&wdata->state.lock``)."""
+    path = lock.base if isinstance(lock, AddressOf) else lock
+    if not isinstance(path, Member):
+        return b""
+    owner = path.base.name if isinstance(path.base, Member) else ""
+    return f"{owner}{'->' if path.arrow and owner else '.' if owner else ''}{path.name}".encode()
 
 
 def whole(frame: Frame, lock: Expr) -> str:
@@ -223,7 +234,8 @@ class Orders:
         asked = 0
         candidates: Iterable[Func] = self._candidates(order, words, first_word, everyone)
         if self.entries.nearby is not None:  # a review, in which it matters that none is missed: who names both first
-            candidates = sorted(candidates, key=lambda f: not held or held not in f.text)
+            taken = spelled(order.effect.what)
+            candidates = sorted(candidates, key=lambda f: (not held or held not in f.text, taken not in f.text))
         for func in candidates:
             if asked >= MAX_FUNCTIONS:
                 return
@@ -251,7 +263,7 @@ class Orders:
 
     def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
         """The files with one of the words: of the folder, its own first, and of others that name the lock which is held, too."""
-        first = order.pair[0]
+        first, second = order.pair
         held = {word for word in (self.word(first), *self.takers.get(as_said(first, order.func.path), ())) if word}
         named = self.program.names.files_mentioning(sorted(words | held))
         home, folder = order.func.path, posixpath.dirname(order.func.path)
@@ -262,7 +274,17 @@ class Orders:
         named_all = all(is_named(call.callee) for _, call in order.effect.way)  # else it is the order of who fills the table
         far = taking.intersection(f for word in held for f in named[word]).difference(near) if named_all else set[str]()
         reached = [f for f in sorted(far) if f.split("/", 1)[0] not in ASIDE and reachable(home, f)]
-        return [*near[:MAX_FILES], *by_distance(reached, home)[:MAX_FAR]]
+        wanted = (near, MAX_FILES), (by_distance(reached, home), MAX_FAR)
+        return [file for files, limit in wanted for file in self._knowing(second, files, home)[:limit]]
+
+    def _knowing(self, lock: str, files: list[str], home: str) -> list[str]:
+        """Those of the files that see what the struct of a lock is like, if that stands in a file of its driver: no other can
+        take the lock. One that everybody may include is not looked for."""
+        struct = lock.lstrip("*").rpartition(".")[0]
+        found = self.program.struct_at(struct, home) if struct.startswith(("struct ", "union ")) else None
+        if found is None or found[0].startswith("include/"):
+            return files
+        return [f for f in files if f in (home, found[0]) or found[0] in self.program.units.visible(f)]
 
     def _returns_with(self, func: Func, lock: str) -> bool:
         """Whether a function may leave the lock held, as one does that is there to take it."""
