@@ -609,8 +609,8 @@ class Runner:
                     while gone is not None and gone.irq == "off" and self.restores(call) and has_irq_off(state):
                         gone = self.drop(state, lock)
                     continue
-                if not gone.irq and self.turns_on(call):
-                    without_irq(state)
+                if not gone.irq and (let_in := self.lets_in(call)):
+                    without_irq(state, kind=let_in)
                 elif gone.irq in ("off", "save") and self.leaves_off(call):
                     state.locks = (*state.locks, replace(gone, lock=INTERRUPTS, name=self.class_of(INTERRUPTS), kind="irq"))
         if o.takes:
@@ -683,10 +683,18 @@ class Runner:
         self.capped = True
         return True
 
-    def turns_on(self, call: facts.Call) -> bool:
-        """Whether a call that releases a lock lets interrupts in, too."""
-        model = self.frame.program.model(call.callee.id) if isinstance(call.callee, Name) else None
-        return model is not None and any(d.irq in ("on", "restore") for d in model.drops)
+    def lets_in(self, call: facts.Call) -> str:
+        """What a call that releases a lock lets in, too, by itself or in a wrapper that only releases: interrupts (``irq``), or
+        softirqs (``bh``)."""
+        program = self.frame.program
+        model = program.model(call.callee.id) if isinstance(call.callee, Name) else None
+        drops = model.drops if model is not None else ()
+        if model is None and isinstance(call.callee, Name):
+            for func in program.resolve(call.callee.id, self.frame.func.path)[:1]:
+                models = [m for c in func.calls if (m := program.model(c)) is not None]
+                drops = tuple(d for m in models for d in m.drops) if not any(m.takes for m in models) else ()
+        words = {d.irq for d in drops}
+        return "irq" if words & {"on", "restore"} else "bh" if "bh" in words else ""
 
     def restores(self, call: facts.Call) -> bool:
         """Whether a call makes interrupts what they were when some flags were saved."""
@@ -909,15 +917,15 @@ def has_irq_off(state: State) -> bool:
     return any(h.kind == "irq" for h in state.locks)
 
 
-def without_irq(state: State, saved: bool = False) -> None:
-    """Interrupts that were turned off before a lock was taken are on again (``local_irq_save(); spin_lock();
+def without_irq(state: State, saved: bool = False, kind: str = "irq") -> None:
+    """Interrupts, or softirqs, that were turned off before a lock was taken are on again (``local_irq_save(); spin_lock();
     spin_unlock_irqrestore();``).
 
     :param saved: by a callee, that is, which has saved them for its caller.
     """
     locks = state.locks
     for i in range(len(locks) - 1, -1, -1):
-        if locks[i].kind == "irq" and (locks[i].where or not saved):
+        if locks[i].kind == kind and (locks[i].where or not saved):
             state.locks = locks[:i] + locks[i + 1 :]
             return
 
