@@ -23,12 +23,13 @@ from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Member, Name
+from reviewer.program import values
 from reviewer.program.contexts import CallSite
 from reviewer.program.effects import Effect, is_named, may_block, stations
 from reviewer.program.entries import Entry
 from reviewer.program.horizon import FAR
 from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow, Seen, on_every_way
+from reviewer.program.lockflow import Flow, Seen, on_every_way, seen_at
 from reviewer.program.locks import ALONE, Hold, lock_class
 from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.masks import handed_on
@@ -456,9 +457,21 @@ def unsure(focus: Focus, effect: Effect) -> int:
     doubt = effect.doubt
     if focus.other is None and doubt > (effect.kin and of_own_kinds(effect) and not of_another_kind(focus, effect)):
         doubt = 2  # one of several functions by a name or a table: that it is not this one has been seen to, as a rule
+    if focus.other is None and sets_itself_up(focus, effect):
+        doubt += 2  # what runs has been set up before
     if effect.kind == "acquire" and focus.lock_users.instead(effect.func, effect.at, effect.name):
         return doubt + 2
     return doubt + (2 if focus.other is None else 1) * (effect.some or effect.last or effect.chosen)
+
+
+def sets_itself_up(focus: Focus, effect: Effect) -> bool:
+    """Whether the call sets up the very function from which the way comes, an interrupt handler that masks its interrupt, say, by
+    what requests it where that has not been done yet."""
+    model = focus.program.models.functions.get(effect.name)
+    callbacks = [r.callback for r in model.registers if r.callback is not None] if model is not None and effect.way else []
+    here = seen_at(focus.flow(effect.func), effect.at) if callbacks else None
+    given = [args[i] for args in (here.args if here is not None else ()) for i in callbacks if i < len(args)]
+    return any(Name(f.name) in values.walk(a) for a in given for f, _ in effect.way)
 
 
 def of_own_kinds(effect: Effect) -> bool:
