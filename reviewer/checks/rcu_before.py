@@ -125,20 +125,30 @@ def waits_instead(before: Care, now: Care) -> bool:
 
 
 def done_to(focus: Focus, func: Func) -> dict[tuple[str, str], tuple[Seen, Member]]:
-    """Calls that work on a member of some object, by their names and that member; what they set up only is no work."""
+    """Calls that work on a member of some object, by their names and that member; to set it up, or to read it, is no work."""
     found: dict[tuple[str, str], tuple[Seen, Member]] = {}
     flow = focus.flow(func)
     for seen in flow.seen if flow is not None else ():
         model = model_of(focus, seen)
         if not isinstance(seen.event, Call) or not isinstance(seen.event.callee, Name) or not seen.args:
             continue
-        if model is None or not (model.pure or (model.registers and not any(r.starts for r in model.registers))):
+        if model is None or not (only_reads(model) or sets_up(model)):
             for member in seen.args[0]:
                 while isinstance(member, Cast | AddressOf):
                     member = member.operand if isinstance(member, Cast) else member.base
                 if isinstance(member, Member):
                     found.setdefault((seen.event.callee.id, member.name), (seen, member))
     return found
+
+
+def only_reads(model: Model) -> bool:
+    """Whether a call tells of an object and leaves it as it was (``rcu_access_pointer()``, ``list_empty()``, ``kref_read()``)."""
+    return model.passes or model.rcu_read is not None or bool(model.accesses and all(a.op == "read" for a in model.accesses))
+
+
+def sets_up(model: Model) -> bool:
+    """Whether a call says what is to run later, and does not start it (``INIT_WORK()``)."""
+    return bool(model.registers) and not any(r.starts for r in model.registers)
 
 
 def bared(focus: Focus, flow: Flow) -> Seen | None:
