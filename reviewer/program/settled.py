@@ -14,7 +14,24 @@ from itertools import islice
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.parse.facts import AddressOf, Binary, Branch, Call, Config, Const, Expr, Items, Member, Name, Result, Switch, Text
+from reviewer.parse.facts import (
+    AddressOf,
+    Binary,
+    Branch,
+    Call,
+    Cast,
+    Config,
+    Const,
+    Deref,
+    Expr,
+    Index,
+    Items,
+    Member,
+    Name,
+    Result,
+    Switch,
+    Text,
+)
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
 from reviewer.program.established import Asked, Established, asked_in, is_place, word_of
@@ -537,7 +554,10 @@ class Settled:
         if asks is None or not name or not (isinstance(other, Const | Text) or (isinstance(other, Name) and is_place(other))):
             return False
         asks = replace(asks, other=other)
-        given = [(n, v, func) for n, (func, at, _) in enumerate(above) for v in self._stored(func, at, name, "")]
+        places = lifted(above, inner, asks.what)
+        given = [
+            (n, v, func) for n, (func, at, _) in enumerate(above) for v in self._stored(func, at, name, "", places[n])
+        ]  # fmt: skip
         if given:
             value, where = self._passed(above, *given[-1][:2]), given[-1][2]
             if isinstance(asks.other, Const) and isinstance(value, Name) and value.id.startswith("::"):
@@ -570,8 +590,11 @@ class Settled:
             return target.func if target.func is not None and word in target.func.words else None
         return None
 
-    def _stored(self, func: Func, at: int, name: str, bit: str) -> Iterator[Expr]:
-        """What is stored in a field on every way to an event of a function, by itself or by what it calls by name."""
+    def _stored(self, func: Func, at: int, name: str, bit: str, asked: Expr = values.UNKNOWN) -> Iterator[Expr]:
+        """What is stored in a field on every way to an event of a function, by itself or by what it calls by name.
+
+        :param asked: the field that is meant, in terms of the function; what another object gets is left out.
+        """
         frame = self.program.frame(func)
         events = self._seen(func)
         here = next((s for s in events if s.event.at == at), None)
@@ -582,7 +605,8 @@ class Settled:
                 continue
             if not bit and isinstance(s.event, facts.Write):
                 for value in self._value(frame, s, name, here.args[0] if here.args else ()):
-                    yield first_of(events, s, value)
+                    if not of_another(frame, s.args[0][0], asked):
+                        yield first_of(events, s, value)
             elif isinstance(s.event, Call) and isinstance(s.event.callee, Name):
                 if bit:
                     yield from self._bit(frame, s, name, bit)
@@ -593,7 +617,8 @@ class Settled:
                     if isinstance(inner.event, facts.Write) and flow is not None:
                         args, by = s.args[0] if s.args else (), flow.frame.func.name
                         for value in self._value(flow.frame, inner, name):
-                            yield values.substitute(first_of(flow.seen, inner, value), args, by)
+                            if not of_another(frame, values.substitute(inner.args[0][0], args, by), asked):
+                                yield values.substitute(first_of(flow.seen, inner, value), args, by)
 
     def _bit(self, frame: Frame, seen: Seen, name: str, bit: str) -> Iterator[Expr]:
         """What an event makes of one bit."""
@@ -868,6 +893,43 @@ def asked(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
 def asked_word(frame: Frame, guard: Guard) -> tuple[Expr | None, bool, Expr | None]:
     """The same, and of a flag its bits."""
     return (guard.condition, guard.truth, None) if is_flag(guard.condition) else asked(frame, guard)
+
+
+def lifted(above: Sequence[tuple[Func, int, tuple[Expr, ...]]], inner: Func, path: Expr) -> list[Expr]:
+    """A path of the innermost function in terms of each of those on the way to it, in their order."""
+    found: list[Expr] = []
+    below = inner
+    for func, _, args in reversed(above):
+        path = values.substitute(path, args, below.name)
+        found.append(path)
+        below = func
+    return found[::-1]
+
+
+def of_another(frame: Frame, stored: Expr, asked: Expr) -> bool:
+    """Whether a field that a function stores to is that of another object than the one that is asked for, which it was given: it
+    has found its own by something else (``copy = new_entry(n); copy->text = NULL; convert(given);``)."""
+    given, root = pointed(rooted(frame, asked)), root_of(rooted(frame, stored))
+    if not isinstance(given, Name) or not given.id.startswith("%") or given == root:
+        return False
+    if isinstance(root, Name) and root.id.startswith("%"):
+        return pointed(rooted(frame, stored)) == root
+    made = assigned(frame, root) if isinstance(root, Name) else [root]
+    calls = [frame.call(v.call) if isinstance(v, Result) else None for v in made]
+    return bool(calls) and all(c is not None and not is_passed(frame, c, given) for c in calls)
+
+
+def is_passed(frame: Frame, call: Call, pointer: Expr) -> bool:
+    """Whether a call gets a pointer, or the address of a part of what it points to, and so may come back with it."""
+    args = (frame.canonical(a, {}) for a in call.args)
+    return any(a == pointer or (isinstance(a, AddressOf | Cast) and root_of(a) == pointer) for a in args)
+
+
+def pointed(path: Expr) -> Expr | None:
+    """The pointer to the object of which a path is a part, where it leads through no other one."""
+    while isinstance(path, Member | Index) and not (isinstance(path, Member) and path.arrow):
+        path = path.base
+    return path.base if isinstance(path, Member | Deref) else None
 
 
 def by_name(frame: Frame, value: Expr) -> Expr:
