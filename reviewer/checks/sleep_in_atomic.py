@@ -69,6 +69,9 @@ SPINNING = frozenset({"spinlock_t", "struct spinlock", "raw_spinlock_t", "struct
 ATOMIC_NAME = "_inatomic"
 """In the names of functions that are called with page faults disabled (``futex_atomic_cmpxchg_inatomic()``)."""
 
+DRIVERS = 2
+"""Drivers whose operations sleep, from which on a library that calls these has to reckon with it."""
+
 CPU = frozenset({"irq", "preempt"})
 """What the boot CPU has off before there is anybody else to run (init/main.c, system_state)."""
 
@@ -264,10 +267,38 @@ def turned_on(focus: Focus, holds: Sequence[Hold], hold: Hold, effect: Effect) -
 
 def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
     """The effects of a call that put its task to sleep."""
+    found: list[Effect] = []
     for effect in focus.effects.at(func, seen, FAR):
         blocks = may_block(focus.summaries, effect) or (focus.edited(func) and may_choose_to(focus, effect))
         if not effect.asked and blocks and not spared(focus, func, effect):
-            yield effect
+            found.append(effect)
+    yield from found if focus.other is None or not any(e.some for e in found) else for_any_driver(found)
+
+
+def for_any_driver(found: Sequence[Effect]) -> Iterator[Effect]:
+    """What sleeps, with a table on the way not counted against it where the operations of several drivers sleep that a library calls
+    through it: it cannot count on one whose does not. In code that has run, somebody has seen to it."""
+    drivers: dict[tuple[str, int], set[str]] = {}
+    for effect in found:
+        at = into_driver(effect) if not (effect.last or effect.chosen) else None
+        if at is not None:
+            drivers.setdefault(at[0], set()).add(at[1])
+    for effect in found:
+        at = into_driver(effect)
+        several = at is not None and not effect.kin and len(drivers.get(at[0], ())) >= DRIVERS
+        yield msgspec.structs.replace(effect, some=False) if several else effect
+
+
+def into_driver(effect: Effect) -> tuple[tuple[str, int], str] | None:
+    """The first call through a table on an effect's way, and the folder that it leads to, if that is another one; None where a
+    later one leads somewhere else again."""
+    into = [*(f for f, _ in effect.way[1:]), effect.func]
+    tables = [(f, call, to) for (f, call), to in zip(effect.way, into, strict=True) if not is_named(call.callee)]
+    if not tables or len({posixpath.dirname(to.path) for _, _, to in tables}) > 1:
+        return None
+    func, call, to = tables[0]
+    folder = posixpath.dirname(to.path)
+    return ((func.key, call.at), folder) if folder != posixpath.dirname(func.path) else None
 
 
 def as_passed(focus: Focus, func: Func, seen: Seen) -> Iterator[tuple[Effect, tuple[CallSite, ...]]]:
