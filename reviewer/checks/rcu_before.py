@@ -79,7 +79,7 @@ def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Se
     if not (before.later or before.waits or before.variants or before.published):
         return
     grace = Grace(focus.summaries)
-    unwaited = before.waits and not now.waits and now.later <= before.later
+    unwaited = (before.waits and not now.waits and now.later <= before.later) or sometimes(focus, flow, before, now)
     for seen in flow.seen:
         if isinstance(seen.event, Write) and not isinstance(seen.args[0][1], Const):
             api = before.published.get(values.show(seen.args[0][0]))
@@ -97,6 +97,33 @@ def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Se
         model = model_of(focus, seen)
         if model is not None and seen.args[0] and (model.name, values.show(seen.args[0][0])) in before.variants - now.variants:
             yield seen, seen.args[0][0], f"with {model.name}'s RCU variant", None
+
+
+def sometimes(focus: Focus, flow: Flow, before: Care, now: Care) -> bool:
+    """Whether a function waited for readers by itself, on every way, and now only some of its ways do, in a callee."""
+    old = focus.before
+    if old is None or flow.frame.body is None or not fewer_waits(focus, flow.frame.func, before, now):
+        return False
+    grace = Grace(focus.summaries)
+    always = any(
+        was.frame.body is not None and on_every_way(was.frame.body, s.block)
+        for was in focus.flows_before(flow.frame.func) for s in was.seen
+        if (m := model_of(old, s)) is not None and DOES["wait"](m)
+    )
+    return always and not any(
+        isinstance(s.event, Call) and grace.waits(flow.frame, s.event, s.callee) and on_every_way(flow.frame.body, s.block)
+        for s in flow.seen
+    )
+
+
+def fewer_waits(focus: Focus, func: Func, before: Care, now: Care) -> bool:
+    """Whether a function waited for readers by itself and now neither it nor another function of the patch does so instead."""
+    old = focus.before
+    assert old is not None
+    if not before.by_itself or now.by_itself or not now.waits < before.waits or not now.later <= before.later:
+        return False
+    others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
+    return not any(care_of(focus, f).waits - care_of(old, f).waits for f in others)
 
 
 def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
@@ -286,10 +313,7 @@ def wait_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, 
     before the patch, and for whom now neither it nor any other function of the patch does."""
     func, old, body = flow.frame.func, focus.before, flow.frame.body
     assert old is not None
-    if not before.by_itself or now.by_itself or not now.waits < before.waits or not now.later <= before.later:
-        return None
-    others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
-    if any(care_of(focus, f).waits - care_of(old, f).waits for f in others):
+    if not fewer_waits(focus, func, before, now):
         return None
     grace = Grace(focus.summaries)
     then = [(was.frame.func, s) for was in focus.flows_before(func) for s in was.seen]
