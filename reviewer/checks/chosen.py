@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.focus import Focus
@@ -15,7 +15,7 @@ from reviewer.parse.facts import Call, Items, Name
 from reviewer.program.calls import function_names
 from reviewer.program.change import KEYWORDS, Change
 from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE, by_distance, reachable, subsystem
+from reviewer.program.linkage import ASIDE, by_distance, module_of, reachable, subsystem
 from reviewer.program.models import Function as Model
 from reviewer.program.setups import block_of, last_name
 from reviewer.program.written import calls_of
@@ -74,19 +74,20 @@ def calls_told_otherwise(program: Program, path: str, change: Change) -> frozens
     return frozenset(name for name, m in models.items() if m.sleeps_by is not None)
 
 
-def waiting(analysis: Analysis, functions: Iterable[Func]) -> list[Func]:
-    """Functions of other files of the subsystem that name what one of these is set up for (a work, a timer), or the queue of such
-    a work, and wait for something: what a callback takes its waiter must not hold."""
+def waiting(analysis: Analysis, functions: Iterable[Func], known: Collection[str]) -> list[Func]:
+    """Functions of other files of the driver, or the subsystem, than those ``known`` that name what one of these is set up for (a
+    work, a timer), or the queue of such a work, and wait for something: what a callback takes its waiter must not hold."""
     program, found = analysis.program, dict[str, Func]()
     models = program.models.functions
     for func in functions:
         words = analysis.shared.setups.words(func)
-        folder = subsystem(func.path)
+        folder = module_of(func.path).rstrip("/") or subsystem(func.path)
         named = program.names.files_mentioning(words, (folder,) if folder else ()) if words else {}
         queues = frozenset(q for word, files in named.items() for q in queues_of(program, word, files)) - words - {""}
         named |= program.names.files_mentioning(queues, (folder,)) if queues and folder else {}
         for word, files in named.items():
-            near = by_distance([f for f in files if f.endswith(".c") and f != func.path and reachable(func.path, f)], func.path)
+            others = [f for f in files if f.endswith(".c") and f not in known and reachable(func.path, f)]
+            near = by_distance(others, func.path)
             for file in near[:MAX_FILES]:
                 for user in program.functions_with(file, word):
                     waits = (w for name in user.calls if name in models for w in models[name].waits)

@@ -11,6 +11,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.sweep import findings
+from reviewer.program.linkage import subsystem
 from reviewer.review.delta import Delta
 
 
@@ -32,10 +33,13 @@ def around(
 
 def focus_on(analysis: Analysis, change: Delta, before: Focus | None) -> Focus:
     """What a change touches in one of its two programs; all of the files that differ stand beside it, and whoever waits for a
-    callback that differs."""
+    callback that differs, or that calls what does."""
     program = analysis.program
     changes = {p: d.change for d in change.files.values() for p in (d.old_path, d.new_path) if p is not None}
     there = [p for p in changes if program.content.exists(p)]
     beside = [func for path in there for func in program.functions_in(path)]
     edited = [func for func in beside if func.name in changes[func.path].functions]
-    return Focus(analysis, touched(program, changes), [*beside, *waiting(analysis, edited)], before)
+    near = {subsystem(func.path) for func in edited}
+    chosen = touched(program, changes)
+    backs = {func.key: func for func in (*edited, *chosen) if subsystem(func.path) in near}
+    return Focus(analysis, chosen, [*beside, *waiting(analysis, backs.values(), there)], before)
