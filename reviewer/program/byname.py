@@ -32,6 +32,9 @@ INDIRECT = re.compile(rb"(?:->|\.)\s*\w+\s*\)?\s*\(|\(\s*\*\s*\w+\s*\)\s*\(")
 LOCKS = re.compile(r"(?:raw_|arch_)?spinlock_t|rwlock_t|struct (?:mutex|rw_semaphore|semaphore|lockref|percpu_rw_semaphore)")
 """The types of locks: a function that returns a pointer to one says which lock its caller takes."""
 
+PARTNERS = (("get", "put"), ("acquire", "release"), ("lock", "unlock"), ("begin", "end"), ("enter", "exit"))
+"""Words in the names of two functions of which the one gives back what the other takes."""
+
 CLAIMS = ("__acquires", "__releases", "__cond_acquires")
 """How the annotations begin by which an author says what a function does to locks (include/linux/compiler_types.h)."""
 
@@ -82,7 +85,7 @@ class ByName:
         if got is None:
             got = (
                 func.macro is not None or len(func.calls) <= THIN or claims(func) or names_lock(func)
-                or any(self.touches_locks(c) or self._passes_on(c, func.path) for c in func.calls)
+                or any(self.touches_locks(c) or self._passes_on(c, func.path) for c in func.calls) or self._is_half(func)
             )  # fmt: skip
             self._thin[func.key] = got
         return got
@@ -124,6 +127,14 @@ class ByName:
             f.macro is None and self.cost(f) == 0 and any(self.touches_locks(c) for c in f.calls)
             for f in self.program.resolve(name, path)
         )
+
+    def _is_half(self, func: Func) -> bool:
+        """Whether it is one of two functions of a file that take something and give it back, by their names, and another one of
+        the file does so with locks for it."""
+        file = func.path
+        if not any(self.program.functions(file, name) for name in partners(func.name)):
+            return False
+        return any(self.touches_locks(c) for name in func.calls for f in self.program.functions(file, name) for c in f.calls)
 
     def calls_indirectly(self, func: Func) -> bool:
         """Whether it calls through a field or a pointer, so that names do not tell whom."""
@@ -197,6 +208,15 @@ class ByName:
         if left < 0 or not self.thin(target.func):
             return False
         return (what == "steers" and self.calls_indirectly(target.func)) or self._may(what, target.func, left)
+
+
+def partners(name: str) -> Iterator[str]:
+    """The names that a function would have which undoes what one of this name does."""
+    words = name.split("_")
+    for n, word in enumerate(words):
+        for pair in PARTNERS:
+            if word in pair:
+                yield "_".join((*words[:n], pair[1 - pair.index(word)], *words[n + 1 :]))
 
 
 def claims(func: Func) -> bool:

@@ -504,6 +504,8 @@ class Runner:
                 known = state.known if made not in state.known else {k: v for k, v in state.known.items() if k != made}
                 target = frame.canonical(event.target, {} if plain else known)
             value = frame.canonical(event.value, state.known)
+            if isinstance(value, facts.Choice):
+                value = decided(state, value)
             self.record(b, i, event, state, None, (target, value))
             if isinstance(target, Name) and target.id[:1] in "$%":
                 if event.op != "=":
@@ -512,6 +514,10 @@ class Runner:
                 state.learn(target.id, self.frame.typed(target, value))
             else:
                 state.forget_path(target)
+                if event.op == "=" and isinstance(target, facts.Member) and not isinstance(event.value, Const):
+                    kept = truth_of(state, value)
+                    if kept is not None:  # what a call has given, and a member keeps, is still what it was
+                        state.truths[target] = kept
                 bits = self.words.get(target)
                 if bits is not None:
                     state.scopes = scopes_by_word(state.scopes, event, bits)
@@ -937,6 +943,23 @@ def follows(lock: Expr, pointer: Expr) -> bool:
             return True
         lock = lock.base
     return False
+
+
+def truth_of(state: State, value: Expr) -> bool | None:
+    """Whether a value is known not to be zero: a lock in it that is held is somewhere."""
+    positive, condition = polarity(value)
+    known = values.truth(condition)
+    if known is None:
+        known = state.truths.get(condition)
+    if known is None and any(follows(h.lock, condition) for h in state.locks):
+        known = True
+    return None if known is None else known == positive
+
+
+def decided(state: State, value: facts.Choice) -> Expr:
+    """The arm of ``condition ? then : other`` that it comes to, if that is known."""
+    known = truth_of(state, value.condition)
+    return value if known is None else value.then if known else value.other
 
 
 def merged_bits(variable: str, one: Expr, other: Expr | None) -> Expr | None:

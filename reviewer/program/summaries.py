@@ -745,6 +745,8 @@ def endings(frame: Frame, flow: Flow) -> tuple[Outcome, ...]:
     """How a call may end, for its callers: one outcome per net lock effect."""
     merged: dict[tuple[object, ...], Outcome] = {}
     tracked = any(e.state.locks or e.state.dropped or e.state.scopes for e in flow.endings)
+    if tracked:
+        flow = with_stored(flow)
     for e in without_warned(frame, flow.endings) if tracked else flow.endings:
         key = net_key(e)
         outs = pointer_results(frame, e.state) if tracked else ()
@@ -808,6 +810,37 @@ def net_key(ending: lockflow.Ending) -> tuple[object, ...]:
 
 RETURNED = Name("^")
 """In an outcome, the object that the function returns, if that is none that its caller could name otherwise."""
+
+
+def with_stored(flow: Flow) -> Flow:
+    """The same with the locks held at its endings by the names that a caller has for them: the object of one, which only the
+    function knows, has been stored where the caller finds it (``cd->clk = get_clock(file);``)."""
+    given = {e.value for e in flow.endings if e.value is not None}  # has a name for the caller already
+    held = {h.lock for e in flow.endings for h in e.state.locks if not exported(h.lock)}
+    inner = {lock for lock in held if given.isdisjoint(lockflow.parts_of(lock))}
+    kept = {
+        value: target for s in flow.seen if isinstance(s.event, facts.Write) and s.event.op == "="
+        for target, value in s.args
+        if isinstance(target, Member | Deref) and exported(target) and from_parameter(target) and not exported(value)
+        and any(value in lockflow.parts_of(lock) for lock in inner)
+    } if inner else {}  # fmt: skip
+    if not kept:
+        return flow
+
+    def seen(lock: Expr) -> Expr:
+        return values.rebuild(lock, kept.get) if lock in inner else lock
+
+    def ending(e: lockflow.Ending) -> lockflow.Ending:
+        return replace(e, state=replace(e.state, locks=tuple(replace(h, lock=seen(h.lock)) for h in e.state.locks)))
+
+    return replace(flow, endings=[ending(e) for e in flow.endings])
+
+
+def from_parameter(path: Expr) -> bool:
+    """Whether a path begins with a parameter."""
+    while isinstance(path, Member | Deref | facts.Index | Cast):
+        path = path.operand if isinstance(path, Cast) else path.base
+    return isinstance(path, Name) and path.id.startswith("%")
 
 
 def outward(ending: lockflow.Ending) -> tuple[tuple[Hold, ...], tuple[Expr, ...]]:
