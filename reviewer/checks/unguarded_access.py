@@ -23,6 +23,7 @@ from reviewer.checks.unguarded.other_object import another, under_another
 from reviewer.checks.unguarded.walked import walked
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
 from reviewer.program import values
+from reviewer.program.contexts import serialises
 from reviewer.program.guards import LOCKED, Touch, exclusive, once
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen, reached
@@ -188,6 +189,11 @@ def unasked(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
             for lock, deep in wants_below(old, asked, gone) if gone else ():
                 done.add((callee.id, lock))
                 yield unheld(new, func, seen.event.at, deep, lock, (), "medium", ", and has until now")
+            gone = had_on_some_ways(old, was, callee.id) - had - wanted - outer_now - new.guards.takes(func)
+            for lock, deep in wants_below(old, asked, gone, True) if gone else ():
+                if (callee.id, lock) not in done:
+                    done.add((callee.id, lock))
+                    yield unheld(new, func, seen.event.at, deep, lock, (), "medium", ", and has until now, of some objects")
 
 
 def had_for_some(old: Side, was: Func, seen: Seen, name: str, asked: Func) -> frozenset[str]:
@@ -196,6 +202,11 @@ def had_for_some(old: Side, was: Func, seen: Seen, name: str, asked: Func) -> fr
     wanted = {h.name for h in old.focus.analysis.contexts.asserted_of_some(asked) if h.name}
     same = [s for s in old.guards.calls(was, name) if not set(s.args).isdisjoint(seen.args)] if wanted else []
     return frozenset.intersection(frozenset(wanted), *map(exclusive, same)) if same else frozenset()
+
+
+def had_on_some_ways(old: Side, was: Func, name: str) -> frozenset[str]:
+    """Locks that were held around a call on some ways to it (``if (ring->polled) mutex_lock(&ring->lock);``)."""
+    return frozenset(h.name for s in old.guards.calls(was, name) for h in s.may() if serialises(h))
 
 
 def wants(side: Side, func: Func) -> frozenset[str]:
@@ -211,8 +222,9 @@ def wants(side: Side, func: Func) -> frozenset[str]:
     return frozenset(found)
 
 
-def wants_below(side: Side, func: Func, locks: frozenset[str]) -> Iterator[tuple[str, Func]]:
-    """Those of some locks of which a function further below, through tables too, says that its callers hold them."""
+def wants_below(side: Side, func: Func, locks: frozenset[str], of_some: bool = False) -> Iterator[tuple[str, Func]]:
+    """Those of some locks of which a function further below, through tables too, says that its callers hold them; with
+    ``of_some``, or only some of its callers, by what they pass. An inline on the way is no step of its own."""
     contexts = side.focus.analysis.contexts
     level, met = [(func, locks)], {func.key}
     for _ in range(DEEP):
@@ -227,8 +239,9 @@ def wants_below(side: Side, func: Func, locks: frozenset[str]) -> Iterator[tuple
                     if target.func is None or target.func.key in met or len(met) >= MAX_ASKING:
                         continue
                     met.add(target.func.key)
-                    following.append((target.func, left))
-                    said = {h.name for h in contexts.asserted(target.func)} & left
+                    (level if target.func.path.endswith(".h") else following).append((target.func, left))
+                    some = contexts.asserted_of_some(target.func) if of_some else ()
+                    said = {h.name for h in (*contexts.asserted(target.func), *some)} & left
                     yield from ((lock, target.func) for lock in sorted(said))
         level = following
 

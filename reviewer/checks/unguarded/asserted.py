@@ -109,7 +109,8 @@ def unheld(
     """A call without a lock that the callee wants."""
     analysis = side.focus.analysis
     file, line, column, function = place(caller, at)
-    wanted = next((h.at for h in analysis.contexts.asserted(callee) if h.name == lock), 0)
+    said = (*analysis.contexts.asserted(callee), *analysis.contexts.asserted_of_some(callee))
+    wanted = next((h.at for h in said if h.name == lock), 0)
     return Finding(
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{callee.name}() wants {lock} held, which {caller.name}() does not hold{since}",
