@@ -276,8 +276,8 @@ def blocking(focus: Focus, func: Func, seen: Seen) -> Iterator[Effect]:
 
 
 def for_any_driver(found: Sequence[Effect]) -> Iterator[Effect]:
-    """What sleeps, with a table on the way not counted against it where the operations of several drivers sleep that a library calls
-    through it: it cannot count on one whose does not. In code that has run, somebody has seen to it."""
+    """What sleeps, with a table on the way not counted against it where the operations of several drivers sleep that a library
+    calls through it: it cannot count on one whose does not. In code that has run, somebody has seen to it."""
     drivers: dict[tuple[str, int], set[str]] = {}
     for effect in found:
         at = into_driver(effect) if not (effect.last or effect.chosen) else None
