@@ -25,6 +25,7 @@ from reviewer.checks.teardown.module_left import left_behind
 from reviewer.checks.teardown.never_stopped import never_stopped
 from reviewer.checks.teardown.part_freed import part_freed
 from reviewer.checks.teardown.restarted import not_again, wrong_order
+from reviewer.checks.teardown.still_used import still_used
 from reviewer.checks.teardown.unwaited import unwaited
 from reviewer.checks.teardown.wait_lost import lost_waits
 
@@ -36,8 +37,8 @@ def teardown_order(focus: Focus) -> Iterator[Finding]:
     told = {f.involves[0] for f in weak}
     found: dict[tuple[str, str], Finding] = {}
     for finding in (
-        *lost_waits(teardown), *weak, *wrong_order(teardown), *not_again(teardown), *after_the_end(teardown),
-        *freed_as_started(teardown),
+        *lost_waits(teardown), *still_used(teardown), *weak, *wrong_order(teardown), *not_again(teardown),
+        *after_the_end(teardown), *freed_as_started(teardown),
         *(f for f in never_stopped(teardown) if f.involves[0] not in told), *left_behind(teardown),
         *irq_left(teardown), *part_freed(teardown), *begun_failed(teardown), *again_by_irq(teardown), *asked_first(teardown),
     ):
