@@ -608,7 +608,8 @@ class Runner:
         for lock in o.drops:
             if not scope or any(h.lock == lock for h in state.locks):  # a guard that tried in vain lets nothing go
                 gone = self.drop(state, lock)
-                if gone is None and self.restores_saved(call):
+                plain = gone is not None and not gone.irq and gone.kind != "irq" and has_irq_off(state)
+                if (gone is None or plain) and self.restores_saved(call):
                     without_irq(state, saved=True)
                 if gone is None or gone.kind == "irq":
                     # What was turned off once more since the flags were saved is as it was then, too.

@@ -23,7 +23,7 @@ from reviewer.program.byname import LEVELS, ByName, Holding
 from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
-from reviewer.program.locks import Hold, lock_class, of_folder
+from reviewer.program.locks import ALONE, Hold, lock_class, of_folder
 from reviewer.program.models import Accesses, Invokes, Place
 from reviewer.program.models import Function as Model
 from reviewer.program.origins import Origins
@@ -816,7 +816,7 @@ def with_stored(flow: Flow) -> Flow:
     """The same with the locks held at its endings by the names that a caller has for them: the object of one, which only the
     function knows, has been stored where the caller finds it (``cd->clk = get_clock(file);``)."""
     given = {e.value for e in flow.endings if e.value is not None}  # has a name for the caller already
-    held = {h.lock for e in flow.endings for h in e.state.locks if not exported(h.lock)}
+    held = {h.lock for e in flow.endings for h in e.state.locks if h.kind not in ALONE and not exported(h.lock)}
     inner = {lock for lock in held if given.isdisjoint(lockflow.parts_of(lock))}
     kept = {
         value: target for s in flow.seen if isinstance(s.event, facts.Write) and s.event.op == "="
