@@ -15,6 +15,7 @@ from reviewer.checks.followed import Followed
 from reviewer.checks.proof import effect_steps, place, step
 from reviewer.checks.rcu_before import bared, barrier_gone, care_of, does, lost, out_of_section, section_gone, users, wait_gone
 from reviewer.checks.registry import general
+from reviewer.checks.unasked import unasked
 from reviewer.checks.unpinned import unpinned
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Result, Write
@@ -160,6 +161,10 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
         steps = [step(focus.analysis, "register", left.frame.func, seen.event.at)]
         message = f"{func.name}() waits no more for what is left to RCU: {callback.name}() may still be to come"
         yield told(focus, func, flow.seen[-1].event.at, message, callback.name, steps)
+    for call, callee, field, at in unasked(focus, Grace(focus.summaries), func) if not found else ():
+        message = f"{callee.name}() frees at once what it left to RCU before the patch: {func.name}() sets {field} no more"
+        steps = [step(focus.analysis, "call", func, call.event.at), step(focus.analysis, "register", callee, at.event.at)]
+        yield told(focus, func, call.event.at, message, field, steps)
     gone = wait_gone(focus, flow, before, now) if not found else None
     if gone is not None:
         seen, word = gone
