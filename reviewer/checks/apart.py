@@ -18,8 +18,9 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, seen_at
 from reviewer.program.locks import Hold, as_said, lock_class
 from reviewer.program.objects import root_of, rooted
-from reviewer.program.settled import always_first, assigned
+from reviewer.program.settled import always_first
 from reviewer.program.structs import Frame
+from reviewer.program.ways import assigned
 
 
 def other_member(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold) -> bool:

@@ -31,6 +31,7 @@ from reviewer.program.settled import Settled
 from reviewer.program.setups import Setups
 from reviewer.program.upward import Above, Upward
 from reviewer.program.wakers import Wakers
+from reviewer.program.ways import Ways
 
 
 @dataclass(eq=False)
@@ -134,6 +135,11 @@ class Focus:
     def settled(self) -> Settled:
         """Conditions that a way has settled before it comes to them."""
         return Settled(self.summaries)
+
+    @property
+    def ways(self) -> Ways:
+        """Under which conditions an event comes about."""
+        return self.settled.ways
 
     @cached_property
     def queues(self) -> Queues:

@@ -22,9 +22,9 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
 from reviewer.program.objects import object_name, rooted
-from reviewer.program.settled import Guard
 from reviewer.program.telling import is_false
 from reviewer.program.upward import ATOMIC
+from reviewer.program.ways import Guard
 
 RULE = "irq-unsafe-lock"
 
@@ -230,7 +230,7 @@ def quiet(focus: Focus, take: Take, mode: Mode, context: Mode) -> bool:
         soft = context.context == "softirq"
         if any(stops(focus, func, name, soft) for name in func.calls) and ended_before(focus, func, at, soft):
             return True
-        if any(only_while_off(focus, func, guard) for guard in focus.settled.guards(func, at)):
+        if any(only_while_off(focus, func, guard) for guard in focus.ways.guards(func, at)):
             return True
     top = focus.entries.learned(mode.top) if mode.entry is None and focus.entries.slots(mode.top) else None
     return top is not None and STRENGTH[top.masks] >= STRENGTH[NEEDED[context.context]]
@@ -302,7 +302,7 @@ def guards(focus: Focus, entry: Entry) -> frozenset[tuple[Expr, bool]]:
         body = focus.program.body(func)
         for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
             if isinstance(event, Call) and func.line_of(event.at) == entry.line:
-                found |= {(guard.condition, guard.truth) for guard in focus.settled.guards(func, event.at)}
+                found |= {(guard.condition, guard.truth) for guard in focus.ways.guards(func, event.at)}
     return frozenset(found)
 
 
@@ -326,7 +326,7 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
     doubt += 2 * focus.settled.kept_back(take.func, take.hold.lock, take.at)  # the interrupt does not know the object yet
-    if focus.other is None and any(isinstance(g.condition, Name) for g in focus.settled.guards(take.func, take.at)):
+    if focus.other is None and any(isinstance(g.condition, Name) for g in focus.ways.guards(take.func, take.at)):
         doubt += 1  # an argument, or a local, says how the lock is to be taken
     if focus.other is None and needed == "bh" and (mine.way or doubt):
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.

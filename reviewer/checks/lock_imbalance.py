@@ -64,11 +64,11 @@ from reviewer.program.link import Func
 from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of, reached
 from reviewer.program.locks import Hold
 from reviewer.program.models import Kind
-from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import exported
 from reviewer.program.summaries import place as located
+from reviewer.program.ways import is_flag
 
 RULE = "lock-imbalance"
 
@@ -171,7 +171,7 @@ class Imbalance:
                 return 0
             return 1 if not untried and self.lost_below(flow, fault) is not None else 2
         beside = [w for w in state.with_net(0) if w.ending.at == way.ending.at and w.taken > 0 and w.released > 0]
-        told = way.result != "negative" and all(self.focus.settled.guards(func, w.released) for w in beside)
+        told = way.result != "negative" and all(self.focus.ways.guards(func, w.released) for w in beside)
         return 2 if beside and told else 0
 
     def changes_hands(self, flow: Flow, state: Balance, fault: Fault) -> bool:
@@ -467,7 +467,7 @@ class Imbalance:
         unlock();``)."""
         body = state.frame.body
         told = {
-            AddressOf(e) for guard in self.focus.settled.guards(func, released) for e in values.walk(guard.condition)
+            AddressOf(e) for guard in self.focus.ways.guards(func, released) for e in values.walk(guard.condition)
             if isinstance(e, Name) and e.id.startswith("$")
         }  # fmt: skip
         return bool(told) and any(

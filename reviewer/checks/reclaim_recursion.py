@@ -122,7 +122,7 @@ class Search:
         reset)."""
         func = effect.func
         frame = self.program.frame(func)
-        for guard in self.focus.settled.guards(func, effect.at):
+        for guard in self.focus.ways.guards(func, effect.at):
             field = field_of(guard.condition)
             if guard.truth or field is None or field.name not in fields_filled(frame, effect.at):
                 continue

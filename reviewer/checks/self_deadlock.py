@@ -36,12 +36,12 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.objects import of_parameter, root_of
 from reviewer.program.roundtrips import plain
-from reviewer.program.settled import is_flag
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import place as place_of
 from reviewer.program.values import deref
 from reviewer.program.waiting import comes_first
+from reviewer.program.ways import is_flag
 
 RULE = "self-deadlock"
 
@@ -181,7 +181,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 1  # in code that has run, somebody else may well be the one who ups it
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
-                    guards = focus.settled.guards(there.func, there.at) if focus.other is None and there.way else ()
+                    guards = focus.ways.guards(there.func, there.at) if focus.other is None and there.way else ()
                     if there.back:  # no caller of an operation: what it was passed tells nothing, but a flag of the device may
                         guards = tuple(g for g in guards if is_flag(g.condition))
                     if guards:  # in code that has run, what is asked there may well tell whether the caller holds it
@@ -315,7 +315,7 @@ def told_by(focus: Focus, func: Func, effect: Effect) -> bool:
     ``put_whole()``: ``put(whole->part)``)."""
     if effect.func.key != func.key:
         return False
-    roots = (root_of(e) for g in focus.settled.guards(func, effect.at) for e in values.walk(g.condition) if isinstance(e, Member))
+    roots = (root_of(e) for g in focus.ways.guards(func, effect.at) for e in values.walk(g.condition) if isinstance(e, Member))
     return any(isinstance(root, Name) and root.id.startswith("%") for root in roots)
 
 
@@ -330,7 +330,7 @@ def around(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> 
     its ways, by a condition that is forgotten here; or a local, a count of turns say, has told how the loop before was left."""
     if effect.way:
         return False
-    guarded = any(any(n.startswith("$") for n in names_in(g.condition)) for g in focus.settled.guards(func, seen.event.at))
+    guarded = any(any(n.startswith("$") for n in names_in(g.condition)) for g in focus.ways.guards(func, seen.event.at))
     if hold in seen.must() or focus.other is not None:
         return guarded and seen.event.at == hold.at
     return guarded or (seen.event.at == hold.at and let_go_around(focus, func, seen, hold))

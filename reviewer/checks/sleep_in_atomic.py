@@ -403,7 +403,7 @@ def passed_nothing(focus: Focus, func: Func, seen: Seen) -> bool:
     return focus.other is None and any(
         not g.truth and isinstance(g.condition, Name) and g.condition.id.startswith("%")
         and (type_ := frame.type_of(g.condition)) is not None and type_.pointer > 0
-        for g in focus.settled.guards(func, seen.event.at)
+        for g in focus.ways.guards(func, seen.event.at)
     )  # fmt: skip
 
 

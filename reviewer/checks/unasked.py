@@ -58,7 +58,7 @@ def deferred_by(focus: Focus, grace: Grace, func: Func) -> Iterator[tuple[Seen, 
     flow = focus.flow(func) if grace.may("defer", func, 1) else None
     for seen in flow.seen if flow is not None else ():
         if flow is not None and isinstance(seen.event, Call) and grace.defers(flow.frame, seen.event, seen.callee):
-            for guard in focus.settled.guards(func, seen.event.at):
+            for guard in focus.ways.guards(func, seen.event.at):
                 name = asked_field(guard.condition) if guard.truth else ""
                 if name:
                     yield seen, name

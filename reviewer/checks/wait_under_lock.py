@@ -31,12 +31,13 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import root_of
-from reviewer.program.settled import Guard, asked_word, assigned
+from reviewer.program.settled import asked_word
 from reviewer.program.structs import Frame
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
 from reviewer.program.waiting import comes_first
 from reviewer.program.wakers import Change
+from reviewer.program.ways import Guard, assigned
 
 RULE = "wait-under-lock"
 
@@ -433,7 +434,7 @@ def of_some_threads(focus: Focus, awaited: Awaited, taken: Effect, effect: Effec
         return False
     frame = focus.program.frame(awaited.func)
     at = taken.way[0][1].at if taken.way else taken.at
-    if not any(by_field(frame, g) for g in focus.settled.guards(awaited.func, at)):
+    if not any(by_field(frame, g) for g in focus.ways.guards(awaited.func, at)):
         return False
     return any(map(PER_CPU.search, effect.func.calls)) or any(isinstance(e, Index) for e in origins(focus, effect))
 

@@ -6,21 +6,16 @@ A field is told by its struct, as lockdep tells a lock; what is stored between t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 from reviewer.parse import facts
-from reviewer.parse.cfg import successors
 from reviewer.parse.facts import (
     AddressOf,
     Binary,
-    Branch,
     Call,
     Cast,
-    Config,
     Const,
     Deref,
     Expr,
@@ -29,41 +24,26 @@ from reviewer.parse.facts import (
     Member,
     Name,
     Result,
-    Switch,
     Text,
 )
 from reviewer.program import values
 from reviewer.program.effects import Effect, stations
-from reviewer.program.established import Asked, Established, asked_in, is_place, word_of
+from reviewer.program.established import Asked, Established, asked_in, is_place
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
+from reviewer.program.lockflow import Seen, follows, reached, seen_at, unexecuted, writes_field
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.onetable import OneTable
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, accesses, stored
-from reviewer.program.telling import conditions_of, reachable, stores
+from reviewer.program.telling import stores
 from reviewer.program.waiting import comes_first
+from reviewer.program.ways import Guard, Ways, assigned, is_flag
 from reviewer.program.written import writes_of
-
-MAX_LABELS = 8
-"""Labels of one ``switch`` from which the ways to an event go on."""
 
 CURRENT = (Name("::current"), Name("current"), Text("current()"), Text("get_current()"))
 """The task itself, as a variable or a macro."""
-
-MAX_GUARDS = 24
-"""Conditions around one event that are looked at, the nearest to the entry first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """An event comes about only where ``condition``, in terms of its function, is ``truth``; ``at``: where that is asked."""
-
-    condition: Expr
-    truth: bool
-    at: int = field(default=-1, compare=False)
 
 
 Wanted = tuple[tuple[str, Expr | None], Asked]
@@ -78,8 +58,7 @@ class Settled:
         self.program = summaries.program
         self.tables = OneTable(summaries)
         self.established = Established(summaries)
-        self._guards: dict[tuple[str, int], tuple[Guard, ...]] = {}
-        self._arms: dict[tuple[str, int], tuple[tuple[Guard, ...], ...]] = {}
+        self.ways = Ways(summaries, self.established)
         self._constants: dict[tuple[str, str, str, str], tuple[Expr, ...]] = {}
         self._kept: dict[tuple[str, str], str] = {}
         self._asked = (
@@ -94,12 +73,12 @@ class Settled:
             return True
         above: list[tuple[Func, int, tuple[Expr, ...]]] = [(func, seen.event.at, seen.args[0] if seen.args else ())]
         for inner, at in steps(effect):
-            for guard in self.guards(inner, at):
+            for guard in self.ways.guards(inner, at):
                 if any(settles(above, inner, guard) for settles in self._asked):
                     return True
                 if effect.kind == "alloc" and self._prepared(above, inner, guard):
                     return True
-            for arm in self.arms(inner, at):
+            for arm in self.ways.arms(inner, at):
                 if all(self._settled(above, inner, label) or self._denied(above, inner, label) for label in arm):
                     return True
             here = seen_at(self.summaries.flow(inner), at)
@@ -113,14 +92,14 @@ class Settled:
         :param sites: the file, the function and the line of each set-up.
         """
         ways = ((func, seen.event.at), *steps(effect))
-        wanted = [told for inner, at in ways for told in self._asked_by(inner, self.guards(inner, at))]
+        wanted = [told for inner, at in ways for told in self._asked_by(inner, self.ways.guards(inner, at))]
         return bool(wanted) and all(self._only_without(*site, wanted) for site in sites)
 
     def _only_without(self, path: str, function: str, line: int, wanted: Sequence[Wanted]) -> bool:
         for func in self.program.functions(path, function) if function else ():
             at = [s.event.at for s in self._seen(func) if func.line_of(s.event.at) == line]
             flow = self.summaries.flow(func) if at else None
-            there = dict(self._asked_by(func, self._around(flow, at[-1], True))) if flow is not None else {}
+            there = dict(self._asked_by(func, self.ways.around(flow, at[-1], True))) if flow is not None else {}
             if any(name in there and there[name].contradicts(told) and self._fixed_by(func, name) for name, told in wanted):
                 return True
         return False
@@ -150,7 +129,7 @@ class Settled:
         for inner, at in steps(effect):
             frame = self.program.frame(inner)
             asked_for = {
-                name for g in self.guards(inner, at) if not g.truth and not told_apart(g.condition)
+                name for g in self.ways.guards(inner, at) if not g.truth and not told_apart(g.condition)
                 for name, _ in objects_read(frame, g.condition) if is_variable(name)
             }  # fmt: skip
             if asked_for and any(self.sets(frame, name) for name in asked_for):
@@ -162,7 +141,7 @@ class Settled:
         return any(
             isinstance(g.condition, Binary) and g.condition.op == "==" and not g.truth
             and any(by_name(self.program.frame(inner), side) in CURRENT for side in (g.condition.left, g.condition.right))
-            for inner, at in steps(effect) for g in self.guards(inner, at)
+            for inner, at in steps(effect) for g in self.ways.guards(inner, at)
         )  # fmt: skip
 
     def sets(self, frame: Frame, name: str) -> bool:
@@ -176,13 +155,13 @@ class Settled:
 
     def by_flag(self, effect: Effect) -> bool:
         """Whether a callee comes to the effect only if a flag of some object says so (``if (!(p->flags & SHARED)) return;``)."""
-        return any(is_flag(g.condition) for inner, at in steps(effect) for g in self.guards(inner, at))
+        return any(is_flag(g.condition) for inner, at in steps(effect) for g in self.ways.guards(inner, at))
 
     def by_field(self, effect: Effect) -> bool:
         """Whether a callee comes to the effect only if a field of some object says so."""
         return any(
             asked_word(self.program.frame(inner), g)[0] is not None
-            for inner, at in steps(effect) for g in self.guards(inner, at)
+            for inner, at in steps(effect) for g in self.ways.guards(inner, at)
         )  # fmt: skip
 
     def by_itself(self, effect: Effect) -> bool:
@@ -190,7 +169,7 @@ class Settled:
         frame = self.program.frame(effect.func)
         here = seen_at(self.summaries.flow(effect.func), effect.at)
         on = here.args[0][:1] if here is not None and here.args else ()
-        for guard in self.guards(effect.func, effect.at):
+        for guard in self.ways.guards(effect.func, effect.at):
             call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
             if call is not None and any(frame.canonical(a, {}) in on for a in call.args):
                 return True
@@ -200,7 +179,7 @@ class Settled:
         """Whether an event comes about only if a call that was made under the lock has said so in a local of the caller
         (``flush(&handover); if (handover) lock();``): that the lock is not held any more."""
         frame = self.program.frame(func)
-        for guard in self.guards(func, seen.event.at):
+        for guard in self.ways.guards(func, seen.event.at):
             word = guard.condition
             if not isinstance(word, Name) or not word.id.startswith("$"):
                 continue
@@ -210,97 +189,6 @@ class Settled:
                     return True
         return False
 
-    def guards(self, func: Func, at: int) -> tuple[Guard, ...]:
-        """The conditions around an event of a function."""
-        key = (func.key, at)
-        got = self._guards.get(key)
-        if got is None:
-            flow = self.summaries.flow(func)
-            got = self._guards[key] = tuple(islice(self._around(flow, at), MAX_GUARDS)) if flow is not None else ()
-        return got
-
-    def _around(self, flow: Flow, at: int, written: bool = False) -> Iterator[Guard]:
-        """:param written: in the words in which the function asks, whatever it has put into these before."""
-        body = flow.frame.body
-        block = next((s.block for s in flow.seen if s.event.at == at), None)
-        if body is None or block is None:
-            return
-        conditions = conditions_of(flow) if not written else {}
-        for number, edge in shortest(body, block):  # what every way leads over, this one does, too
-            exit_ = body.blocks[number].exit
-            if not isinstance(exit_, Branch) or isinstance(exit_.condition, Config) or exit_.then == exit_.other:
-                continue
-            if block not in reachable(body, (number, edge)):
-                asks = exit_.condition if not written else flow.frame.canonical(exit_.condition, {})
-                positive, condition = polarity(conditions.get(exit_.at, asks))
-                same, condition = polarity(self._told_by(flow.frame, condition))
-                yield Guard(condition, (edge == exit_.then) == (positive == same), read_at(flow, exit_))
-
-    def arms(self, func: Func, at: int) -> tuple[tuple[Guard, ...], ...]:
-        """Of each ``switch`` that every way to an event of a function leads over: for what the ways go on, one label of them, or,
-        where that is the default, none of the others."""
-        key = (func.key, at)
-        got = self._arms.get(key)
-        if got is None:
-            flow = self.summaries.flow(func)
-            got = self._arms[key] = tuple(self._labelled(flow, at)) if flow is not None else ()
-        return got
-
-    def barred(self, func: Func, at: int) -> frozenset[tuple[int, int]]:
-        """The edges that no way from an event takes: of branches that ask what was asked before it, of what is not changed
-        since and had another answer (``if (poll) add_timer(t); ... if (!poll) free_irq(irq);``)."""
-        flow = self.summaries.flow(func)
-        here = seen_at(flow, at)
-        body = flow.frame.body if flow is not None else None
-        if flow is None or body is None or here is None:
-            return frozenset()
-        later = reached(body, [here.block])
-        changed = changed_in(body, later)
-        again = frozenset(e.number for n in later for e in body.blocks[n].events if isinstance(e, Call))
-        said = {g.condition: g.truth for g in self.guards(func, at) if stays(flow.frame, g.condition, changed, again)}
-        found: set[tuple[int, int]] = set()
-        for block, to, asks, truth in self.established.edges(flow) if said else ():
-            positive, condition = polarity(asks)
-            if condition in said and said[condition] != (truth == positive):
-                found.add((block, to))
-        return frozenset(found)
-
-    def _labelled(self, flow: Flow, at: int) -> Iterator[tuple[Guard, ...]]:
-        frame, body, here = flow.frame, flow.frame.body, seen_at(flow, at)
-        block = here.block if here is not None else None
-        switches = [n for n, b in enumerate(body.blocks) if isinstance(b.exit, Switch)] if body is not None else []
-        for number in switches if body is not None and block is not None else ():
-            assert body is not None
-            exit_ = body.blocks[number].exit
-            if not isinstance(exit_, Switch) or block == number or block in reached(body, [0], number):
-                continue
-            value = frame.canonical(exit_.value, {})
-            once = assigned(frame, value) if isinstance(value, Name) else []
-            value = once[0] if len(once) == 1 else value
-            leading = {to for to in successors(exit_) if block in reached(body, [to], number)}
-            rest = exit_.default in leading
-            labels = [c for cases, to in exit_.cases for c in cases if (to in leading) != rest]
-            if not isinstance(value, Member) or not labels or (len(labels) > MAX_LABELS and not rest):
-                continue
-            if not any(writes_to(b, value.name) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
-                guards = tuple(Guard(values.binary("==", value, frame.canonical(c, {})), not rest, exit_.at) for c in labels)
-                yield from ((g,) for g in guards) if rest else (guards,)
-
-    def _told_by(self, frame: Frame, condition: Expr) -> Expr:
-        """The field or the flag that a function asks for, for a call of such a function."""
-        call = frame.call(condition.call) if isinstance(condition, Result) else None
-        if call is None or not isinstance(call.callee, Name):
-            return condition
-        for target in self.summaries.calls.named(call.callee.id, frame.func.path)[:1]:
-            flow = self.summaries.flow(target.func) if target.func is not None else None
-            results = {e.value for e in flow.endings} if flow is not None else set()
-            if len(results) == 1:
-                value = results.pop()
-                told = polarity(value)[1] if value is not None else None
-                if value is not None and (isinstance(told, Member) or (told is not None and is_flag(told))):
-                    args = tuple(frame.canonical(a, {}) for a in call.args)
-                    return values.substitute(value, args, call.callee.id)
-        return condition
 
     def _denied(self, above: list[tuple[Func, int, tuple[Expr, ...]]], inner: Func, guard: Guard) -> bool:
         """Whether a function on the way has made sure, whatever way it came, that the same object says the opposite (``if
@@ -344,7 +232,8 @@ class Settled:
                 return False
             if isinstance(condition, AddressOf) or any(leads_through(a, condition) for a in args):
                 return True
-            if any(g.truth and g.condition == condition for g in self.guards(func, at)) or self._follows(func, at, condition):
+            asked_for = any(g.truth and g.condition == condition for g in self.ways.guards(func, at))
+            if asked_for or self._follows(func, at, condition):
                 return True
             below = func
         return False
@@ -736,57 +625,10 @@ def as_passed(frame: Frame, condition: Expr, at: int) -> bool:
     return bool(here) and here.isdisjoint(reached(body, writes))
 
 
-def changed_in(body: facts.Body, blocks: Iterable[int]) -> frozenset[str]:
-    """The variables and the members that some blocks store something in, or hand out the address of."""
-    found: set[str] = set()
-    for event in (e for b in blocks for e in body.blocks[b].events):
-        if isinstance(event, facts.Write):
-            found.add(word_of(event.target))
-        elif isinstance(event, Call):
-            found |= {word_of(a) for a in event.args if isinstance(a, AddressOf) or event.loop}
-    return frozenset(found)
-
-
-def stays(frame: Frame, condition: Expr, changed: frozenset[str], again: frozenset[int] | None = None) -> bool:
-    """Whether what a condition asks is told by names, of which a function changes none.
-
-    :param again: calls that are made once more; what another has returned stays what it was. Without it no result does.
-    """
-    for e in values.walk(condition):
-        if isinstance(e, Result) and (again is None or e.call in again):
-            return False
-        if isinstance(e, Text) or (isinstance(e, Member) and e.name in changed):
-            return False
-        if isinstance(e, Name) and e.id[:1] in "$%:":
-            i = int(e.id[1:]) if e.id.startswith("%") else -1
-            word = frame.func.parameters[i].name if 0 <= i < len(frame.func.parameters) else word_of(e).removeprefix("$")
-            if word in changed:
-                return False
-    return True
-
-
 def points(frame: Frame, word: Name) -> bool:
     """Whether a name is that of a pointer."""
     type_ = frame.type_of(word)
     return type_ is not None and frame.resolve(type_).pointer > 0
-
-
-def assigned(frame: Frame, local: Name) -> list[Expr]:
-    """All that a local is ever assigned; nothing if it can get a value otherwise, too."""
-    word = Name(local.id[1:])
-    found: list[Expr] = []
-    for block in frame.body.blocks if frame.body is not None and local.id.startswith("$") else ():
-        for e in block.events:
-            if isinstance(e, Call) and (AddressOf(word) in e.args or (e.loop and word in e.args)):
-                return []
-            if isinstance(e, facts.Write) and e.target == word:
-                found.append(frame.canonical(e.value, {}))
-    return found
-
-
-def writes_to(block: facts.Block, field: str) -> bool:
-    """Whether something is stored in a member of that name."""
-    return any(isinstance(e, facts.Write) and isinstance(e.target, Member) and e.target.name == field for e in block.events)
 
 
 def links(frame: Frame, seen: Seen, head: Expr, models: Mapping[str, Model]) -> bool:
@@ -814,41 +656,12 @@ def is_variable(name: str) -> bool:
     return bool(name) and not name.lstrip("*").startswith(("struct ", "union "))
 
 
-def shortest(body: facts.Body, block: int) -> list[tuple[int, int]]:
-    """The edges of one of the shortest ways from the entry to a block."""
-    before: dict[int, int] = {0: -1}
-    todo = deque([0])
-    while todo and block not in before:
-        b = todo.popleft()
-        for to in successors(body.blocks[b].exit):
-            if to not in before:
-                before[to] = b
-                todo.append(to)
-    edges: list[tuple[int, int]] = []
-    at = block
-    while before.get(at, -1) >= 0:
-        edges.append((before[at], at))
-        at = before[at]
-    return edges[::-1]
-
-
 def first_of(events: list[Seen], seen: Seen, value: Expr) -> Expr:
     """What a store stores that takes its value from the one just before (``p->x = p->y = 1``)."""
     before = events[max(events.index(seen) - 1, 0)]
     if isinstance(value, Member) and isinstance(before.event, facts.Write) and before.args and before.args[0][0] == value:
         return before.args[0][1]
     return value
-
-
-def read_at(flow: Flow, exit_: Branch) -> int:
-    """Where what a branch asks was read: where the local that it asks was set, if it is set but once (``was = p->busy; ... if
-    (was)``)."""
-    condition = polarity(exit_.condition)[1]
-    local = condition.left if isinstance(condition, Binary) else condition
-    own = isinstance(local, Name) and all(p.name != local.id for p in flow.frame.func.parameters)
-    events = (s.event for s in flow.seen if own)
-    written = [e.at for e in events if isinstance(e, facts.Write) and e.target == local]
-    return written[0] if len(written) == 1 else exit_.at
 
 
 def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
@@ -867,14 +680,6 @@ def told_apart(condition: Expr) -> bool:
     """Whether one thing is compared with another (``owner == current``), rather than asked whether it is set."""
     return isinstance(condition, Binary) and condition.op in ("==", "!=") and not (
         isinstance(condition.left, Const) or isinstance(condition.right, Const)
-    )  # fmt: skip
-
-
-def is_flag(condition: Expr) -> bool:
-    """Whether a condition is one bit of a field, or a few of them."""
-    return (
-        isinstance(condition, Binary) and condition.op == "&"
-        and isinstance(condition.right, Const) and isinstance(condition.left, Member)
     )  # fmt: skip
 
 

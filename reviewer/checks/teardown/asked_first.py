@@ -38,7 +38,7 @@ def asked_first(teardown: Teardown) -> Iterator[Finding]:
 def asked(teardown: Teardown, func: Func, act: Act) -> str:
     """The flag, or the call, that decides whether a function waits, and that says no while the callback runs."""
     frame = teardown.program.frame(func)
-    for guard in teardown.focus.settled.guards(func, act.at):
+    for guard in teardown.focus.ways.guards(func, act.at):
         if not guard.truth:
             continue
         call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None

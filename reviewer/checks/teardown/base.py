@@ -186,7 +186,7 @@ class Teardown:
     def flags(self, func: Func, at: int) -> frozenset[str]:
         """The objects that decide whether a function comes to a position."""
         frame = self.program.frame(func)
-        guards = self.focus.settled.guards(func, at)
+        guards = self.focus.ways.guards(func, at)
         return frozenset(name for g in guards for name, _ in objects_read(frame, g.condition) if name)
 
     def calls(self, func: Func, name: str) -> list[Seen]:

@@ -123,7 +123,7 @@ def covered(teardown: Teardown, func: Func, stops: frozenset[int], at: int) -> b
     """Whether a function, before a position, stops a callback if the object says that there is one
     (``if (p->irq) free_irq(p->irq, p)``)."""
     frame = teardown.program.frame(func)
-    guards = (g for stop in stops if stop < at for g in teardown.focus.settled.guards(func, stop))
+    guards = (g for stop in stops if stop < at for g in teardown.focus.ways.guards(func, stop))
     return any(objects_read(frame, g.condition) for g in guards)
 
 

@@ -52,7 +52,7 @@ def started_before(teardown: Teardown, func: Func, act: Act, end: Act) -> bool:
     if end.at not in seen or not isinstance(call, Call) or result_used(flow.frame, call):
         return False
     stops = [(s.block, s.event.at) for s in flow.seen if s.event.at != act.at and may_stop(teardown, func, act, s)]
-    barred = teardown.focus.settled.barred(func, act.at)
+    barred = teardown.focus.ways.barred(func, act.at)
     return leads(body, (seen[act.at].block, act.at), (seen[end.at].block, end.at), stops, barred)
 
 

@@ -98,7 +98,7 @@ def always(teardown: Teardown, act: Act) -> bool:
 def unheeding(teardown: Teardown, act: Act) -> bool:
     """Whether what decides that a function comes to an act is the function's own, so that nobody can keep it from that."""
     frame = teardown.program.frame(act.func)
-    guards = teardown.focus.settled.guards(act.func, act.at)
+    guards = teardown.focus.ways.guards(act.func, act.at)
     return all(not objects_read(frame, g.condition) and reckoned(frame, g.condition) for g in guards)
 
 

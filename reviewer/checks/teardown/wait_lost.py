@@ -146,7 +146,7 @@ def lost_flags(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[
 def unasked(old: Teardown, new: Teardown, was: Func, func: Func, before: Act, after: Act) -> frozenset[str]:
     """What decided whether ``was`` came to an act, if nothing else does so in ``func``, and no caller asks for it instead."""
     then, now = old.flags(was, before.at), new.flags(func, after.at)
-    if not now < then or len(new.focus.settled.guards(func, after.at)) >= len(old.focus.settled.guards(was, before.at)):
+    if not now < then or len(new.focus.ways.guards(func, after.at)) >= len(old.focus.ways.guards(was, before.at)):
         return frozenset()
     above = (new.flags(c, s.event.at) for c in new.lives.callers(func) for s in new.calls(c, func.name))
     return (then - now).difference(*above)

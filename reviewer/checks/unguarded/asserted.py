@@ -160,6 +160,6 @@ def takers(side: Side, caller: Func, lock: str) -> Iterator[tuple[Func, Hold]]:
 def by_argument(side: Side, func: Func, hold: Hold) -> bool:
     """Whether an argument, no pointer, says that a lock is to be taken: whoever has it already says that it is not."""
     frame = side.program.frame(func)
-    asked = (g.condition for g in side.focus.settled.guards(func, hold.at) if plain_argument(g.condition))
+    asked = (g.condition for g in side.focus.ways.guards(func, hold.at) if plain_argument(g.condition))
     types = (frame.type_of(e) for condition in asked for e in values.walk(condition) if isinstance(e, Name))
     return any(t is not None and not t.pointer for t in types)
