@@ -256,10 +256,23 @@ class Orders:
                 if any(h.name == second for _, h in self.entries.held(func)):
                     found.setdefault(func.key, func)
             yield from found.values()
-        if self.entries.nearby is not None and as_said(second, order.func.path) not in self.around:
+        if self.entries.nearby is not None and as_said(second, order.func.path) in self.around:
+            yield from self._operating(order) if not first_word else ()
+        elif self.entries.nearby is not None:
             for func in self.program.functions_in(order.func.path):
                 if self.entries.slots(func) and any(h.name == second for _, h in self.entries.held_for_sure(func)):
                     yield func
+
+    def _operating(self, order: Order) -> Iterator[Func]:
+        """Operations in tables of the folder whose callers hold the lock that is taken here, by the models."""
+        home, second = order.func.path, as_said(order.pair[1], order.func.path)
+        models, calls = self.program.models.operations, self.summaries.calls
+        tables = [t for t, o in models.items() if any(h.lock == second for h in (*o.holds, *o.holds_among.values()))]
+        for struct in dict.fromkeys(t.rpartition(".")[0] for t in tables):
+            near = [f for f in calls.files_with(struct, home) if posixpath.dirname(f) == posixpath.dirname(home)]
+            fields = [t.rpartition(".")[2] for t in tables if t.rpartition(".")[0] == struct]
+            for file in near[:MAX_FILES]:
+                yield from (func for field in fields for func in calls.in_file(file, struct, field))
 
     def _files(self, order: Order, words: set[str], first_word: str) -> list[str]:
         """The files with one of the words: of the folder, its own first, and of others that name the lock which is held, too."""
