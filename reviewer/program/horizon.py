@@ -26,8 +26,10 @@ Test = Callable[[Model], bool]
 
 
 def cost(caller: Func, callee: Func) -> int:
-    """What a call adds to the distance."""
-    if callee.path.endswith(".h") or callee.macro is not None or caller.path.endswith(".h"):
+    """What a call adds to the distance; the only one of a header's wrapper is what that stands for."""
+    if callee.path.endswith(".h") or callee.macro is not None:
+        return 1
+    if caller.path.endswith(".h") and len(caller.calls) == 1:
         return 1
     return 1 if posixpath.dirname(caller.path) == posixpath.dirname(callee.path) else 2
 
