@@ -26,6 +26,7 @@ from reviewer.program import values
 from reviewer.program.blockorder import ranks
 from reviewer.program.locks import ALONE, Hold
 from reviewer.program.structs import Frame
+from reviewer.program.written import events_of
 
 MAX_STATES = 64
 """States kept per block; beyond it must is the intersection and may the union (DESIGN, section 4)."""
@@ -813,7 +814,7 @@ class Runner:
         if body is None or not isinstance(value, Name) or not value.id.startswith("$"):
             return False
         word, given = Name(value.id[1:]), set[Expr]()
-        for event in (e for block in body.blocks for e in block.events):
+        for event in events_of(body):
             if isinstance(event, facts.Call) and (AddressOf(word) in event.args or (event.loop and word in event.args)):
                 return False
             if isinstance(event, facts.Write) and event.target == word:
