@@ -13,6 +13,9 @@ from reviewer.program.files import Content
 SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)\w+)\s*\)?")
 """The condition of code that depends on one macro, which no configuration sets by its name."""
 
+WORD = re.compile(r"[A-Za-z_]\w*")
+"""The condition of code that depends on what a macro is (``#if DEBUG_TABLE``)."""
+
 SWITCHES = re.compile(r"defined\((?!CONFIG_)([A-Z]\w*)\)")
 """Those of a file that may be looked for in the whole tree."""
 
@@ -98,13 +101,24 @@ class Switches:
 
     def left_out(self, condition: str, path: str) -> bool:
         """Whether code stands under a switch of its own driver that is neither defined in a file nor given by a Makefile, or is
-        out for good (``#if 0``)."""
-        return any(
-            part.strip("() ") == "0" or ((real_time := REAL_TIME.fullmatch(part.strip())) is not None and real_time[1] is None)
-            or ((switch := SWITCH.fullmatch(part.strip())) is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
-            and self._nothing_sets(switch[2], path))
-            for part in condition.split("&&")
-        )  # fmt: skip
+        out for good (``#if 0``, or a macro of the file that is 0)."""
+        return any(self._is_out(part, path) for part in condition.split("&&"))
+
+    def _is_out(self, part: str, path: str) -> bool:
+        word = part.strip("() ")
+        if word == "0" or (WORD.fullmatch(word) is not None and self._is_zero(word, path)):
+            return True
+        real_time = REAL_TIME.fullmatch(part.strip())
+        if real_time is not None and real_time[1] is None:
+            return True
+        switch = SWITCH.fullmatch(part.strip())
+        own = switch is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
+        return own and switch is not None and self._nothing_sets(switch[2], path)
+
+    def _is_zero(self, name: str, path: str) -> bool:
+        """Whether a macro has one definition in a file, under no condition, as 0."""
+        found = self.program.file(path).macros(name)
+        return len(found) == 1 and found[0].body.strip() == "0" and found[0].condition in ALWAYS
 
     def _foresee(self, path: str) -> None:
         """One search for all switches of a file is as fast as one for the first."""
