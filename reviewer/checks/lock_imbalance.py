@@ -673,38 +673,33 @@ class Imbalance:
 def left_behind_by(focus: Focus, func: Func, left: Left) -> Finding:
     """A lock of the driver's own with which a function leaves."""
     way, analysis = left.way, focus.analysis
-    file, line, column, function = place(func, way.ending.at)
-    steps = [
+    steps = (
         step(analysis, "call", func, way.taken), step(analysis, "call", func, left.good.released),
         step(analysis, "return", func, way.ending.at),
-    ]  # fmt: skip
-    return Finding(
-        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-        message=f"{function}() returns with what {left.lock}() took on a path, while other paths give it back",
-        involves=(left.lock,), proof=tuple(steps), event=analysis.program.line_text(file, line),
     )  # fmt: skip
+    message = f"{func.name}() returns with what {left.lock}() took on a path, while other paths give it back"
+    return at_medium(focus, func, left.lock, way.ending.at, message, steps)
 
 
 def lost_by(focus: Focus, func: Func, lost: Lost) -> Finding:
     """A lock that a patch leaves held where a function fails."""
-    analysis = focus.analysis
-    file, line, column, function = place(func, lost.at)
-    return Finding(
-        rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-        message=f"{function}() fails with {lost.lock} held, which {lost.by}() released there before the patch",
-        involves=(lost.lock,), proof=(step(analysis, "return", func, lost.at),), event=analysis.program.line_text(file, line),
-    )  # fmt: skip
+    message = f"{func.name}() fails with {lost.lock} held, which {lost.by}() released there before the patch"
+    return at_medium(focus, func, lost.lock, lost.at, message, (step(focus.analysis, "return", func, lost.at),))
 
 
 def twice_by(focus: Focus, func: Func, twice: Twice) -> Finding:
     """A lock of its callers that a function releases once more."""
-    analysis = focus.analysis
-    file, line, column, function = place(func, twice.again)
+    message = f"{twice.lock} is released a second time on a way through {func.name}() that does not take it again"
+    steps = tuple(step(focus.analysis, "release", func, at) for at in (twice.first, twice.again))
+    return at_medium(focus, func, twice.lock, twice.again, message, steps)
+
+
+def at_medium(focus: Focus, func: Func, lock: str, at: int, message: str, steps: tuple[Step, ...]) -> Finding:
+    """A finding about a lock at a position of a function."""
+    file, line, column, function = place(func, at)
     return Finding(
         rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
-        message=f"{twice.lock} is released a second time on a way through {function}() that does not take it again",
-        involves=(twice.lock,), proof=tuple(step(analysis, "release", func, at) for at in (twice.first, twice.again)),
-        event=analysis.program.line_text(file, line),
+        message=message, involves=(lock,), proof=steps, event=focus.program.line_text(file, line),
     )  # fmt: skip
 
 

@@ -60,6 +60,15 @@ class Teardown:
     def before(self) -> Teardown | None:
         return Teardown(self.focus.before) if self.focus.before is not None else None
 
+    def edited(self) -> Iterator[tuple[Func, Func]]:
+        """The functions in question that a patch changes, each as it was and as it is."""
+        old = self.before
+        functions = {(f.path, f.name): f for f in old.focus.functions} if old is not None else {}
+        for func in self.focus.functions if functions else ():
+            was = functions.get((func.path, func.name))
+            if was is not None and was.text != func.text:
+                yield was, func
+
     def tops(self, func: Func, levels: int = LEVELS) -> list[Func]:
         """The function and its callers, as far as they are looked at."""
         met = {func.key: func}

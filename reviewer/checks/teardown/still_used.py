@@ -26,10 +26,8 @@ def still_used(new: Teardown) -> Iterator[Finding]:
     old = new.before
     if old is None:
         return
-    functions = {(f.path, f.name): f for f in old.focus.functions}
-    for func in new.focus.functions:
-        was = functions.get((func.path, func.name))
-        if was is None or was.text == func.text or not new.lives.may_act(func, 0):
+    for was, func in new.edited():
+        if not new.lives.may_act(func, 0):
             continue
         then, freed = waits(old, was), {p.name: p.at for p in parts(old, was)}
         for api, at in waits(new, func).items():

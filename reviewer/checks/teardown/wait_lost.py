@@ -17,10 +17,8 @@ def lost_waits(new: Teardown) -> Iterator[Finding]:
     old = new.before
     if old is None:
         return
-    functions = {(f.path, f.name): f for f in old.focus.functions}
-    for func in new.focus.functions:
-        was = functions.get((func.path, func.name))
-        if was is None or was.text == func.text or not old.lives.may_act(was):
+    for was, func in new.edited():
+        if not old.lives.may_act(was):
             continue
         now = {(a.what, a.name or str(a.path)) for a in new.lives.acts(func) if a.waits}
         for act in old.lives.acts(was):
