@@ -24,8 +24,9 @@ from reviewer.checks.teardown.irq_restarts import again_by_irq
 from reviewer.checks.teardown.module_left import left_behind
 from reviewer.checks.teardown.never_stopped import never_stopped
 from reviewer.checks.teardown.part_freed import part_freed
-from reviewer.checks.teardown.restarted import not_again, wrong_order
+from reviewer.checks.teardown.restarted import wrong_order
 from reviewer.checks.teardown.still_used import still_used
+from reviewer.checks.teardown.turned import not_again
 from reviewer.checks.teardown.unwaited import unwaited
 from reviewer.checks.teardown.wait_lost import lost_waits
 

@@ -348,6 +348,9 @@ def finding(
     if again is not None and flag:
         steps.append(step(analysis, "register", again.func, again.at))
         message = f"{again.func.name}() does not ask {flag} any more and may start the {act.what} {name} again, while {end}"
+    elif again is not None and act.what == "workqueue":
+        steps.append(step(analysis, "register", again.func, again.at))
+        message = f"{again.func.name}(), which ends later, may use the work queue {name}, while {end}"
     elif again is not None:
         steps.append(step(analysis, "register", again.func, again.at))
         message = f"{again.func.name}(), stopped later, starts the {act.what} {name} again, which may run while {end}"

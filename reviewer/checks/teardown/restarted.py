@@ -1,4 +1,4 @@
-"""teardown-order: a callback is stopped before what starts it again, or, after a patch, only before."""
+"""teardown-order: a callback is stopped before what starts it again."""
 
 from __future__ import annotations
 
@@ -44,46 +44,6 @@ def restarted(teardown: Teardown, func: Func, first: Act, later: list[Act]) -> I
             if ended is not None or unbound is not None:
                 yield finding(teardown, func, first.at, first, first, ended, unbound, "medium", again)
                 return
-
-
-def not_again(new: Teardown) -> Iterator[Finding]:
-    """A callback that a patch does not stop a second time any more, after another that may start it again: they start each other,
-    and one round of stops leaves the first of them behind."""
-    old = new.before
-    for func in new.focus.functions if old is not None else ():
-        if old is None or not new.focus.edited(func) or not new.lives.may_act(func):
-            continue
-        now = waiting(new, func)
-        before = [a for was in old.program.functions(func.path, func.name) for a in waiting(old, was)]
-        for first in now:
-            seconds = (a for a in now if after(before, a, first) and not after(now, a, first) and after(now, first, a))
-            again = next((s for a in seconds if a.name != first.name and (s := starter(new, first, a)) is not None), None)
-            if again is not None:
-                above = new.tops(func)
-                ended, unbound = new.ends(first.name, above), new.unbinds(above)
-                yield finding(new, func, first.at, first, first, ended, unbound, "medium", again)
-
-
-def waiting(teardown: Teardown, func: Func) -> list[Act]:
-    """The calls of a function that stop a callback and wait for its end."""
-    acts = teardown.lives.acts(func) if teardown.lives.may_act(func) else ()
-    return [a for a in acts if a.kind == "stop" and a.name and a.what in CALLBACKS and a.waits and not a.for_good]
-
-
-def after(acts: list[Act], one: Act, other: Act) -> bool:
-    """Whether the callback of ``other`` is stopped after that of ``one``."""
-    firsts = [a.at for a in acts if a.name == one.name]
-    return bool(firsts) and any(a.name == other.name and a.at > min(firsts) for a in acts)
-
-
-def starter(teardown: Teardown, first: Act, second: Act) -> Act | None:
-    """Where the callback of one starts that of another, by itself or below it."""
-    lives = teardown.lives
-    below = {
-        key for callback in teardown.callbacks(lives.uses(second.name, second.func.path), second.func.path)
-        for key in lives.below(callback)
-    }  # fmt: skip
-    return next((a for a in lives.uses(first.name, first.func.path).starts if a.func.key in below), None)
 
 
 def always(teardown: Teardown, act: Act) -> bool:
