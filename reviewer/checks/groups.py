@@ -48,8 +48,8 @@ AT_ONCE = 4
 """Units that a worker takes on: neighbours, which read the same files."""
 
 FILES_AT_ONCE = 96
-"""Files that the units of a worker are about, unless one has more: what a unit leaves is not all given back before the process
-ends, and two large folders after each other took 1.9 GB where the larger one takes 1.4."""
+"""Files that the units of a worker are about, unless one has more. A large folder alone takes up to 1.4 GB (fs/ocfs2), and what
+it leaves is not all given back before the process ends: with four after each other, two processes came to 4 GB."""
 
 MUCH = 1_200 << 20
 """Bytes that a worker has had in memory when it lets go of its files before its next task."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.parse.facts import Call, Name
-from reviewer.program.calls import function_names
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import MAX_BELOW, Act
 from reviewer.program.link import Func
@@ -71,9 +70,10 @@ def may_come_back(teardown: Teardown, act: Act) -> bool:
 
 def destroyed(teardown: Teardown, act: Act) -> Act | None:
     """The end of a queue that goes with its works."""
-    model = teardown.program.models.functions.get(act.api) if act.what == "workqueue" else None
-    struct = "struct workqueue_struct" if model is not None and model.frees is not None else ""
-    return replace(act, kind="free", struct=struct) if struct else None
+    model = teardown.program.models.functions.get(act.api)
+    if act.what != "workqueue" or model is None or model.frees is None:
+        return None
+    return replace(act, kind="free", struct="struct workqueue_struct")
 
 
 def after(stops: Sequence[Stop], one: Stop, other: Stop) -> bool:
@@ -102,13 +102,15 @@ def reached(teardown: Teardown, funcs: Iterable[Func]) -> dict[str, Func]:
 def invoked(teardown: Teardown, func: Func) -> Iterator[Func]:
     """The functions that a function passes to what runs them before it returns."""
     models = teardown.program.models.functions
-    known = {n: m for n in func.calls if (m := models.get(n)) is not None}
-    runners = {n: [i.callback for i in m.invokes if i.callback is not None] for n, m in known.items()}
-    body = teardown.program.body(func) if any(runners.values()) else None
-    for call in calls_of(body):
-        for index in runners.get(call.callee.id, ()) if isinstance(call.callee, Name) else ():
-            for name in function_names(call.args[index]) if index < len(call.args) else ():
-                yield from teardown.program.resolve(name, func.path)
+    runners = {n: run for n in func.calls if n in models and (run := [i for i in models[n].invokes if i.callback is not None])}
+    if not runners:
+        return
+    frame = teardown.program.frame(func)
+    for call in calls_of(frame.body):
+        for invokes in runners.get(call.callee.id, ()) if isinstance(call.callee, Name) else ():
+            for target, _ in teardown.focus.summaries.invoked(frame, call, invokes, call.args):
+                if target.func is not None:
+                    yield target.func
 
 
 def runs(teardown: Teardown, act: Act) -> list[Func]:
