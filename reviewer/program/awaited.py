@@ -14,10 +14,10 @@ from reviewer.program import attributes
 from reviewer.program.calls import function_names
 from reviewer.program.effects import OPERATIONS, Effect
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, seen_at
+from reviewer.program.lockflow import Flow, Seen, seen_at
 from reviewer.program.models import Registers, Waits
 from reviewer.program.objects import object_name, rooted, short
-from reviewer.program.settled import always_first
+from reviewer.program.settled import always_first, uncast
 from reviewer.program.setups import Setups, block_of
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import Summaries, place
@@ -96,12 +96,16 @@ class Waited:
         assert effect.wait is not None
         frame = self.program.frame(effect.func)
         flow = self.summaries.flow(effect.func)
+        found: list[Expr] = []
         for seen in flow.seen if flow is not None else ():
             if isinstance(seen.event, Call) and seen.event.at == effect.at and effect.wait.on is not None:
                 for args in seen.args[:1]:
                     what = block_of(effect.wait.on, args)
                     if what is not None:
+                        found.append(what)
                         yield frame, what
+        if effect.wait.what in BY_VALUE and found:
+            yield from ((frame, home) for home in came_from(flow, found))
         if effect.what is not None:
             what = effect.what
             for _ in effect.wait.on.path if effect.wait.on is not None else ():
@@ -201,13 +205,19 @@ class Waited:
                 call.number: list(self._callbacks(args, registers, func.path))
                 for call, args, registers in self._models(func, ("kthread",))
             }
-            for block in inner.body.blocks if started and inner.body is not None else ():
-                for event in block.events:
-                    if isinstance(event, Write) and isinstance(event.value, Result) and event.value.call in started:
-                        target = inner.canonical(event.target, {})
-                        if object_name(inner, rooted(inner, target)) == name or isinstance(target, Name):
-                            for callback in started[event.value.call]:
-                                yield Awaited(callback, "kthread", int(isinstance(target, Name)))
+            homes: dict[int, list[Expr]] = {}
+            flow = self.summaries.flow(func) if started else None
+            for seen in flow.seen if flow is not None else ():
+                for target, value in seen.args if isinstance(seen.event, Write) else ():
+                    thread = uncast(value)
+                    if isinstance(thread, Result) and thread.call in started:
+                        homes.setdefault(thread.call, []).append(target)
+            for number, targets in homes.items():
+                kept = [t for t in targets if not isinstance(t, Name)]  # a local is only on the way to where the thread is kept
+                if kept and all(object_name(inner, rooted(inner, t)) != name for t in kept):
+                    continue
+                for callback in started[number]:
+                    yield Awaited(callback, "kthread", int(not kept))
 
     def _queued(self, frame: Frame, name: str) -> Iterator[Awaited]:
         """What is put on a work queue."""
@@ -300,6 +310,14 @@ class Waited:
                         if signal.what == "completion" and on is not None and object_name(inner, rooted(inner, on)) == name:
                             yield Signal(func, seen)
             return
+
+
+def came_from(flow: Flow | None, found: list[Expr]) -> Iterator[Expr]:
+    """The members that locals were read from (``task = rig->task; rig->task = NULL; kthread_stop(task);``)."""
+    for seen in flow.seen if flow is not None else ():
+        for target, value in seen.args if isinstance(seen.event, Write) else ():
+            if isinstance(target, Name) and target in found and isinstance(value, Member):
+                yield value
 
 
 def within(frame: Frame, path: Expr) -> tuple[str, ...]:
