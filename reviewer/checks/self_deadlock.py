@@ -49,7 +49,7 @@ MAX_MORE = 3
 """Other calls of one function that come to the same lock, shown beside the one that is told of."""
 
 OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
-"""Kinds that tell their owner that it has them, or of which nothing is known."""
+"""Kinds that tell their owner that it has them, if it has said who it is, or of which nothing is known."""
 
 
 @general(RULE)
@@ -296,7 +296,7 @@ def perhaps_released(focus: Focus, flow: Flow, hold: Hold) -> bool:
 
 
 def counts(hold: Hold) -> bool:
-    return hold.kind not in ALONE and hold.kind not in OWNED
+    return hold.kind not in ALONE and (hold.kind not in OWNED or hold.plain)
 
 
 def denied(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:

@@ -26,7 +26,7 @@ from reviewer.program.locks import ALONE, SLEEPING, Hold, lock_class, outside
 from reviewer.program.models import Function as Model
 from reviewer.program.models import Invokes, Waits
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import Binding, Summaries, place
+from reviewer.program.summaries import Binding, Summaries, place, without_context
 from reviewer.program.telling import (
     after_last,
     asks,
@@ -445,6 +445,8 @@ class Effects:
             lock = place(takes.lock, args, func.path)
             if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
                 hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
+                if without_context(takes, args):
+                    hold = replace(hold, plain=True)
                 yield replace(effect("acquire", lock), hold=hold, last=last_if(model))  # refcount_dec_and_mutex_lock()
         for wait in model.waits:
             on = place(wait.on, args) if wait.on is not None else None

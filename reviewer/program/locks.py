@@ -29,7 +29,8 @@ class Hold(msgspec.Struct, frozen=True):
 
     ``lock`` is the canonical expression of the lock object, the instance; ``name`` its class, empty while it is known
     only as a parameter of the function. ``at`` is the position where it was taken, in the function that owns the
-    state; ``where`` the function key of an acquisition further down ("" for this function).
+    state; ``where`` the function key of an acquisition further down ("" for this function). ``plain``: without the acquire
+    context that would tell a task that it has the lock already (Documentation/locking/ww-mutex-design).
     """
 
     lock: Expr
@@ -40,6 +41,7 @@ class Hold(msgspec.Struct, frozen=True):
     irq: str
     at: int
     where: str = ""
+    plain: bool = False
 
     def shown(self) -> str:
         """The class as findings print it."""

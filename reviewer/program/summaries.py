@@ -24,7 +24,7 @@ from reviewer.program.calls import Calls, Target
 from reviewer.program.link import Func, Program
 from reviewer.program.lockflow import ERROR, Flow, Outcome, Seen, State
 from reviewer.program.locks import ALONE, Hold, lock_class, of_folder
-from reviewer.program.models import Accesses, Invokes, Place
+from reviewer.program.models import Accesses, Invokes, Place, Takes
 from reviewer.program.models import Function as Model
 from reviewer.program.origins import Origins
 from reviewer.program.structs import Frame
@@ -444,9 +444,8 @@ class Summaries:
                 lock = to_caller(h.lock, call, args, prefix)
                 if foreign(lock, prefix) and h.lock not in o.drops:
                     continue  # of an object that only the callee knows: nobody out here could release it
-                takes.append(
-                    Hold(lock, h.name or lock_class(frame, lock), h.kind, h.mode, h.taken, h.irq, call.at, target.func.key)
-                )
+                name = h.name or lock_class(frame, lock)
+                takes.append(Hold(lock, name, h.kind, h.mode, h.taken, h.irq, call.at, target.func.key, h.plain))
             drops = tuple(to_caller(d, call, args, prefix) for d in o.drops)
             value = values.substitute(o.result, args, prefix) if o.result is not None else None
             failed = ""
@@ -999,14 +998,14 @@ def model_outcomes(
     for t in model.takes:
         lock = place(t.lock, args)
         if lock is not None:
-            takes.append(Hold(lock, lock_class(frame, lock), t.kind, t.mode, t.taken, t.irq, call.at))
+            plain = without_context(t, args)
+            takes.append(Hold(lock, lock_class(frame, lock), t.kind, t.mode, t.taken, t.irq, call.at, plain=plain))
     when = model.takes[0].held_when
     already = model.takes[0].already
     lost = (takes[0].name or "?") if takes and takes[0].taken != "lock" else ""
     if when == "always":
         return (Outcome(tuple(takes), drops, result, nonzero=model.never_null),)
-    without = model.takes[0].sure_without
-    if when == "zero" and without is not None and without < len(args) and args[without] == Const(0):
+    if takes and takes[0].plain and lost == "":
         return (Outcome(tuple(takes), drops, Const(0)),)
     if when in RESULT_WHEN:
         yes, no = RESULT_WHEN[when]
@@ -1023,6 +1022,12 @@ def model_outcomes(
         found.append(Outcome((), drops, Const(0), failed=lost))
         return tuple(found)
     return (Outcome(tuple(takes), drops, None), Outcome((), drops, None, failed=lost))
+
+
+def without_context(takes: Takes, args: tuple[Expr, ...]) -> bool:
+    """Whether a lock is taken as any other would be, by a call that could have said who takes it."""
+    which = takes.sure_without
+    return which is not None and which < len(args) and args[which] == Const(0)
 
 
 def error_outcomes(value: Expr) -> tuple[Outcome, ...]:
