@@ -80,8 +80,9 @@ class Waited:
                 if got is None:
                     self._found[key] = ()
                     got = self._found[key] = tuple(self._search(frame, wait, what, name, whole))
-                return got
-        return ()
+                if got or wait.what != "thread":
+                    return got
+        return self._only_thread(effect.func.path) if wait.what == "thread" else ()
 
     def _operations(self, effect: Effect) -> Iterator[Awaited]:
         for invokes in self.program.models.comes_back[effect.name]:
@@ -218,6 +219,19 @@ class Waited:
                     continue
                 for callback in started[number]:
                     yield Awaited(callback, "kthread", int(not kept))
+
+    def _only_thread(self, path: str) -> tuple[Awaited, ...]:
+        """The thread of a file that starts one and stops it, wherever it is kept between; none if there may be two."""
+        key = ("thread", "", path)
+        if key not in self._found:
+            started = {
+                (func.key, call.number): tuple(self._callbacks(args, registers, path))
+                for func in self.program.functions_in(path) for call, args, registers in self._models(func, ("kthread",))
+            }  # fmt: skip
+            run = {f.key: f for given in started.values() for f in given}
+            known = all(started.values()) and len(run) == 1
+            self._found[key] = tuple(Awaited(f, "kthread", 1) for f in run.values() if known)
+        return self._found[key]
 
     def _queued(self, frame: Frame, name: str) -> Iterator[Awaited]:
         """What is put on a work queue."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from reviewer.parse import facts
-from reviewer.parse.facts import Call, Expr, Index, Items, Member, Name
+from reviewer.parse.facts import AddressOf, Call, Expr, Index, Items, Member, Name
 from reviewer.program import values
 from reviewer.program.calls import function_names
 from reviewer.program.chaincalls import HEAD_TYPES, MAX_WRAPPERS, ChainCalls
@@ -232,10 +232,7 @@ class Chains:
                 continue
             seen.add((site.func.key, site.call.number))
             frame = self.program.frame(site.func)
-            for args in self._args_at(site):
-                if index >= len(args):
-                    continue
-                block = args[index]
+            for block in self._blocks_at(frame, site, index):
                 if isinstance(block, Name) and block.id.startswith("%") and depth < MAX_WRAPPERS:
                     for caller in self.callers_of(site.func):
                         todo.append((ChainSite(caller[0], caller[1], chain.head), int(block.id[1:]), depth + 1))
@@ -243,14 +240,18 @@ class Chains:
                 for callback in self.callbacks(frame, block):
                     yield ChainUser(callback, site, block)
 
-    def _args_at(self, site: ChainSite) -> list[tuple[Expr, ...]]:
+    def _blocks_at(self, frame: Frame, site: ChainSite, index: int) -> list[Expr]:
+        """What an argument may be; paths are followed only where its own text does not name a variable, a field or a parameter."""
+        if index >= len(site.call.args):
+            return []
+        plain = frame.canonical(site.call.args[index], {})
+        if (isinstance(plain, Name) and plain.id.startswith("%")) or (isinstance(plain, AddressOf) and lock_class(frame, plain)):
+            return [plain]
         flow = self.summaries.flow(site.func)
         for seen in flow.seen if flow is not None else ():
             if seen.event is site.call or (isinstance(seen.event, Call) and seen.event.number == site.call.number):
-                return list(dict.fromkeys(seen.args))
-        # A configuration's constant may rule the call out on every path; it is a registration all the same.
-        frame = self.program.frame(site.func)
-        return [tuple(frame.canonical(a, {}) for a in site.call.args)]
+                return list(dict.fromkeys(args[index] for args in seen.args))
+        return [plain]  # a configuration's constant may rule the call out on every path; it is a registration all the same
 
     def prefetch(self, funcs: Iterable[Func]) -> None:
         """One search of the tree for the names of all these functions, rather than one for each."""
