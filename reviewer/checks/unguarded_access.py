@@ -159,6 +159,9 @@ def calls_without(
                     touch = replace(touch, way=((func, now[0].event.at), *touch.way))
                     yield finding(new, func, touch, lock, "medium", None, callee)
                     return
+                if LOCKED.search(callee.name):  # what it changes is a device's, or lies too deep; its name says the same
+                    yield unheld(new, func, now[0].event.at, callee, lock, (), "medium", ", and has until now")
+                    return
 
 
 def unasked(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
