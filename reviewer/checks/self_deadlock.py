@@ -157,11 +157,10 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                 continue  # by this function itself on some way to a lock of its own: there it is not held, here it may be
             if written is None:
                 written = Written(flow)
-            if not written.stable(effect.what):
-                continue
+            stable = written.stable(effect.what)
             for hold in (*held, *more):
                 there = None
-                if hold.lock == effect.what:
+                if hold.lock == effect.what and (stable or (hold in held and still_the_same(flow, written, hold, seen))):
                     there = effect if hold in more else focus.effects.under(func, seen, hold, effect)
                 if there is not None and not nests(focus, func, seen, hold, there):
                     doubt = 0 if hold in more or hold in must else 2 if hold.where or perhaps_released(focus, flow, hold) else 1
@@ -198,6 +197,12 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
     for key, again in best.items():
         others = [a for name, a in every[key].items() if name != again.effect.called and a.doubt < 2]
         yield finding(focus, func, again, others[:MAX_MORE])
+
+
+def still_the_same(flow: Flow, written: Written, hold: Hold, seen: Seen) -> bool:
+    """Whether a lock goes by the name that it had where it was taken."""
+    taken = seen_at(flow, hold.at)
+    return taken is not None and written.between(hold.lock, taken, seen)
 
 
 def renamed(frame: Frame, effect: Effect, locks: Iterable[Expr]) -> Effect:
