@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import msgspec
 
 from reviewer.checks.chained import Chained
 from reviewer.checks.deferred import model_of
-from reviewer.checks.finding import Finding, Severity
+from reviewer.checks.finding import Finding, Severity, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.let_go import asserts
 from reviewer.checks.passed_above import nobody_goes
-from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
+from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.cfg import successors
@@ -46,7 +47,7 @@ from reviewer.program.ways import is_flag
 RULE = "self-deadlock"
 
 MAX_MORE = 3
-"""Other calls of one function that come to the same lock, shown beside the one that is told of."""
+"""Other calls of one function that come to the same lock, and callers that hold it, shown beside the one that is told of."""
 
 OWNED: frozenset[Kind] = frozenset({"ww_mutex", "other"})
 """Kinds that tell their owner that it has them, if it has said who it is, or of which nothing is known."""
@@ -384,12 +385,15 @@ def finding(focus: Focus, func: Func, again: Again, more: Iterable[Again] = ()) 
     if called and called != effect.func.name:
         taken += f", by way of {called}(),"
     why = "while it is held"
+    outer: tuple[Step, ...] = ()
     analysis = focus.analysis
     first = step(analysis, "access" if again.asserted else "acquire", func, hold.at, (hold,))
     if hold.where == OUTSIDE and again.entry is None:
         handed = hold in focus.let_go.handed_over(func).get(again.seen.event.at, ())
         why = f"while its caller holds it, {'for it releases it later' if handed else 'which it knew before the patch'}"
         first = step(analysis, "call", func, again.seen.event.at, (hold,))
+        above = islice(focus.holders.of(func, {hold.name}), MAX_MORE) if hold.name else ()
+        outer = tuple(s for holder in above for s in holder_steps(analysis, holder))
     elif again.asserted:
         why = "while its caller holds it, as it asserts"
     elif again.entry is not None:
@@ -400,5 +404,5 @@ def finding(focus: Focus, func: Func, again: Again, more: Iterable[Again] = ()) 
     return Finding(
         rule=RULE, severity=severity, confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{name} {taken} {why}", involves=(name,),
-        proof=(first, *(s for s in rest if s != first), *also), event=focus.program.line_text(file, line),
+        proof=(*outer, first, *(s for s in rest if s != first), *also), event=focus.program.line_text(file, line),
     )  # fmt: skip

@@ -79,8 +79,12 @@ class Holders:
         unit = list(self.program.unit(func.path))
         if func.static and not func.path.endswith(".h"):
             return unit
-        folder = subsystem(func.path)
-        named = self.program.names.files_mentioning([func.name], (folder,)).get(func.name, ()) if folder else ()
+        shared = func.path.startswith("include/")  # a header's inline serves all the tree
+        folder = "" if shared else subsystem(func.path)
+        known = self.program.names.files_mentioning([func.name], (folder,) if folder else ()) if folder or shared else {}
+        named = known.get(func.name, ())
+        if shared and len(named) > MAX_FILES:
+            return unit  # it serves everybody: whoever has a lock around it has it by chance
         near = [f for f in named if f not in unit and reachable(func.path, f)]
         return [*unit, *by_distance(near, func.path)[:MAX_FILES]]
 
