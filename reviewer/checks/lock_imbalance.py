@@ -286,7 +286,8 @@ class Imbalance:
         if less and state.fresh:
             return self.stray(func, lock, state, less, even + held)
         if less and even and not held:
-            return self.kept(func, lock, state, less, even) or self.not_back(lock, state, less, even)
+            told = self.kept(func, lock, state, less, even) or self.not_back(lock, state, less, even)
+            return told or self.lost_now(func, lock, state, less, even)
         return None
 
     def left_held(self, func: Func, lock: Expr, state: Balance, held: list[Way], even: list[Way]) -> Fault | None:
@@ -419,6 +420,21 @@ class Imbalance:
             if failed > 0 and way.maybe < 0 and any(same_answer(state.frame, way, other) for other in even):
                 return Fault(state.key, lock, replace(way, taken=-1), replace(back, taken=failed), False, 1)
         return None
+
+    def lost_now(self, func: Func, lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
+        """A lock of its callers that is gone on some ways since a patch, and with which all left before it; the callers are as
+        they were."""
+        key = state.key
+        sure = [w for w in less if w.maybe < 0]
+        back = next((w for w in even if w.taken > 0 and w.released > 0), None)
+        old = [(flow.frame, e.state) for flow in self.old_flows(func) for e in flow.endings]
+        if not sure or back is None or not old or state.kind in (SIGNALS | NESTING):
+            return None
+        if any(any(key_of(frame, d) == key for d in s.dropped) and all(hold_key(h) != key for h in s.locks) for frame, s in old):
+            return None
+        if any(map(self.focus.differs, self.focus.lives.callers(func))):
+            return None
+        return Fault(key, lock, replace(pick(sure), taken=-1), back, False, 1)
 
     @staticmethod
     def told(blamed: Sequence[Way], held: Sequence[Way], even: Sequence[Way]) -> int:
