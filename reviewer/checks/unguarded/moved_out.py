@@ -12,7 +12,7 @@ from reviewer.program.contexts import serialises
 from reviewer.program.guards import Touch, once
 from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
-from reviewer.program.shared import Access
+from reviewer.program.shared import Access, runs_once
 
 Object = tuple[str, str]
 """Its name, and the one bit of it that is meant."""
@@ -20,7 +20,7 @@ Object = tuple[str, str]
 
 def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     """Objects that were read under a lock, are not any more, and that others change under it."""
-    if once(func):
+    if runs_once(func):
         return
     before, after = by_object(old.guards.reads(was)), by_object(new.guards.reads(func))
     outer, outer_now = old.guards.around(was), new.guards.around(func)
@@ -40,7 +40,7 @@ def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Findin
 
 def found_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     """What was looked up under a lock, and is not any more, while others take it out of there under that lock, and free it."""
-    if once(func):
+    if runs_once(func):
         return
     before, after = by_object(old.guards.lookups(was)), by_object(new.guards.lookups(func))
     outer, outer_now = old.guards.around(was), new.guards.around(func)
@@ -99,14 +99,22 @@ def lockless(side: Side, touch: Touch, had: frozenset[str]) -> bool:
 
 
 def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | None:
-    """A change of the object by another function that has the lock; none if as many do without."""
+    """A change of the object by another function that has the lock; none if as many do without. Those do not count that share
+    another lock with all that have it: that keeps the writers apart, and this one is there for the readers."""
     guarded: list[Access] = []
-    bare = 0
+    others: list[Access] = []
     for a in old.focus.analysis.shared.elsewhere(what[0], func.path):
         if a.func.name == func.name or a.bit != what[1]:
             continue
         if any(h.name == lock and serialises(h) for h in a.held) or lock in old.guards.around(a.func):
             guarded.append(a)
         elif not once(a.func):
-            bare += 1
+            others.append(a)
+    among = frozenset.intersection(*map(kept_out, guarded)) if guarded else frozenset()
+    bare = sum(kept_out(a).isdisjoint(among) for a in others)
     return guarded[0] if len(guarded) > bare else None
+
+
+def kept_out(access: Access) -> frozenset[str]:
+    """The locks around an access that keep others out."""
+    return frozenset(h.name for h in access.held if serialises(h))
