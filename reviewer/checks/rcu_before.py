@@ -13,10 +13,12 @@ from reviewer.program.grace import DOES, Deed, Grace, owner
 from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, on_every_way
-from reviewer.program.locks import Hold
+from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
+from reviewer.program.settled import always_first
 from reviewer.program.summaries import place, stored
 from reviewer.program.upward import ATOMIC
+from reviewer.program.waiting import comes_first
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
@@ -34,10 +36,12 @@ UNLINKS = 2
 @dataclass(slots=True)
 class Care:
     """What a function does for readers: objects freed later, what it waits in (by itself: for a grace period, and not, perhaps,
-    in a callee, or for callbacks), entries added or removed with care, where readers find what was initialised before."""
+    in a callee, or for callbacks) and whose readers these are, entries added or removed with care, where readers find what was
+    initialised before."""
 
     later: set[str] = field(default_factory=set)
     waits: set[str] = field(default_factory=set)
+    domains: set[str] = field(default_factory=set)
     by_itself: bool = False
     variants: set[tuple[str, str]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -60,6 +64,9 @@ def care_of(focus: Focus, func: Func) -> Care:
             if model is None or not seen.args:
                 continue
             found.names.add(model.name)
+            domain = domain_of(flow, seen, model)
+            if domain is not None:
+                found.domains.add(domain)
             if model.frees_later is not None and model.frees_later < len(seen.args[0]):
                 found.later.add(values.show(owner(flow.frame, seen.args[0][model.frees_later])))
             spec = model.publishes
@@ -69,6 +76,13 @@ def care_of(focus: Focus, func: Func) -> Care:
             if model.variant_of and seen.args[0]:
                 found.variants.add((model.variant_of, values.show(seen.args[0][0])))
     return found
+
+
+def domain_of(flow: Flow, seen: Seen, model: Model | None) -> str | None:
+    """Whose readers a call waits for by itself: the class of an SRCU domain, "" of RCU; None if it waits for none."""
+    if model is None or not DOES["wait"](model):
+        return None
+    return lock_class(flow.frame, values.deref(seen.args[0][0])) if seen.args and seen.args[0] else ""
 
 
 def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Seen, Expr, str, Deed | None]]:
@@ -120,10 +134,11 @@ def fewer_waits(focus: Focus, func: Func, before: Care, now: Care) -> bool:
     """Whether a function waited for readers by itself and now neither it nor another function of the patch does so instead."""
     old = focus.before
     assert old is not None
-    if not before.by_itself or now.by_itself or not now.waits < before.waits or not now.later <= before.later:
+    some = now.by_itself and now.domains < before.domains and now.waits <= before.waits
+    if not before.by_itself or not (some or (not now.by_itself and now.waits < before.waits)) or not now.later <= before.later:
         return False
-    others = (f for f in focus.functions if f.key != func.key and focus.edited(f))
-    return not any(care_of(focus, f).waits - care_of(old, f).waits for f in others)
+    others = [(care_of(focus, f), care_of(old, f)) for f in focus.functions if f.key != func.key and focus.edited(f)]
+    return not any(after.waits - was.waits or after.domains - was.domains for after, was in others)
 
 
 def hastened(focus: Focus, flow: Flow) -> Iterator[tuple[Seen, Expr, str]]:
@@ -316,19 +331,52 @@ def wait_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, 
     if not fewer_waits(focus, func, before, now):
         return None
     grace = Grace(focus.summaries)
-    then = [(was.frame.func, s) for was in focus.flows_before(func) for s in was.seen]
-    last = max((s.event.at for _, s in then if (m := model_of(old, s)) is not None and DOES["wait"](m)), default=0)
-    taken = {line_of(old, f, s) for f, s in then if s.event.at < last}
+    then = [(was, s) for was in focus.flows_before(func) for s in was.seen]
+    gone = before.domains - now.domains or before.domains
+    last = max((s.event.at for was, s in then if domain_of(was, s, model_of(old, s)) in gone), default=0)
+    taken = {line_of(old, was.frame.func, s) for was, s in then if s.event.at < last}
     for s in sorted(flow.seen, key=lambda s: s.event.at, reverse=True):
         if not isinstance(s.event, Call) or not isinstance(s.event.callee, Name) or line_of(focus, func, s) not in taken:
             continue
-        if body is not None and grace.waits(flow.frame, s.event, s.callee) and on_every_way(body, s.block):
+        waits = grace.waits(flow.frame, s.event, s.callee) and domain_of(flow, s, model_of(focus, s)) in {None, *gone}
+        if body is not None and waits and on_every_way(body, s.block):
             return None
         for target in focus.summaries.calls.named(s.event.callee.id, func.path):
             model = target.model
             if DOES["unlink"](model) if model is not None else target.func and grace.may("unlink", target.func, UNLINKS):
                 return s, s.event.callee.id
     return None
+
+
+def overtaken(focus: Focus, flow: Flow) -> tuple[Seen, str] | None:
+    """``(event, callee)``: a call that frees and that had a wait for readers before it on every way, and has none now, although
+    the function still waits: further down, for what it has taken away from them before either."""
+    func, old = flow.frame.func, focus.before
+    assert old is not None
+    waits = waits_in(focus, flow)
+    taken = [s for s in flow.seen if (m := model_of(focus, s)) is not None and (m.publishes is not None or DOES["unlink"](m))]
+    if not waits or not taken:
+        return None
+    after = {
+        line_of(old, was.frame.func, s) for was in focus.flows_before(func) for w in waits_in(old, was) for s in was.seen
+        if isinstance(s.event, Call) and always_first(was.frame, w, s)
+    }  # fmt: skip
+    grace = Grace(focus.summaries)
+    for s in flow.seen if after else ():
+        if not isinstance(s.event, Call) or not isinstance(s.event.callee, Name) or line_of(focus, func, s) not in after:
+            continue
+        if any(comes_first(flow.frame, w, s) for w in waits) or not any(comes_first(flow.frame, t, s) for t in taken):
+            continue
+        for target in focus.summaries.calls.named(s.event.callee.id, func.path):
+            model = target.model
+            if DOES["free"](model) if model is not None else target.func and grace.may("free", target.func, UNLINKS):
+                return s, s.event.callee.id
+    return None
+
+
+def waits_in(focus: Focus, flow: Flow) -> list[Seen]:
+    """Where a function waits for readers by itself."""
+    return [s for s in flow.seen if domain_of(flow, s, model_of(focus, s)) is not None]
 
 
 def barrier_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, Func, Flow] | None:

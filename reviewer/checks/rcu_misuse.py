@@ -13,7 +13,18 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.followed import Followed
 from reviewer.checks.proof import effect_steps, place, step
-from reviewer.checks.rcu_before import bared, barrier_gone, care_of, does, lost, out_of_section, section_gone, users, wait_gone
+from reviewer.checks.rcu_before import (
+    bared,
+    barrier_gone,
+    care_of,
+    does,
+    lost,
+    out_of_section,
+    overtaken,
+    section_gone,
+    users,
+    wait_gone,
+)
 from reviewer.checks.registry import general
 from reviewer.checks.unasked import unasked
 from reviewer.checks.unpinned import unpinned
@@ -170,6 +181,11 @@ def care_lost(focus: Focus, func: Func) -> Iterator[Finding]:
         seen, word = gone
         message = f"{word}() takes something away from RCU readers; before the patch {func.name}() then waited for them"
         yield told(focus, func, seen.event.at, message, word, (step(focus.analysis, "access", func, seen.event.at),))
+    early = overtaken(focus, flow) if not found and gone is None else None
+    if early is not None:
+        seen, word = early
+        message = f"{word}() is called before {func.name}() waits for RCU readers; before the patch that came first"
+        yield told(focus, func, seen.event.at, message, word, (step(focus.analysis, "call", func, seen.event.at),))
 
 
 def told(

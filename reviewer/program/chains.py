@@ -241,7 +241,7 @@ class Chains:
                     yield ChainUser(callback, site, block)
 
     def _blocks_at(self, frame: Frame, site: ChainSite, index: int) -> list[Expr]:
-        """What an argument may be; paths are followed only where its own text does not name a variable, a field or a parameter."""
+        """What an argument may be; paths are followed only where its text names no variable, field or parameter."""
         if index >= len(site.call.args):
             return []
         plain = frame.canonical(site.call.args[index], {})
