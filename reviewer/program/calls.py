@@ -29,6 +29,10 @@ MAX_ASSIGNING = 60
 """Files that assign a function to a member of a name; beyond it the nearest count, and those that have a table as well."""
 
 
+MAX_SETTING = 8
+"""Files that call a function which stores what it is passed into a table; what more of them use says nothing of one driver."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """One function that a call may reach.
 
@@ -49,6 +53,7 @@ class Calls:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._tables: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
+        self._own: dict[tuple[str, str, str], tuple[tuple[str, Func], ...]] = {}
         self._nearby: dict[tuple[str, str, str], bool] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._exported: dict[str, frozenset[str]] = {}
@@ -165,7 +170,7 @@ class Calls:
         :param home: folder of the driver that is at work. Where it has tables of that type, a helper library comes back
             through those, not through its siblings'; a field that they leave empty holds nothing.
         """
-        found = self.entries(struct, field, path, home)
+        found = self.entries(struct, field, path, home) or self._set_here(struct, field, path)
         if not is_test(path):
             found = tuple((w, f) for w, f in found if not is_test(w)) or found
         found = tuple((w, f) for w, f in found if reachable(w, path) and self.same_struct(struct, w, path))
@@ -276,8 +281,38 @@ class Calls:
         pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning), frozenset(making))
         found = self.program.kept_by_file("tables", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
+            if name.startswith("%"):
+                yield from self._passed(name, file)
             for func in self._function(name, file):
                 yield file, func
+
+    def _set_here(self, struct: str, field: str, path: str) -> tuple[tuple[str, Func], ...]:
+        """What a file itself stores, by whatever name: the index knows of assignments of what looks like a function only."""
+        got = self._own.get((struct, field, path))
+        if got is None:
+            self._own[struct, field, path] = ()
+            found: list[tuple[str, Func]] = []
+            for name in self._assigned(path, struct, field):
+                passed = name.startswith("%")
+                found += self._passed(name, path) if passed else ((path, f) for f in self._function(name, path))
+            got = self._own[struct, field, path] = tuple(found)
+        return got
+
+    def _passed(self, parameter: str, file: str) -> Iterator[tuple[str, Func]]:
+        """(file of the call, function) for what is passed for a parameter (``%index name``), a setter of the file stores that."""
+        index, _, setter = parameter[1:].partition(" ")
+        for func in self.program.functions(file, setter):
+            calling = self.program.unit(file) if func.static else self.program.files_calling([func])[func.name]
+            if len(calling) > MAX_SETTING:
+                continue  # a library's for everybody
+            self.program.load(calling)
+            for path in calling:
+                for caller in self.program.functions_with(path, setter):
+                    body = self.program.body(caller) if setter in caller.calls else None
+                    for e in (e for block in (body.blocks if body is not None else ()) for e in block.events):
+                        if isinstance(e, facts.Call) and e.callee == Name(setter) and int(index) < len(e.args):
+                            for name in function_names(e.args[int(index)]):
+                                yield from ((path, f) for f in self._function(name, path))
 
     def _named_in(
         self, struct: str, field: str, initialising: frozenset[str], assigning: frozenset[str], making: frozenset[str],
@@ -380,7 +415,9 @@ class Calls:
                         if owner is None and known:
                             continue
                         if owner is None or frame.resolve(owner).name.partition("@")[0] == struct.partition("@")[0]:
-                            yield from function_names(e.value)
+                            for name in function_names(e.value):
+                                index = frame.parameters.get(name)
+                                yield name if index is None else f"%{index} {func.name}"
 
 
 MAX_BESIDE = 2
