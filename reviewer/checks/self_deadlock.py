@@ -179,6 +179,8 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 2  # whoever comes back to itself does so for another object, or has marked this one before
                     if hold.kind == "semaphore" and focus.other is None:
                         doubt += 1  # in code that has run, somebody else may well be the one who ups it
+                    if hold.plain and focus.ways.guards(there.func, there.at):
+                        doubt += 2  # a library takes it so where it was passed no context: its callers have one, or none, both times
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
                     guards = focus.ways.guards(there.func, there.at) if focus.other is None and there.way else ()
