@@ -180,7 +180,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                     if hold.kind == "semaphore" and focus.other is None:
                         doubt += 1  # in code that has run, somebody else may well be the one who ups it
                     if hold.plain and focus.ways.guards(there.func, there.at):
-                        doubt += 2  # a library takes it so where it was passed no context: its callers have one, or none, both times
+                        doubt += 2  # taken so by a library that was passed no context: both times, or neither
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
                     guards = focus.ways.guards(there.func, there.at) if focus.other is None and there.way else ()
