@@ -17,6 +17,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.scopeguards import ScopeGuards
 from reviewer.program.stores import Stores
 from reviewer.program.structs import Frame, at_home
+from reviewer.program.written import calls_of
 
 MAX_TARGETS = 16
 """Targets of one table entry that are followed with confidence; beyond it the call says nothing for certain."""
@@ -252,7 +253,7 @@ class Calls:
     def in_file(self, file: str, struct: str, field: str) -> Iterator[Func]:
         """Functions that one file puts into ``struct T.field``."""
         for name in (*self._initialised(file, struct, field), *self._assigned(file, struct, field)):
-            yield from self._function(name, file)
+            yield from (func for _, func in self._meant(name, file))
 
     def _place(self, struct: str, field: str, path: str) -> str:
         """The folder on which it depends which tables count: the caller's own, that of the struct, or none."""
@@ -281,21 +282,19 @@ class Calls:
         pieces = partial(self._named_in, struct, field, frozenset(initialising), frozenset(assigning), frozenset(making))
         found = self.program.kept_by_file("tables", f"{struct}.{field}", files, (struct, field), pieces)
         for file, name in found:
-            if name.startswith("%"):
-                yield from self._passed(name, file)
-            for func in self._function(name, file):
-                yield file, func
+            yield from self._meant(name, file)
+
+    def _meant(self, name: str, file: str) -> Iterable[tuple[str, Func]]:
+        """(file of the table, function) for what a file stores, by name or as what is passed for a parameter."""
+        return self._passed(name, file) if name.startswith("%") else ((file, func) for func in self._function(name, file))
 
     def _set_here(self, struct: str, field: str, path: str) -> tuple[tuple[str, Func], ...]:
         """What a file itself stores, by whatever name: the index knows of assignments of what looks like a function only."""
         got = self._own.get((struct, field, path))
         if got is None:
             self._own[struct, field, path] = ()
-            found: list[tuple[str, Func]] = []
-            for name in self._assigned(path, struct, field):
-                passed = name.startswith("%")
-                found += self._passed(name, path) if passed else ((path, f) for f in self._function(name, path))
-            got = self._own[struct, field, path] = tuple(found)
+            stored = self._assigned(path, struct, field)
+            got = self._own[struct, field, path] = tuple(pair for name in stored for pair in self._meant(name, path))
         return got
 
     def _passed(self, parameter: str, file: str) -> Iterator[tuple[str, Func]]:
@@ -308,11 +307,10 @@ class Calls:
             self.program.load(calling)
             for path in calling:
                 for caller in self.program.functions_with(path, setter):
-                    body = self.program.body(caller) if setter in caller.calls else None
-                    for e in (e for block in (body.blocks if body is not None else ()) for e in block.events):
-                        if isinstance(e, facts.Call) and e.callee == Name(setter) and int(index) < len(e.args):
-                            for name in function_names(e.args[int(index)]):
-                                yield from ((path, f) for f in self._function(name, path))
+                    for call in calls_of(self.program.body(caller) if setter in caller.calls else None):
+                        given = call.args[int(index)] if call.callee == Name(setter) and int(index) < len(call.args) else None
+                        for name in function_names(given) if given is not None else ():
+                            yield from ((path, f) for f in self._function(name, path))
 
     def _named_in(
         self, struct: str, field: str, initialising: frozenset[str], assigning: frozenset[str], making: frozenset[str],
@@ -400,7 +398,8 @@ class Calls:
                 yield from self._in_value(item, member.type, file, struct, field, depth + 1)
 
     def _assigned(self, file: str, struct: str, field: str, known: bool = False) -> Iterator[str]:
-        """Assignments at run time: ``p->field = function``, the type of ``p`` checked; with ``known`` it must be."""
+        """Assignments at run time: ``p->field = function``, the type of ``p`` checked; with ``known`` it must be. What is assigned
+        is a function's name, or, of a parameter, ``%index name`` of the function that it belongs to."""
         text = self.program.text(file)
         pattern = re.compile(rb"(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=\s*&?\s*[A-Za-z_]\w*\s*[;,?]")
         offsets = [m.start() for m in pattern.finditer(text)]
