@@ -16,6 +16,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
+from reviewer.parse.facts import Call
 from reviewer.program.configured import exclusive
 from reviewer.program.link import Func
 from reviewer.program.locks import SLEEPING, Hold, writer_between
@@ -207,6 +208,20 @@ def also(focus: Focus, more: Iterable[Order], told: Sequence[Order]) -> Iterator
         yield step(focus.analysis, "acquire", order.func, order.seen.event.at, holds)
 
 
+def edited_too(focus: Focus, order: Order) -> Iterator[Step]:
+    """Other functions that a patch edits, and by which the same function comes to the second lock under the first."""
+    flow, inner = focus.flow(order.func) if focus.before is not None else None, order.effect.hold
+    found: dict[str, Step] = {}
+    for seen in flow.seen if flow is not None and inner is not None else ():
+        if isinstance(seen.event, Call) and any(h.name == order.hold.name for h in seen.may()):
+            for effect in focus.effects.at(order.func, seen):
+                again = effect.hold if effect.kind == "acquire" and effect.doubt < 2 else None
+                func = effect.func
+                if again is not None and inner is not None and again.name == inner.name and focus.edited(func):
+                    found.setdefault(func.key, step(focus.analysis, "acquire", func, effect.at, (order.hold, again)))
+    yield from (s for key, s in list(found.items())[: MAX_MORE + 1] if key != order.effect.func.key)
+
+
 def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:
     """:param more: other orders of the two locks, which go to the end of the proof."""
     analysis = focus.analysis
@@ -251,7 +266,7 @@ def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) 
     return Finding(
         rule=RULE, severity="error", confidence=confidence, file=file, line=line, column=column, function=function,
         message=f"{waited} while {first} is held; {there}() takes them the other way round",
-        involves=tuple(sorted(one.pair)), proof=(*steps, *also(focus, more, (one, other))),
+        involves=tuple(sorted(one.pair)), proof=(*steps, *also(focus, more, (one, other)), *edited_too(focus, one)),
         event=focus.program.line_text(file, line),
     )  # fmt: skip
 

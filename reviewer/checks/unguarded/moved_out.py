@@ -12,7 +12,7 @@ from reviewer.program.contexts import serialises
 from reviewer.program.guards import Touch, once
 from reviewer.program.lifetimes import PUT
 from reviewer.program.link import Func
-from reviewer.program.shared import Access, runs_once
+from reviewer.program.shared import Access
 
 Object = tuple[str, str]
 """Its name, and the one bit of it that is meant."""
@@ -20,7 +20,7 @@ Object = tuple[str, str]
 
 def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     """Objects that were read under a lock, are not any more, and that others change under it."""
-    if runs_once(func):
+    if once(func) and not on_socket(func):
         return
     before, after = by_object(old.guards.reads(was)), by_object(new.guards.reads(func))
     outer, outer_now = old.guards.around(was), new.guards.around(func)
@@ -40,7 +40,7 @@ def read_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Findin
 
 def found_outside(old: Side, new: Side, was: Func, func: Func) -> Iterator[Finding]:
     """What was looked up under a lock, and is not any more, while others take it out of there under that lock, and free it."""
-    if runs_once(func):
+    if once(func) and not on_socket(func):
         return
     before, after = by_object(old.guards.lookups(was)), by_object(new.guards.lookups(func))
     outer, outer_now = old.guards.around(was), new.guards.around(func)
@@ -75,6 +75,11 @@ def removed_under(old: Side, func: Func, what: Object, lock: str) -> Access | No
 
 def frees(side: Side, func: Func) -> bool:
     return any(a.kind == "free" for a in side.focus.lives.acts(func)) or any(PUT.search(name) for name in func.calls)
+
+
+def on_socket(func: Func) -> bool:
+    """Whether it is asked for by users of a socket, who may do so at any time: their bind() is no driver's."""
+    return any(p.type.name in ("struct sock", "struct socket") for p in func.parameters)
 
 
 def by_object(touches: tuple[Touch, ...]) -> dict[Object, list[Touch]]:
