@@ -120,10 +120,10 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
     level, added = list(chosen.values()), 0
     for _ in range(LEVELS):
         following: list[Func] = []
-        outward = [f.name for f in level if not within(f) and f.source is not None]
+        outward = [f.name for f in level if not f.confined and f.source is not None]
         named = program.names.files_mentioning(dict.fromkeys(outward)) if outward else {}
         for func in level:
-            files = program.unit(func.path) if within(func) else named.get(func.name, ())
+            files = program.unit(func.path) if func.confined else named.get(func.name, ())
             passing = passed_by(program, func) if func.key in first else ()
             for caller in (*callers(program, func, files), *(runners(program, func) if tables else ()), *passing):
                 if caller.key not in chosen and added < MAX_CALLERS:
@@ -132,11 +132,6 @@ def with_callers(program: Program, functions: Iterable[Func], tables: bool = Fal
                     added += 1
         level = following
     return list(chosen.values())
-
-
-def within(func: Func) -> bool:
-    """Whether only its own unit can call a function by name: not so the inline of a header, though it is static."""
-    return func.static and not func.path.endswith(".h")
 
 
 def through_tables(focus: Focus, functions: Iterable[Func]) -> list[Func]:

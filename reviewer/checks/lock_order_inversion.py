@@ -211,15 +211,16 @@ def also(focus: Focus, more: Iterable[Order], told: Sequence[Order]) -> Iterator
 def edited_too(focus: Focus, order: Order) -> Iterator[Step]:
     """Other functions that a patch edits, and by which the same function comes to the second lock under the first."""
     flow, inner = focus.flow(order.func) if focus.before is not None else None, order.effect.hold
+    if flow is None or inner is None:
+        return
     found: dict[str, Step] = {}
-    for seen in flow.seen if flow is not None and inner is not None else ():
-        if isinstance(seen.event, Call) and any(h.name == order.hold.name for h in seen.may()):
-            for effect in focus.effects.at(order.func, seen):
-                again = effect.hold if effect.kind == "acquire" and effect.doubt < 2 else None
-                func = effect.func
-                if again is not None and inner is not None and again.name == inner.name and focus.edited(func):
-                    found.setdefault(func.key, step(focus.analysis, "acquire", func, effect.at, (order.hold, again)))
-    yield from (s for key, s in list(found.items())[: MAX_MORE + 1] if key != order.effect.func.key)
+    for seen in flow.seen:
+        under = isinstance(seen.event, Call) and any(h.name == order.hold.name for h in seen.may())
+        for e in focus.effects.at(order.func, seen) if under else ():
+            again = e.hold if e.kind == "acquire" and e.doubt < 2 and focus.edited(e.func) else None
+            if again is not None and again.name == inner.name and e.func.key != order.effect.func.key:
+                found.setdefault(e.func.key, step(focus.analysis, "acquire", e.func, e.at, (order.hold, again)))
+    yield from list(found.values())[:MAX_MORE]
 
 
 def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:

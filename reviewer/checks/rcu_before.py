@@ -30,7 +30,7 @@ BELOW = 4
 """Calls within its file, the one in the section among them, to the function that reads what readers are waited for."""
 
 UNLINKS = 2
-"""How far below a call something is looked for that takes something away from readers."""
+"""How far below a call something is looked for that takes something away from readers, or frees it."""
 
 
 @dataclass(slots=True)
@@ -341,11 +341,17 @@ def wait_gone(focus: Focus, flow: Flow, before: Care, now: Care) -> tuple[Seen, 
         waits = grace.waits(flow.frame, s.event, s.callee) and domain_of(flow, s, model_of(focus, s)) in {None, *gone}
         if body is not None and waits and on_every_way(body, s.block):
             return None
-        for target in focus.summaries.calls.named(s.event.callee.id, func.path):
-            model = target.model
-            if DOES["unlink"](model) if model is not None else target.func and grace.may("unlink", target.func, UNLINKS):
-                return s, s.event.callee.id
+        if does_by_name(grace, "unlink", func, s.event.callee.id):
+            return s, s.event.callee.id
     return None
+
+
+def does_by_name(grace: Grace, what: str, func: Func, callee: str) -> bool:
+    """Whether what a function calls by a name unlinks or frees something, by itself or not far below."""
+    return any(
+        DOES[what](t.model) if t.model is not None else t.func is not None and grace.may(what, t.func, UNLINKS)
+        for t in grace.summaries.calls.named(callee, func.path)
+    )
 
 
 def overtaken(focus: Focus, flow: Flow) -> tuple[Seen, str] | None:
@@ -367,10 +373,8 @@ def overtaken(focus: Focus, flow: Flow) -> tuple[Seen, str] | None:
             continue
         if any(comes_first(flow.frame, w, s) for w in waits) or not any(comes_first(flow.frame, t, s) for t in taken):
             continue
-        for target in focus.summaries.calls.named(s.event.callee.id, func.path):
-            model = target.model
-            if DOES["free"](model) if model is not None else target.func and grace.may("free", target.func, UNLINKS):
-                return s, s.event.callee.id
+        if does_by_name(grace, "free", func, s.event.callee.id):
+            return s, s.event.callee.id
     return None
 
 

@@ -255,11 +255,11 @@ class Chains:
 
     def prefetch(self, funcs: Iterable[Func]) -> None:
         """One search of the tree for the names of all these functions, rather than one for each."""
-        self.program.files_calling([f for f in funcs if not (f.static and f.path.endswith(".c"))])
+        self.program.files_calling([f for f in funcs if not f.confined])
 
     def callers_of(self, func: Func) -> Iterator[tuple[Func, Call]]:
         """Every direct call of ``func``."""
-        if func.static and func.path.endswith(".c"):
+        if func.confined:
             files = self.program.unit(func.path)  # no need to search the tree for the name
         else:
             files = self.program.files_calling([func])[func.name]

@@ -444,9 +444,8 @@ class Effects:
         for takes in (*model.takes, *inside):
             lock = place(takes.lock, args, func.path)
             if lock is not None and (takes.mode != "shared" or lock not in held):  # a downgrade waits for nobody
-                hold = Hold(lock, lock_class(frame, lock), takes.kind, takes.mode, takes.taken, takes.irq, call.at)
-                if without_context(takes, args):
-                    hold = replace(hold, plain=True)
+                plain, name = without_context(takes, args), lock_class(frame, lock)
+                hold = Hold(lock, name, takes.kind, takes.mode, takes.taken, takes.irq, call.at, plain=plain)
                 yield replace(effect("acquire", lock), hold=hold, last=last_if(model))  # refcount_dec_and_mutex_lock()
         for wait in model.waits:
             on = place(wait.on, args) if wait.on is not None else None

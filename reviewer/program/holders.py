@@ -77,12 +77,12 @@ class Holders:
 
     def _files(self, func: Func) -> list[str]:
         unit = list(self.program.unit(func.path))
-        if func.static and not func.path.endswith(".h"):
+        if func.confined:
             return unit
         shared = func.path.startswith("include/")  # a header's inline serves all the tree
         folder = "" if shared else subsystem(func.path)
-        known = self.program.names.files_mentioning([func.name], (folder,) if folder else ()) if folder or shared else {}
-        named = known.get(func.name, ())
+        under = (folder,) if folder else ()
+        named = self.program.names.files_mentioning([func.name], under)[func.name] if folder or shared else ()
         if shared and len(named) > MAX_FILES:
             return unit  # it serves everybody: whoever has a lock around it has it by chance
         near = [f for f in named if f not in unit and reachable(func.path, f)]

@@ -149,6 +149,11 @@ class Func:
     def static(self) -> bool:
         return self.source is None or self.source[0].static(self.source[1])
 
+    @property
+    def confined(self) -> bool:
+        """Whether only its own unit can call it by name: not so the inline of a header, though that is static."""
+        return self.static and not self.path.endswith(".h")
+
     def line_of(self, at: int) -> int:
         """1-based line in the file of a position in the body."""
         return self.line if self.macro is not None else self.line + facts.row_of(at)

@@ -215,7 +215,7 @@ def worth_asking(before: Side, after: Side, calls: Sequence[OtherCall]) -> list[
         func = side.function(path, name)
         if func is None or not (call.locks or call.now):
             continue
-        if func.static and path.endswith(".c"):
+        if func.confined:
             found[call.callee] = None
         elif call.locks:
             elsewhere[call.callee] = side, func
