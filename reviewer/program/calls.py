@@ -322,10 +322,11 @@ class Calls:
         # A table inside an object is filled without a word of its type: ``port->ops.send = send;``
         inside = re.compile(rb"(?:->|\.)\s*\w+\s*(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
-        by_macro = re.compile(BY_MACRO % re.escape(tag))
+        by_macro, in_order = (re.compile(pattern % re.escape(tag)) for pattern in (BY_MACRO, IN_ORDER))
         for file in files:
             text = self.program.text(file)
-            filled = file in making or (file in initialising and (needle.search(text) or by_macro.search(text)))
+            told = (p.search(text) for p in (needle, by_macro, in_order))
+            filled = file in making or (file in initialising and any(told))
             if filled or (file in assigning and tag in text):
                 yield from ((file, name) for name in self._initialised(file, struct, field))
                 yield from ((file, name) for name in self._assigned(file, struct, field))
@@ -355,15 +356,17 @@ class Calls:
 
     def _initialised(self, file: str, struct: str, field: str) -> Iterator[str]:
         tag = struct.partition("@")[0].split(" ", 1)[1]
-        tables = {v.name: v for v in (*self.program.initialised_with(file, field), *self.program.filled_with(file, tag))}
+        in_order = re.search(IN_ORDER % re.escape(tag.encode()), self.program.text(file)) is not None
+        words = (field, tag) if in_order else (field,)
+        named = (v for word in words for v in self.program.initialised_with(file, word))
+        tables = {v.name: v for v in (*named, *self.program.filled_with(file, tag))}
         for v in tables.values():
             if v.value is not None:
                 yield from self._in_value(v.value, v.type, file, struct, field, 0)
-        for func in self.program.functions_with(file, tag, field):
+        for func in self.program.functions_with(file, tag, *([] if in_order else [field])):
             body = self.program.body(func)
-            for local in body.locals if body is not None else ():
-                if local.value is not None:
-                    yield from self._in_value(local.value, local.type, file, struct, field, 0)
+            for type_, value in initialisers_of(body) if body is not None else ():
+                yield from self._in_value(value, type_, file, struct, field, 0)
 
     def _in_value(
         self, value: Expr, type_: CType, file: str, struct: str, field: str, depth: int
@@ -425,6 +428,9 @@ MAX_BESIDE = 2
 BY_MACRO = rb"\b%b\b[^;{}()=]*=\s*\{(?:[^{}]*(?:[,)]|\*/|\n[ \t]*#[^\n]*))?\s*[A-Z]\w*\s*[(,]"
 """An initialiser of a struct, a part of which may be a macro's, behind another, a comment or a line of the preprocessor."""
 
+IN_ORDER = rb"\b%b\b[^;{}()=]*=\s*\{(?:\s|\{|/\*(?:[^*]|\*[^/])*\*/|\[[^\]]*\]\s*=)*(?!0\s*[,}])[\"&(\w]"
+"""An initialiser of a struct, or of an array of them, whose values stand in the order of its members."""
+
 TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+\.[ch]$)|[/_-](?:tests?|selftests?|kunit)\.[ch]$")
 """Where the kernel keeps tests of itself."""
 
@@ -433,6 +439,17 @@ TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+
 def is_test(path: str) -> bool:
     """Whether a file holds tests: their tables serve no other code."""
     return TEST.search(path) is not None
+
+
+def initialisers_of(body: facts.Body) -> Iterator[tuple[CType, Expr]]:
+    """What the locals of a function are declared with, statics and those of a call."""
+    types = {local.name: local.type for local in body.locals}
+    yield from ((local.type, local.value) for local in body.locals if local.value is not None)
+    for block in body.blocks:
+        for e in block.events:
+            if isinstance(e, facts.Write) and e.declares and isinstance(e.target, Name) and isinstance(e.value, Items):
+                if e.target.id in types:
+                    yield types[e.target.id], e.value
 
 
 def function_names(value: Expr) -> Iterator[str]:
