@@ -1,6 +1,6 @@
 """teardown-order, of a patch: two waits the other way round, or the second of two rounds gone, so that what is waited for later
-starts again what was stopped before it: a timer that a thread arms, a work that another work queues, a queue that the works of
-another one put theirs on."""
+starts again what was stopped before it: a timer that a thread arms, a work that another work or the device's operation queues, a
+queue that the works of another one put theirs on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from dataclasses import dataclass, replace
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
+from reviewer.checks.teardown.still_used import waits
 from reviewer.parse.facts import Call, Name
 from reviewer.program.effects import Effect
 from reviewer.program.lifetimes import MAX_BELOW, Act
 from reviewer.program.link import Func
 from reviewer.program.written import calls_of
 
-RUNNING = frozenset({*CALLBACKS, "workqueue", "thread"})
+OPERATIONS = "operations"
+"""The kind of a wait for operations of the driver's (``virtio_reset_device()``); its name is the table's member."""
+
+RUNNING = frozenset({*CALLBACKS, "workqueue", "thread", OPERATIONS})
 """Kinds of waits after which something that has started others does not run any more."""
 
 
@@ -49,14 +53,24 @@ def not_again(new: Teardown) -> Iterator[Finding]:
 def waiting(teardown: Teardown, func: Func) -> list[Stop]:
     """The calls of a function that stop something and wait for its end: by themselves, or in a function that it calls."""
     lives = teardown.lives
-    found = [Stop(a, a.at) for a in lives.acts(func) if stops(a)] if lives.may_act(func) else []
-    near = {f.name: f for f in lives.callees(func) if f.macro is None and lives.may_act(f, 0)}
-    flow = teardown.focus.flow(func) if near else None
+    acts = [*(lives.acts(func) if lives.may_act(func) else ()), *for_operations(teardown, func)]
+    found = [Stop(a, a.at) for a in acts if stops(a)]
+    near = {f.name: [*lives.acts(f, 0), *for_operations(teardown, f)] for f in lives.callees(func) if f.macro is None}
+    flow = teardown.focus.flow(func) if any(near.values()) else None
     for seen in flow.seen if flow is not None else ():
         callee = seen.callee if isinstance(seen.event, Call) else None
-        below = near.get(callee.id) if isinstance(callee, Name) else None
-        found += (Stop(a, seen.event.at) for a in (lives.acts(below, 0) if below is not None else ()) if stops(a))
+        below = near.get(callee.id, []) if isinstance(callee, Name) else []
+        found += (Stop(a, seen.event.at) for a in below if stops(a))
     return found
+
+
+def for_operations(teardown: Teardown, func: Func) -> Iterator[Act]:
+    """The waits of a function for operations of its driver."""
+    back = teardown.program.models.comes_back
+    for api, at in waits(teardown, func).items():
+        for invokes in back[api]:
+            if invokes.waited:
+                yield Act("stop", OPERATIONS, invokes.table, None, func, at, api, waits=True)
 
 
 def stops(act: Act) -> bool:
@@ -115,6 +129,10 @@ def invoked(teardown: Teardown, func: Func) -> Iterator[Func]:
 
 def runs(teardown: Teardown, act: Act) -> list[Func]:
     """The functions whose end an act waits for."""
+    if act.what == OPERATIONS:
+        struct, _, slot = act.name.rpartition(".")
+        targets = teardown.focus.summaries.calls.beside(struct, slot, act.func.path, "")
+        return [t.func for t in targets if t.func is not None]
     if act.what in CALLBACKS:
         return teardown.callbacks(teardown.lives.uses(act.name, act.func.path), act.func.path)
     model = teardown.program.models.functions.get(act.api)
