@@ -1054,7 +1054,7 @@ def assume(state: State, condition: Expr, truth: bool) -> None:
 def set_value(state: State, expr: Expr, value: Expr) -> None:
     if isinstance(expr, Name) and expr.id[:1] in "$%":
         state.known[expr.id] = value
-    elif isinstance(expr, Result | facts.Member):
+    elif isinstance(expr, Result | facts.Member | facts.Index | facts.Deref):
         if isinstance(expr, Result):
             state.known[f"r{expr.call}"] = value
         for k in [k for k, v in state.known.items() if v == expr]:
