@@ -54,6 +54,7 @@ from reviewer.program.balance import (
     hold_key,
     is_unknown,
     key_of,
+    net_of,
     result_of,
     stored,
     uneven,
@@ -374,6 +375,11 @@ class Imbalance:
         """What the function did before a patch that edits it."""
         return [flow for flow in self.focus.flows_before(func) if not flow.capped] if self.focus.edited(func) else []
 
+    def was_even(self, func: Func, key: Key) -> bool:
+        """Whether a patch edits the function, all of whose ways left a lock as they found it before."""
+        old = [(flow.frame, e) for flow in self.old_flows(func) for e in flow.endings]
+        return bool(old) and all(net_of(frame, e, key) == 0 for frame, e in old)
+
     def stray(self, func: Func, lock: Expr, state: Balance, less: list[Way], rest: list[Way]) -> Fault | None:
         """Some ways release it once more than they took it, and no caller can hold it."""
         if not rest:
@@ -384,6 +390,8 @@ class Imbalance:
         if way.released not in state.strays:
             way = replace(way, released=min(state.strays))
         doubt = 2 if state.kind in (SIGNALS | NESTING) or state.deeper or way.released in state.unsure else 0
+        if state.kind in NESTING and not state.deeper and way.released not in state.unsure and self.was_even(func, state.key):
+            doubt = 1  # a caller may hold it as well, but nobody has released that for him before
         if any(w.taken >= 0 and (same_last_question(state, w, way) or by_flag(state, w, way)) for w in rest):
             doubt = 2
         if contract(less, rest):
@@ -412,12 +420,16 @@ class Imbalance:
 
     @staticmethod
     def not_back(lock: Expr, state: Balance, less: list[Way], even: list[Way]) -> Fault | None:
-        """The caller's lock is let go for a while, and where it cannot be had again the function returns as it does with it."""
+        """The caller's lock is let go for a while, and where it cannot be had again the function returns as it does with it, or
+        has told the caller so by a flag that says on other ways that the lock is gone."""
         back = next((w for w in even if w.taken > 0 and w.released > 0), None)
         for way in less if back is not None and state.kind not in (SIGNALS | NESTING) else ():
             assert back is not None
             failed = extra(way.ending.state).tried
-            if failed > 0 and way.maybe < 0 and any(same_answer(state.frame, way, other) for other in even):
+            if told_apart(way, back):
+                continue
+            same = any(same_answer(state.frame, way, other) for other in even) or told_alike(way, back, less)
+            if failed > 0 and way.maybe < 0 and same:
                 return Fault(state.key, lock, replace(way, taken=-1), replace(back, taken=failed), False, 1)
         return None
 
@@ -717,6 +729,19 @@ def at_medium(focus: Focus, func: Func, lock: str, at: int, message: str, steps:
         rule=RULE, severity="error", confidence="medium", file=file, line=line, column=column, function=function,
         message=message, involves=(lock,), proof=steps, event=focus.program.line_text(file, line),
     )  # fmt: skip
+
+
+def told_apart(way: Way, back: Way) -> bool:
+    """Whether a way without the lock tells the caller by a flag what one that has it back does not."""
+    one, other = extra(way.ending.state).told, extra(back.ending.state).told
+    return bool(one) and one[:1] == other[:1] and one != other
+
+
+def told_alike(way: Way, back: Way, less: Sequence[Way]) -> bool:
+    """Whether a way without the lock tells the caller by a flag what one that has it back does, unlike others without it."""
+    said = extra(way.ending.state).told
+    others = (extra(other.ending.state).told for other in less)
+    return bool(said) and said == extra(back.ending.state).told and any(o and o[0] == said[0] and o != said for o in others)
 
 
 def by_callees(flow: Flow, state: Balance, fault: Fault) -> int:

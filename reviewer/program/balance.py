@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from reviewer.parse import facts
-from reviewer.parse.facts import Binary, Choice, Const, Expr, Member, Name, Result, Unary
+from reviewer.parse.facts import Binary, Choice, Const, Deref, Expr, Member, Name, Result, Unary
 from reviewer.program import lockflow, values
 from reviewer.program.effects import Effect, is_named
 from reviewer.program.joined import Joined
@@ -184,6 +184,8 @@ class Track(Observer):
 
     def event(self, frame: Frame, event: facts.Event, state: State, args: tuple[Expr, ...]) -> object:
         trail = extra(state)
+        if isinstance(event, facts.Write):
+            return trail._replace(told=args) if trail.released >= 0 and is_told(args) else trail
         if isinstance(event, facts.Call):
             self.look_below(frame, event, state, args)
         if isinstance(event, facts.Call) and self.mixed(frame, event, state, args):
@@ -308,6 +310,7 @@ class Trail(NamedTuple):
 
     ``owed``: a call that may have taken it, of which no release has been seen yet, whatever other object of its class has come
     and gone since. ``tried``: a call that did not get it, so that this world is not mixed with one in which nobody tried.
+    ``told``: what a caller that waits for word of it was told last, since it was released: where, and a number.
     """
 
     taken: int = -1
@@ -315,6 +318,13 @@ class Trail(NamedTuple):
     maybe: int = -1
     owed: int = -1
     tried: int = -1
+    told: tuple[Expr, ...] = ()
+
+
+def is_told(stored: tuple[Expr, ...]) -> bool:
+    """Whether a number is written to where a parameter points (``*dropped = true;``)."""
+    target, value = stored[:2] if len(stored) > 1 else (None, None)
+    return isinstance(target, Deref) and isinstance(target.base, Name) and target.base.id[:1] == "%" and isinstance(value, Const)
 
 
 def extra(state: State) -> Trail:
