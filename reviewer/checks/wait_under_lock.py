@@ -385,7 +385,16 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
                 doubt += 2 * by_last(focus, taken)  # the waiter has a reference: the other's is not the last
                 doubt += 2 * of_some_threads(focus, awaited, taken, effect)
                 doubt += 2 * of_another_driver(focus, func, awaited, taken)
+                doubt += 2 * awake_again(focus, func, taken)
                 yield Blocked(doubt, name, sentence, effect_steps(focus.analysis, awaited.func, None, taken))
+
+
+def awake_again(focus: Focus, func: Func, taken: Effect) -> bool:
+    """Whether the lock is taken only where the device is woken up, while the waiter, an operation of the same table, puts it to
+    sleep: one of the two runs at a time."""
+    inner = {f.name for f in (*(f for f, _ in taken.way[1:]), taken.func)} if taken.back and SLEEP.search(func.name) else set()
+    tables = (table for slot, table in focus.lives.operations(func) if inner and slot.endswith("suspend"))
+    return any("resume" in slot and name in inner for table in tables for slot, name in table.items())
 
 
 def of_another_driver(focus: Focus, func: Func, awaited: Awaited, taken: Effect) -> bool:
