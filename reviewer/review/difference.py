@@ -44,7 +44,8 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
     _told_apart(before, introduced, unchanged, renamed)
     for likeness in (same_function, same_file):
         for one in list(introduced):
-            twin = next((f for f in fixed if likeness(f, {}) == likeness(one, renamed)), None)
+            alike = (f for f in fixed if likeness(f, {}) == likeness(one, renamed) and not worse(one, f))
+            twin = next(alike, None)
             if twin is not None and (likeness is same_function or one.severity == "note"):
                 introduced.remove(one)
                 fixed.remove(twin)
@@ -56,6 +57,11 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], renamed: Mappin
 def suspected(finding: Finding) -> bool:
     """Whether there is too little evidence for it to be reported."""
     return finding.confidence == "low"
+
+
+def worse(now: Finding, then: Finding) -> bool:
+    """Whether there was less evidence for a hazard that is found in another way now: a wait that came too early is gone."""
+    return now.severity != "note" and now.confidence == "high" != then.confidence
 
 
 def _told_apart(

@@ -102,6 +102,16 @@ def test_the_same_in_other_words() -> None:
     assert len(other.introduced) == len(other.fixed) == 1
 
 
+def test_another_finding_of_the_same_is_introduced_if_it_is_surer() -> None:
+    """A wait came too early before the change, and is gone after it."""
+    early = replace(finding("cancel_work_sync(&p->work);"), confidence="medium")
+    found = compare(marked(early), marked(finding("kfree(p);")), {})
+    assert [f.event for f in found.introduced] == ["kfree(p);"]
+    assert [f.event for f in found.fixed] == ["cancel_work_sync(&p->work);"]
+    back = compare(marked(finding("kfree(p);")), marked(early), {})
+    assert back.introduced == back.fixed == ()
+
+
 def test_a_note_may_move_into_a_helper_but_an_error_is_said_again() -> None:
     note = compare(marked(finding(severity="note")), marked(finding(severity="note", function="pump_help")), {})
     assert note.introduced == note.fixed == ()
