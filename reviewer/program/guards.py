@@ -99,13 +99,15 @@ class Guards:
         self.said = Said(self.summaries, self.takes)
 
     def touches(self, func: Func) -> tuple[Touch, ...]:
-        """Changes of named objects, and looks at lists, with the function's own locks."""
+        """Changes of named objects, and looks at lists, with the function's own locks; readers need no more than to keep writers
+        out."""
         got = self._touches.get(func.key)
         if got is None:
             flow = self.summaries.flow(func)
             frame = self.program.frame(func)
             found = [
-                Touch(a, locks(a), look=a.op == "read") for s in (flow.seen if flow is not None else ())
+                Touch(a, locks(a) | (shared_locks(a) if a.op == "read" else frozenset()), look=a.op == "read")
+                for s in (flow.seen if flow is not None else ())
                 for a in self.shared.in_event(frame, s, gates=False)
                 if a.object and not a.atomic and (a.op in CHANGES or self.lists(s))
             ]  # fmt: skip
