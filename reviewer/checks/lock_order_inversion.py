@@ -9,9 +9,10 @@ apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from reviewer.checks import apart
-from reviewer.checks.finding import Finding, Step
+from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
@@ -32,6 +33,11 @@ MAX_MORE = 3
 
 FAR = 3
 """Calls of two orders together, from which on one of their conditions most often keeps them apart."""
+
+MAX_WEIGHED = 4
+"""Orders the other way round, of those that go best with one, of which all is asked that may speak against them."""
+
+CERTAIN: tuple[Confidence, ...] = ("high", "medium", "low")
 
 Pairs = dict[tuple[str, str], list[Order]]
 
@@ -58,7 +64,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             rarer = (all(o.entry for o in sure), len(sure)) <= (all(o.entry for o in others), len(others))
             blamed = new[0] if len(new) == 1 else pair if rarer else back  # what an operation's callers hold cannot be helped
             sure, others = (sure, others) if blamed == pair else (others, sure)
-            if searched < MAX_SEARCHED and {o.func.key for o in others} <= {o.func.key for o in sure}:
+            themselves = {o.func.key for o in others if o.doubt < 2} <= {o.func.key for o in sure}
+            if searched < MAX_SEARCHED and themselves:
                 searched += 1  # a function against itself says little: one condition may decide both
                 others = [*others, *focus.orders.inverse(min(sure, key=certainty))]
         elif searched < MAX_SEARCHED:
@@ -68,8 +75,8 @@ def lock_order_inversion(focus: Focus) -> Iterator[Finding]:
             (o, [x for x in others if deadlocks(o, x) and not elsewhere(focus, o, x)])
             for o in sorted(sure, key=certainty) if o.doubt < 2
         ]  # fmt: skip
-        inverted = [(o, surest(o, against)) for o, against in found_ if against]
         fresh = before is not None and blamed not in before
+        inverted = [(o, surest(o, against) if not fresh else worst(focus, o, against)) for o, against in found_ if against]
         shown = list(brought(focus, inverted) if fresh else inverted[:1])
         told |= {order.func.key for order, _ in shown}
         more = [*(one for one, _ in inverted), *(back for one, against in found_[:1] for back in against)] if not fresh else []
@@ -133,7 +140,17 @@ def certainty(order: Order) -> tuple[int, int]:
 
 def surest(one: Order, others: Iterable[Order]) -> Order:
     """Which of the other orders goes best with one."""
-    return min(others, key=lambda o: (o.doubt + unpublished(o) + itself(one, o) + through_each_other(one, o), o.effect.depth))
+    return min(others, key=partial(fit, one))
+
+
+def fit(one: Order, other: Order) -> tuple[int, int]:
+    return other.doubt + unpublished(other) + itself(one, other) + through_each_other(one, other), other.effect.depth
+
+
+def worst(focus: Focus, one: Order, others: Iterable[Order]) -> Order:
+    """Which of the other orders that go best with one a patch shows, each given all that speaks against it."""
+    best = sorted(others, key=partial(fit, one))[:MAX_WEIGHED]
+    return min(best, key=lambda o: CERTAIN.index(finding(focus, one, o).confidence))
 
 
 def through_each_other(one: Order, other: Order) -> bool:
