@@ -32,6 +32,9 @@ from reviewer.store.factstore import Store
 KEPT = 400
 """Answers that stay in the store: some 20 to 150 KB each with their traces."""
 
+FEW = 50
+"""Files that are looked for by their names in an answer."""
+
 T = TypeVar("T")
 
 
@@ -117,9 +120,10 @@ class Memo:
                 return None
             value = self._store.memo_get(self.kind, key)
             kept = json.loads(value) if value is not None else None
-            if kept is None or not self._holds(kept):
+            if value is None or kept is None or not self._holds(kept):
                 return None
-            return msgspec.convert(kept["answer"] if other is None else other.moved(kept["answer"]), type_), trace
+            answer = other.moved(kept["answer"]) if other is not None and other.may_move(value) else kept["answer"]
+            return msgspec.convert(answer, type_), trace
         except (ValueError, KeyError, TypeError, msgspec.ValidationError, Gone):
             return None
 
@@ -177,6 +181,10 @@ class Other:
             self._sides[path] = old or b"", new or b""
             found[path] = change_of(*(Pieces(t, self._dialect) if t is not None else None for t in (old, new)))
         return Touches(found)
+
+    def may_move(self, kept: bytes) -> bool:
+        """Whether an answer, as it is kept, names a file that differs. To look for each of many costs more than to move lines."""
+        return len(self._sides) > FEW or any(json.dumps(path).encode("ascii") in kept for path in self._sides)
 
     def moved(self, value: Any) -> Any:
         """An answer with its lines where they stand now.

@@ -151,7 +151,7 @@ class Trace:
         distances.frombytes(wide)
         distances = _little_endian(distances)
         made = cls.__new__(cls)
-        made._marks = array("Q", compress(accumulate(distances), (distance != _FAR for distance in distances)))
+        made._marks = array("Q", compress(accumulate(distances), map(_FAR.__ne__, distances)))
         return made
 
     def has_any(self, marks: AbstractSet[int]) -> bool:
