@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from reviewer.checks import apart
-from reviewer.checks.finding import Confidence, Finding, Step
+from reviewer.checks.finding import Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
@@ -36,8 +36,6 @@ FAR = 3
 
 MAX_WEIGHED = 4
 """Orders the other way round, of those that go best with one, of which all is asked that may speak against them."""
-
-CERTAIN: tuple[Confidence, ...] = ("high", "medium", "low")
 
 Pairs = dict[tuple[str, str], list[Order]]
 
@@ -150,7 +148,7 @@ def fit(one: Order, other: Order) -> tuple[int, int]:
 def worst(focus: Focus, one: Order, others: Iterable[Order]) -> Order:
     """Which of the other orders that go best with one a patch shows, each given all that speaks against it."""
     best = sorted(others, key=partial(fit, one))[:MAX_WEIGHED]
-    return min(best, key=lambda o: CERTAIN.index(finding(focus, one, o).confidence))
+    return min(best, key=lambda o: min(doubts(focus, one, o), 2))
 
 
 def through_each_other(one: Order, other: Order) -> bool:
@@ -240,10 +238,8 @@ def edited_too(focus: Focus, order: Order) -> Iterator[Step]:
     yield from list(found.values())[:MAX_MORE]
 
 
-def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:
-    """:param more: other orders of the two locks, which go to the end of the proof."""
-    analysis = focus.analysis
-    first, second = one.pair
+def doubts(focus: Focus, one: Order, other: Order) -> int:
+    """What speaks against two orders together."""
     doubt = one.doubt + other.doubt + unpublished(one) + unpublished(other) + itself(one, other)
     if focus.other is None and len(one.effect.way) + len(other.effect.way) >= FAR:
         doubt += 1  # nobody has run what a patch brings
@@ -270,7 +266,14 @@ def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) 
         doubt = 1  # where conditions decide about both, they did so before the patch, too
     if one.whole != other.whole[::-1]:
         doubt += 2  # a device of another kind
-    confidence = confidence_of(doubt)
+    return doubt
+
+
+def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:
+    """:param more: other orders of the two locks, which go to the end of the proof."""
+    analysis = focus.analysis
+    first, second = one.pair
+    confidence = confidence_of(doubts(focus, one, other))
     file, line, column, function = place(one.func, one.seen.event.at)
     inner = one.effect.hold
     waited = f"readers of {second} are waited for" if inner is not None and inner.kind == "srcu" else f"{second} is taken"

@@ -119,8 +119,7 @@ class Memo:
             if other is not None and (other.touches is None or trace.touched(other.touches)):
                 return None
             value = self._store.memo_get(self.kind, key)
-            kept = json.loads(value) if value is not None else None
-            if value is None or kept is None or not self._holds(kept):
+            if value is None or not self._holds(kept := json.loads(value)):
                 return None
             answer = other.moved(kept["answer"]) if other is not None and other.may_move(value) else kept["answer"]
             return msgspec.convert(answer, type_), trace

@@ -392,8 +392,10 @@ def needs(focus: Focus, awaited: Awaited, func: Func, holds: Iterable[Hold], eff
 def awake_again(focus: Focus, func: Func, taken: Effect) -> bool:
     """Whether the lock is taken only where the device is woken up, while the waiter, an operation of the same table, puts it to
     sleep: one of the two runs at a time."""
-    inner = {f.name for f in (*(f for f, _ in taken.way[1:]), taken.func)} if taken.back and SLEEP.search(func.name) else set()
-    tables = (table for slot, table in focus.lives.operations(func) if inner and slot.endswith("suspend"))
+    if not taken.back or SLEEP.search(func.name) is None:
+        return False
+    inner = {f.name for f in (*(f for f, _ in taken.way[1:]), taken.func)}
+    tables = (table for slot, table in focus.lives.operations(func) if slot.endswith("suspend"))
     return any("resume" in slot and name in inner for table in tables for slot, name in table.items())
 
 

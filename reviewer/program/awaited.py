@@ -87,8 +87,8 @@ class Waited:
     def _operations(self, effect: Effect) -> Iterator[Awaited]:
         for invokes in self.program.models.comes_back[effect.name]:
             if invokes.waited:
-                struct, _, field = invokes.table.rpartition(".")
-                for target in self.summaries.calls.beside(struct, field, effect.func.path, ""):
+                field = invokes.table.rpartition(".")[2]
+                for target in self.summaries.calls.beside(invokes.table, effect.func.path):
                     if target.func is not None:
                         yield Awaited(target.func, f"{field} operation", 0 if target.sure else 1)
 

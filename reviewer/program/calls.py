@@ -195,12 +195,13 @@ class Calls:
             result.setdefault(func.key, Target(func.name, func if model is None else None, model, sure, via))
         return tuple(result.values())
 
-    def beside(self, struct: str, field: str, path: str, instead: str) -> tuple[Target, ...]:
-        """Functions that ``struct T.field`` may hold for the driver that a file belongs to: those in tables of its own unit, else
-        in those of its folder, unless several drivers live there.
+    def beside(self, slot: str, path: str, instead: str = "") -> tuple[Target, ...]:
+        """Functions that a slot, ``struct T.field``, may hold for the driver that a file belongs to: those in tables of its own
+        unit, else in those of its folder, unless several drivers live there.
 
         :param instead: a member; tables that have it, too, do not count.
         """
+        struct, _, field = slot.rpartition(".")
         folder, unit = posixpath.dirname(path), set(self.program.unit(path))
         found = [(w, f) for w, f in self.entries(struct, field, path) if posixpath.dirname(w) == folder]
         own = [(w, f) for w, f in found if w in unit]
@@ -322,11 +323,11 @@ class Calls:
         # A table inside an object is filled without a word of its type: ``port->ops.send = send;``
         inside = re.compile(rb"(?:->|\.)\s*\w+\s*(?:->|\.)\s*" + re.escape(field.encode()) + rb"\s*=[^=]")
         tag = struct.partition("@")[0].split(" ", 1)[1].encode()
-        by_macro, in_order = (re.compile(pattern % re.escape(tag)) for pattern in (BY_MACRO, IN_ORDER))
+        by_macro = re.compile(BY_MACRO % re.escape(tag))
         for file in files:
             text = self.program.text(file)
-            told = (p.search(text) for p in (needle, by_macro, in_order))
-            filled = file in making or (file in initialising and any(told))
+            named = needle.search(text) or by_macro.search(text) or has_in_order(text, tag)
+            filled = file in making or (file in initialising and named)
             if filled or (file in assigning and tag in text):
                 yield from ((file, name) for name in self._initialised(file, struct, field))
                 yield from ((file, name) for name in self._assigned(file, struct, field))
@@ -356,7 +357,7 @@ class Calls:
 
     def _initialised(self, file: str, struct: str, field: str) -> Iterator[str]:
         tag = struct.partition("@")[0].split(" ", 1)[1]
-        in_order = re.search(IN_ORDER % re.escape(tag.encode()), self.program.text(file)) is not None
+        in_order = has_in_order(self.program.text(file), tag.encode())
         words = (field, tag) if in_order else (field,)
         named = (v for word in words for v in self.program.initialised_with(file, word))
         tables = {v.name: v for v in (*named, *self.program.filled_with(file, tag))}
@@ -439,6 +440,11 @@ TEST = re.compile(r"(?:^|/)(?:(?:selftests?|tests?|kunit)/|(?:selftest|mock)_\w+
 def is_test(path: str) -> bool:
     """Whether a file holds tests: their tables serve no other code."""
     return TEST.search(path) is not None
+
+
+def has_in_order(text: bytes, tag: bytes) -> bool:
+    """Whether a file fills a ``struct tag`` without naming its members."""
+    return re.search(IN_ORDER % re.escape(tag), text) is not None
 
 
 def initialisers_of(body: facts.Body) -> Iterator[tuple[CType, Expr]]:

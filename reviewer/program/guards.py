@@ -99,15 +99,13 @@ class Guards:
         self.said = Said(self.summaries, self.takes)
 
     def touches(self, func: Func) -> tuple[Touch, ...]:
-        """Changes of named objects, and looks at lists, with the function's own locks; readers need no more than to keep writers
-        out."""
+        """Changes of named objects, and looks at lists, with the function's own locks."""
         got = self._touches.get(func.key)
         if got is None:
             flow = self.summaries.flow(func)
             frame = self.program.frame(func)
             found = [
-                Touch(a, locks(a) | (shared_locks(a) if a.op == "read" else frozenset()), look=a.op == "read")
-                for s in (flow.seen if flow is not None else ())
+                Touch(a, guarding(a), look=a.op == "read") for s in (flow.seen if flow is not None else ())
                 for a in self.shared.in_event(frame, s, gates=False)
                 if a.object and not a.atomic and (a.op in CHANGES or self.lists(s))
             ]  # fmt: skip
@@ -122,7 +120,7 @@ class Guards:
             flow = self.summaries.flow(func)
             frame = self.program.frame(func)
             got = self._reads[func.key] = tuple(
-                Touch(a, locks(a) | shared_locks(a), look=True) for s in (flow.seen if flow is not None else ())
+                Touch(a, guarding(a), look=True) for s in (flow.seen if flow is not None else ())
                 for a in self.shared.in_event(frame, s, gates=False)
                 if a.object and a.op == "read" and (a.bit or not a.atomic)
             )  # fmt: skip
@@ -133,7 +131,7 @@ class Guards:
         flow = self.summaries.flow(func)
         frame = self.program.frame(func)
         return tuple(
-            Touch(a, locks(a) | shared_locks(a), look=True) for s in (flow.seen if flow is not None else ())
+            Touch(a, guarding(a), look=True) for s in (flow.seen if flow is not None else ())
             if isinstance(s.event, Call) and result_used(frame, s.event)
             for a in self.shared.in_event(frame, s, gates=False)
             if a.object and a.op == "read" and self.finds(s)
@@ -308,6 +306,11 @@ def named(value: Expr, word: str) -> bool:
 
 def locks(access: Access) -> frozenset[str]:
     return frozenset(h.name for h in access.held if serialises(h))
+
+
+def guarding(access: Access) -> frozenset[str]:
+    """Lock classes that keep others from changing what is touched; of a look, those held as a reader, too."""
+    return locks(access) | shared_locks(access) if access.op == "read" else locks(access)
 
 
 def shared_locks(access: Access) -> frozenset[str]:

@@ -266,7 +266,7 @@ class Summaries:
             elif invokes.bound == "directory":
                 if invokes.object is not None and self.got_elsewhere(frame, place(invokes.object, args)):
                     return
-                yield from self.calls.beside(struct, name, path, invokes.instead)
+                yield from self.calls.beside(invokes.table, path, invokes.instead)
             else:
                 yield from self.calls.table(struct, name, path)
 

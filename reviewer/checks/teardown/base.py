@@ -104,8 +104,7 @@ class Teardown:
         found: dict[str, Func] = {}
         back, calls = self.program.models.comes_back, self.focus.summaries.calls
         for func, table in ((f, i.table) for f in below for name in f.calls for i in back.get(name, ()) if not i.waited):
-            struct, _, slot = table.rpartition(".")
-            for target in calls.beside(struct, slot, func.path, ""):
+            for target in calls.beside(table, func.path):
                 found |= self.lives.below(target.func) if target.func is not None else {}
         return found
 

@@ -65,8 +65,7 @@ def users(teardown: Teardown, func: Func, api: str, part: Part) -> Iterator[Func
     """The operations that the call waits for and that use the part, themselves or in what they call."""
     lives, calls = teardown.lives, teardown.focus.summaries.calls
     for invokes in teardown.program.models.comes_back[api]:
-        struct, _, slot = invokes.table.rpartition(".")
-        for target in calls.beside(struct, slot, func.path, invokes.instead) if invokes.waited else ():
+        for target in calls.beside(invokes.table, func.path, invokes.instead) if invokes.waited else ():
             below = lives.below(target.func).values() if target.func is not None else ()
             if any(part.word in f.words and lives.means_member(f, part.word, part.name) for f in below):
                 assert target.func is not None

@@ -130,9 +130,7 @@ def invoked(teardown: Teardown, func: Func) -> Iterator[Func]:
 def runs(teardown: Teardown, act: Act) -> list[Func]:
     """The functions whose end an act waits for."""
     if act.what == OPERATIONS:
-        struct, _, slot = act.name.rpartition(".")
-        targets = teardown.focus.summaries.calls.beside(struct, slot, act.func.path, "")
-        return [t.func for t in targets if t.func is not None]
+        return [t.func for t in teardown.focus.summaries.calls.beside(act.name, act.func.path) if t.func is not None]
     if act.what in CALLBACKS:
         return teardown.callbacks(teardown.lives.uses(act.name, act.func.path), act.func.path)
     model = teardown.program.models.functions.get(act.api)
