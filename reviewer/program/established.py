@@ -6,7 +6,7 @@ of the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reviewer.parse import facts
@@ -18,7 +18,7 @@ from reviewer.program.lockflow import Flow, Seen, polarity, reached, seen_at
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import rooted
 from reviewer.program.structs import Frame
-from reviewer.program.summaries import Summaries
+from reviewer.program.summaries import Summaries, accesses
 from reviewer.program.telling import conditions_of, stores
 from reviewer.program.written import calls_of
 
@@ -191,7 +191,8 @@ class OfList(Question):
 
 
 class OfPredicate(Question):
-    """What a predicate says of its arguments: a function, or a macro, that only looks at fields (``IS_TYPE_A(hw)``)."""
+    """What a predicate says of its arguments: a function, or a macro, that only looks at fields (``IS_TYPE_A(hw)``,
+    ``test_bit(UP, &hw->state)``)."""
 
     def __init__(self, owner: Established, callee: str, args: tuple[Expr, ...], truth: bool, words: frozenset[str]) -> None:
         self.owner = owner
@@ -212,11 +213,28 @@ class OfPredicate(Question):
         event = seen.event
         if isinstance(event, facts.Write):
             return False if word_of(event.target) in self.words else None
-        for word in self.words if isinstance(event, Call) else ():
-            assert isinstance(event, Call)
+        if not isinstance(event, Call):
+            return None
+        model = self.owner.model(event)
+        if model is not None:
+            return self._by_model(model, seen)
+        for word in self.words:
             below = self.owner.naming(flow.frame.func, event, word)
-            if below is not None and stores(self.owner.summaries.program.body(below), word):
+            if below is not None and self.owner.changes(below, word):
                 return False
+        return None
+
+    def _by_model(self, model: Model, seen: Seen) -> bool | None:
+        """What a modelled call does to a bit or another object that the predicate is given, or looks for itself."""
+        for args in seen.args:
+            for a, path in accesses(model, args):
+                if a.op == "read" or word_of(path) not in self.words:
+                    continue
+                bit = args[a.bit] if a.bit is not None and a.bit < len(args) else None
+                if isinstance(bit, Const) and isinstance(self.args[0], Const) and bit != self.args[0]:
+                    continue
+                same = bit is not None and tuple(map(bare, args)) == self.args
+                return bool(same and a.constant is not None and bool(a.constant) != self.truth)
         return None
 
     def above(self, caller: Frame, args: tuple[Expr, ...], callee: str) -> Question | None:
@@ -284,11 +302,9 @@ class Established:
             return OfList(self, head) if is_place(head) else None
         call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
         if call is not None and isinstance(call.callee, Name):
-            for target in self.summaries.calls.named(call.callee.id, func.path)[:1]:
-                words = self.read_by(target.func) if target.func is not None else None
-                if words:
-                    return OfPredicate(self, call.callee.id, self.given(flow, call), truth, words)
-            return None
+            given = self.given(flow, call)
+            words = self._read_below(call, given, func, PURE_BELOW)
+            return OfPredicate(self, call.callee.id, given, truth, words) if words else None
         asked = asked_in(condition, truth)
         return OfField(self, asked) if asked is not None else None
 
@@ -382,6 +398,14 @@ class Established:
             return target.func if target.func is not None and word in target.func.words else None
         return None
 
+    def changes(self, func: Func, word: str) -> bool:
+        """Whether a function may change a member of that name: stores to it, or passes it to what does more than read."""
+        body = self.program.body(func)
+        handed = (c for c in calls_of(body) if any(word_of(a) == word for a in c.args if isinstance(a, AddressOf | Member)))
+        return stores(body, word) or any(
+            model is None or any(a.op != "read" for a in model.accesses) for model in map(self.model, handed)
+        )
+
     def links_any(self, func: Func, word: str) -> bool:
         """Whether a function may put a member of that name on a list, or something on the list that it is."""
         body = self.program.body(func)
@@ -409,14 +433,20 @@ class Established:
             if isinstance(event, facts.Write) and not is_local(body, event.target):
                 return None
             if isinstance(event, Call):
-                if not isinstance(event.callee, Name):
-                    return None
-                model = self.model(event)
-                if model is not None and (model.identity is not None or model.pure):
-                    continue
-                targets = self.summaries.calls.named(event.callee.id, func.path)[:1]
-                inner = self.read_by(targets[0].func, below - 1) if targets and targets[0].func is not None else None
+                inner = self._read_below(event, event.args, func, below - 1)
                 if inner is None:
                     return None
                 found |= inner
         return frozenset(found)
+
+    def _read_below(self, call: Call, args: Sequence[Expr], func: Func, below: int) -> frozenset[str] | None:
+        """The fields that a call of a function reads to answer, if it does nothing else."""
+        model = self.model(call)
+        if model is not None and (model.identity is not None or model.pure):
+            return frozenset()
+        if model is not None and model.accesses:
+            read = [path for a, path in accesses(model, tuple(args)) if a.op == "read"]
+            words = {word_of(path) for path in read if any(isinstance(e, Member) for e in values.walk(path))}
+            return frozenset(words) if len(words) == len(model.accesses) else None
+        targets = self.summaries.calls.named(call.callee.id, func.path)[:1] if isinstance(call.callee, Name) else ()
+        return self.read_by(targets[0].func, below) if targets and targets[0].func is not None else None
