@@ -25,6 +25,7 @@ from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Flow, Seen, seen_at
 from reviewer.program.locks import SLEEPING, Hold
+from reviewer.program.masks import handed_on
 from reviewer.program.objects import object_name, root_of, rooted
 from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
 from reviewer.program.settled import always_first
@@ -56,6 +57,9 @@ ALSO = 2
 """Other places of a file in which an allocation is kept from waiting for IO or a filesystem, so that it seems to matter there."""
 
 CAREFUL = re.compile(rb"\b(?:GFP_NOFS|GFP_NOIO|memalloc_no(?:fs|io)_save)\b")
+
+FORWARDED = 2
+"""Callers of a function, one above the other, that hand their own mask on."""
 
 MAX_FILES, MAX_FUNCTIONS = 24, 60
 """Files of a folder, and functions, that are asked whether they do."""
@@ -293,10 +297,14 @@ class Search:
         model = self.program.model(effect.name)
         return model is None or model.allocates is None or model.allocates.gfp is not None
 
-    def unrestricted(self, func: Func, index: int) -> bool:
-        """Whether all known callers allow anything, so that there is nothing to heed."""
-        masks = [args[index] for site in self.nearby.of(func).sites for args in site.seen.args if index < len(args)]
-        return bool(masks) and all(self.has_all(mask) for mask in masks)
+    def unrestricted(self, func: Func, index: int, levels: int = FORWARDED) -> bool:
+        """Whether all known callers allow anything, or pass on what theirs say, who do, so that there is nothing to heed."""
+        masks = [(site.caller, a[index]) for site in self.nearby.of(func).sites for a in site.seen.args if index < len(a)]
+        return bool(masks) and all(
+            self.has_all(mask)
+            or (levels > 0 and (handed := handed_on(mask)) is not None and self.unrestricted(caller, handed, levels - 1))
+            for caller, mask in masks
+        )
 
     def has_all(self, mask: Expr) -> bool:
         """Whether an allocation with a mask, whatever else may be in it, waits for anything."""

@@ -159,6 +159,7 @@ class Allocates(Part):
     gfp: ArgIndex | None = None
     flags: str = ""
     flags_irqs_off: str = ""
+    surely_in: Annotated[str, StringConstraints(pattern=r"^(struct \w+)?$")] = ""
 
     @field_validator("flags_irqs_off")
     @classmethod

@@ -349,7 +349,7 @@ class Effects:
         if target.model is not None:
             named = frozenset(class_or_field(frame, lock) for lock in released) - {""}
             for effect in self._leaf(func, call, target.model, args):
-                yield replace(effect, held=held, let_go=gone, gone=named, doubt=doubt)
+                yield replace(effect, held=held, let_go=gone, gone=named, doubt=max(effect.doubt, doubt))
         name = target.model.name if target.model is not None else target.func.name if target.func is not None else ""
         back = tuple(b for b in self.horizon.back.get(name, ()) if func.words.isdisjoint(b.unless))
         if any(b.waited for b in back):
@@ -450,9 +450,12 @@ class Effects:
         for wait in model.waits:
             on = place(wait.on, args) if wait.on is not None else None
             yield replace(effect("wait", on), wait=wait)
+        sure = model.allocates is not None and is_member(frame, args, model.allocates.surely_in)
         if model.allocates is not None:
-            yield effect("alloc", self.summaries.mask(model, args))
-        elif model.sleeps_if_gfp is not None and model.sleeps_if_gfp < len(args):
+            yield replace(effect("alloc", self.summaries.mask(model, args)), doubt=0 if sure else 2)
+        if sure:
+            return  # and so it may sleep
+        if model.sleeps_if_gfp is not None and model.sleeps_if_gfp < len(args):
             yield effect("alloc", args[model.sleeps_if_gfp])
         elif model.sleeps_if_nonzero is not None and model.sleeps_if_nonzero < len(args):
             if values.truth(args[model.sleeps_if_nonzero]):
@@ -491,6 +494,13 @@ def matters(model: Model) -> bool:
         or model.sleeps_if_gfp is not None or model.sleeps_if_nonzero is not None or model.sleeps_if_zero is not None
         or model.sleeps_by is not None
     )  # fmt: skip
+
+
+def is_member(frame: Frame, args: tuple[Expr, ...], struct: str) -> bool:
+    """Whether the first argument is the address of a member of a struct; of any, if that is ""."""
+    target = values.deref(args[0]) if args else None
+    type_ = frame.type_of(target.base) if isinstance(target, Member) else None
+    return not struct or (type_ is not None and frame.resolve(type_).name == struct)
 
 
 def are_kin(func: Func, targets: Iterable[Target]) -> bool:

@@ -78,11 +78,14 @@ class Allocates(Model, frozen=True):
     """The call allocates memory. ``gfp``: index of the mask argument, or None with ``flags`` as an expression
     in the tree's own names (``GFP_KERNEL``). ``flags_irqs_off``: the expression that counts instead where
     interrupts are off (``acpi_os_allocate`` looks at ``irqs_disabled()``); "" where that makes no difference.
+    ``surely_in``: the struct of which the first argument must be a member if it is to do so for sure (``kobject_uevent`` sends
+    nothing for an object that no kset filters).
     """
 
     gfp: int | None = None
     flags: str = ""
     flags_irqs_off: str = ""
+    surely_in: str = ""
 
 
 class GfpScope(Model, frozen=True):

@@ -13,8 +13,11 @@ from reviewer.program.files import Content
 SWITCH = re.compile(r"(!\s*)?defined\s*\(?\s*((?!CONFIG_|_)\w+)\s*\)?")
 """The condition of code that depends on one macro, which no configuration sets by its name."""
 
-WORD = re.compile(r"[A-Za-z_]\w*")
+WORD = re.compile(r"(!\s*)?([A-Za-z_]\w*)")
 """The condition of code that depends on what a macro is (``#if DEBUG_TABLE``)."""
+
+NUMBER = re.compile(r"\(?\s*(\d+)\s*\)?")
+"""A macro that is a number and nothing else."""
 
 SWITCHES = re.compile(r"defined\((?!CONFIG_)([A-Z]\w*)\)")
 """Those of a file that may be looked for in the whole tree."""
@@ -82,12 +85,16 @@ class Switches:
         """Whether the code of ``path`` under an ``#if`` is there; None if a configuration decides, or nobody can tell.
 
         A switch for whoever debugs the file (``#ifdef EXT2FS_DEBUG``), or of its driver alone, that nothing in the tree sets is
-        off. A part that is at
+        off, and so is one that the file itself makes 0. A part that is at
         home elsewhere, too, has a header that fixes how it is built here (``#define USE_LOGICAL_ADDRESSES``): that one is on.
         """
         real_time = REAL_TIME.fullmatch(condition)
         if real_time is not None:
             return real_time[1] is not None
+        word = WORD.fullmatch(condition)
+        number = self._number(word[2], path) if word is not None else None
+        if word is not None and number is not None:
+            return bool(number) == (word[1] is None)
         switch = SWITCH.fullmatch(condition)
         if switch is None:
             return None
@@ -106,7 +113,8 @@ class Switches:
 
     def _is_out(self, part: str, path: str) -> bool:
         word = part.strip("() ")
-        if word == "0" or (WORD.fullmatch(word) is not None and self._is_zero(word, path)):
+        named = WORD.fullmatch(word)
+        if word == "0" or (named is not None and not named[1] and self._number(named[2], path) == 0):
             return True
         real_time = REAL_TIME.fullmatch(part.strip())
         if real_time is not None and real_time[1] is None:
@@ -115,10 +123,11 @@ class Switches:
         own = switch is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
         return own and switch is not None and self._nothing_sets(switch[2], path)
 
-    def _is_zero(self, name: str, path: str) -> bool:
-        """Whether a macro has one definition in a file, under no condition, as 0."""
+    def _number(self, name: str, path: str) -> int | None:
+        """The number that a macro is by its one definition in a file, under no condition."""
         found = self.program.file(path).macros(name)
-        return len(found) == 1 and found[0].body.strip() == "0" and found[0].condition in ALWAYS
+        number = NUMBER.fullmatch(found[0].body.strip()) if len(found) == 1 and found[0].condition in ALWAYS else None
+        return int(number[1]) if number is not None else None
 
     def _foresee(self, path: str) -> None:
         """One search for all switches of a file is as fast as one for the first."""
