@@ -37,6 +37,7 @@ from reviewer.program.models import Function as Model
 from reviewer.program.models import Kind
 from reviewer.program.objects import of_parameter, root_of
 from reviewer.program.roundtrips import plain
+from reviewer.program.settled import steps
 from reviewer.program.stable import Written
 from reviewer.program.structs import Frame
 from reviewer.program.summaries import place as place_of
@@ -183,6 +184,8 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 2  # taken so by a library that was passed no context: both times, or neither
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
+                    if focus.other is None and doubt < 2 and focus.settled.at_odds([(func, seen.event.at), *steps(there)]):
+                        doubt += 1
                     guards = focus.ways.guards(there.func, there.at) if focus.other is None and there.way else ()
                     if there.back:  # no caller of an operation: what it was passed tells nothing, but a flag of the device may
                         guards = tuple(g for g in guards if is_flag(g.condition))

@@ -31,7 +31,7 @@ from reviewer.program.lockflow import Seen
 from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import root_of
-from reviewer.program.settled import asked_word
+from reviewer.program.settled import asked_word, steps
 from reviewer.program.structs import Frame
 from reviewer.program.telling import behind_bit, last_if
 from reviewer.program.upward import ATOMIC
@@ -182,6 +182,7 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effect
             blocked = with_doubt(blocked, 2)  # a callee that is called again and again cannot return with what it needs each time
         if focus.other is None:
             blocked = with_doubt(blocked, seldom(effect, hold, blocked))
+            blocked = with_doubt(blocked, focus.settled.at_odds([(func, seen.event.at), *steps(effect)]))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
@@ -440,10 +441,12 @@ def downgraded(hold: Hold, effect: Effect) -> bool:
 
 def of_some_threads(focus: Focus, awaited: Awaited, taken: Effect, effect: Effect) -> bool:
     """Whether one of several threads of a function is waited for, which takes the lock only if a field says so (its number, a
-    mode): in code that has run, it is not this one."""
+    mode, what it is to run: ``thread->run(thread)``): in code that has run, it is not this one."""
     if awaited.how != "kthread" or focus.other is not None:
         return False
     frame = focus.program.frame(awaited.func)
+    if taken.doubt and taken.way and isinstance(frame.canonical(taken.way[0][1].callee, {}), Member):
+        return True
     at = taken.way[0][1].at if taken.way else taken.at
     if not any(by_field(frame, g) for g in focus.ways.guards(awaited.func, at)):
         return False

@@ -30,7 +30,7 @@ from reviewer.program import values
 from reviewer.program.effects import Effect, stations
 from reviewer.program.established import Asked, Established, asked_in, is_place
 from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, follows, reached, seen_at, unexecuted, writes_field
+from reviewer.program.lockflow import Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
 from reviewer.program.locks import Hold, lock_class
 from reviewer.program.models import Function as Model
 from reviewer.program.objects import object_name, objects_read, root_of, rooted
@@ -83,6 +83,24 @@ class Settled:
                     return True
             here = seen_at(self.summaries.flow(inner), at)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))
+        return False
+
+    def at_odds(self, ways: Sequence[tuple[Func, int]], others: Sequence[tuple[Func, int]] = ()) -> bool:
+        """Whether two of some events come about only if a field says one thing here and the opposite there, of objects of one
+        kind if not of the same, and none of their functions changes it (``if (!p->bus) register(p);``, and in the interrupt that
+        this requests ``if (p->bus) lock();``).
+
+        :param others: those that are asked against the first ones; without any, each of ``ways`` against those before it.
+        """
+        said: list[Wanted] = []
+        words = [self.program.body(f) for f, _ in (*ways, *others)]
+        for n, (func, at) in enumerate((*ways, *others)):
+            asks = list(self._asked_by(func, self.ways.guards(func, at)))
+            for name, told in asks if n >= len(ways) or not others else ():
+                field = name[0].rpartition(".")[2]
+                if any(name == m and told.contradicts(t) for m, t in said) and not any(stores(b, field) for b in words):
+                    return True
+            said += asks if n < len(ways) else ()
         return False
 
     def set_up_apart(self, sites: Iterable[tuple[str, str, int]], func: Func, seen: Seen, effect: Effect) -> bool:
@@ -271,7 +289,7 @@ class Settled:
         """Whether a function has followed a pointer on every way to an event, or holds a lock of what it points to there."""
         events = self._seen(func)
         here = next((s for s in events if s.event.at == at), None)
-        if here is None or not isinstance(pointer, Name | Member | Result) or not self._lasts(func, pointer):
+        if here is None or not isinstance(pointer, Name | Member | Result | Cast) or not self._lasts(func, pointer):
             return False
         if any(follows(h.lock, pointer) for h in here.must()):
             return True
@@ -280,6 +298,13 @@ class Settled:
             s is not here and s.args and all(any(leads_through(e, pointer) for e in args) for args in s.args)
             and always_first(frame, s, here) for s in events
         )  # fmt: skip
+
+    def _unquestioned(self, func: Func, pointer: Expr) -> bool:
+        """Whether a function is passed a pointer that it never asks for."""
+        flow = self.summaries.flow(func)
+        if flow is None or not isinstance(pointer, Name) or not pointer.id.startswith("%") or not points(flow.frame, pointer):
+            return False
+        return not any(polarity(condition)[1] == pointer for _, _, condition, _ in self.established.edges(flow))
 
     def _lasts(self, func: Func, pointer: Expr) -> bool:
         """Whether the words for a pointer mean the same throughout a function: it stores to none of them."""
@@ -386,6 +411,8 @@ class Settled:
         frame = self.program.frame(inner)
         call = frame.call(guard.condition.call) if guard.truth and isinstance(guard.condition, Result) else None
         member = self._kept_in(call.callee.id, inner.path) if call is not None and isinstance(call.callee, Name) else ""
+        if guard.truth and isinstance(guard.condition, Member):
+            member = guard.condition.name
         return bool(member) and any(self._emptied(func, at, member) for func, at, _ in above)
 
     def _kept_in(self, getter: str, path: str, depth: int = 2) -> str:
@@ -448,21 +475,22 @@ class Settled:
             (n, v, func) for n, (func, at, _) in enumerate(above) for v in self._stored(func, at, name, "", places[n])
         ]  # fmt: skip
         if given:
-            value, where = self._passed(above, *given[-1][:2]), given[-1][2]
+            (value, level), where = self._passed(above, *given[-1][:2]), given[-1][2]
             if isinstance(asks.other, Const) and isinstance(value, Name) and value.id.startswith("::"):
                 number = self.program.constants.included(value.id[2:], where.path)
                 value = Const(number) if number is not None else value
-            return asks.refuses(value)
+            func, at, _ = above[level]
+            return asks.refuses(value, self._follows(func, at, value) or self._unquestioned(func, value))
         return asks == Asked(asks.what, "!=", Const(0), True) and self._new(above, frame, asks.what)
 
     @staticmethod
-    def _passed(above: list[tuple[Func, int, tuple[Expr, ...]]], level: int, value: Expr) -> Expr:
-        """What a function on the way stores, in terms of whoever passes it."""
+    def _passed(above: list[tuple[Func, int, tuple[Expr, ...]]], level: int, value: Expr) -> tuple[Expr, int]:
+        """What a function on the way stores, in terms of whoever passes it, and which of them that is."""
         while isinstance(value, Name) and value.id.startswith("%") and level:
             level -= 1
             args, i = above[level][2], int(value.id[1:])
             value = args[i] if i < len(args) else values.UNKNOWN
-        return value
+        return value, level
 
     def _may_store(self, func: Func, field: str) -> bool:
         """Whether a function, or one that it calls by name, stores something in a field of that name."""
