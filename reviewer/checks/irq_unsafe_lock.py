@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reviewer.checks.apart import other_element
 from reviewer.checks.finding import CONFIDENCES, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr, Member, Name
+from reviewer.parse.facts import Binary, Call, Expr, Member, Name
 from reviewer.program.effects import Effect, may_block
 from reviewer.program.entries import MASKED, Entry
 from reviewer.program.link import Func, runs_at_boot
@@ -22,6 +23,7 @@ from reviewer.program.locks import Hold, lock_class
 from reviewer.program.lockusers import Take
 from reviewer.program.modes import STRENGTH, Mode, stronger
 from reviewer.program.objects import object_name, rooted
+from reviewer.program.settled import asked_word
 from reviewer.program.telling import is_false
 from reviewer.program.upward import ATOMIC
 from reviewer.program.ways import Guard
@@ -297,13 +299,9 @@ def instead(focus: Focus, mode: Mode, context: Mode) -> bool:
 
 def guards(focus: Focus, entry: Entry) -> frozenset[tuple[Expr, bool]]:
     """The conditions under which a registration is made."""
-    found: set[tuple[Expr, bool]] = set()
-    for func in focus.program.functions(entry.path, entry.function) if entry.function else ():
-        body = focus.program.body(func)
-        for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
-            if isinstance(event, Call) and func.line_of(event.at) == entry.line:
-                found |= {(guard.condition, guard.truth) for guard in focus.ways.guards(func, event.at)}
-    return frozenset(found)
+    return frozenset(
+        (guard.condition, guard.truth) for func, at in registration(focus, entry) for guard in focus.ways.guards(func, at)
+    )
 
 
 def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, needed: str) -> Finding:
@@ -325,13 +323,36 @@ def conflict(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode, ne
     operation = focus.program.models.operations.get(mine.entry.by) if mine.entry is not None else None
     if operation is not None and theirs.entry.by in operation.apart:
         doubt += 2  # unless several objects share the lock
+    doubt += 2 * other_element(focus, take.func, take.hold, other.func, other.hold)
     doubt += 2 * focus.settled.kept_back(take.func, take.hold.lock, take.at)  # the interrupt does not know the object yet
     if focus.other is None and any(isinstance(g.condition, Name) for g in focus.ways.guards(take.func, take.at)):
         doubt += 1  # an argument, or a local, says how the lock is to be taken
+    if focus.other is None:
+        doubt += unlikely(focus, take, mine, other, theirs)
     if focus.other is None and needed == "bh" and (mine.way or doubt):
         # A timer or a softirq has nothing to do for a device that somebody above is about to stop or to start: a flag says so.
         doubt += 1
     return finding(focus, take.func, take.at, doubt, message, name, tuple(proof))
+
+
+def unlikely(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode) -> int:
+    """The doubt that in code that has run the interrupt takes the lock: a function of its own may have to find a field so, or a
+    table, or it is so where the interrupt is requested and the opposite where the task is."""
+    assert theirs.entry is not None
+    guards = focus.ways.guards(other.func, other.at) if theirs.way else ()
+    frame = focus.program.frame(other.func)
+    asked_for = any(asked_word(frame, g)[0] is not None or isinstance(g.condition, Binary) for g in guards)
+    here, there = stations(take, mine), [*stations(other, theirs), *registration(focus, theirs.entry)]
+    return asked_for + focus.settled.at_odds(here, there)
+
+
+def registration(focus: Focus, entry: Entry) -> Iterator[tuple[Func, int]]:
+    """Where an interrupt, or something else that runs by itself, is set up."""
+    for func in focus.program.functions(entry.path, entry.function) if entry.function else ():
+        body = focus.program.body(func)
+        for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
+            if isinstance(event, Call) and func.line_of(event.at) == entry.line:
+                yield func, event.at
 
 
 def runs_operation(focus: Focus, api: str) -> bool:
