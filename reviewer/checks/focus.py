@@ -144,7 +144,7 @@ class Focus:
     @cached_property
     def queues(self) -> Queues:
         """Work queues that run one work at a time."""
-        return Queues(self.waited, self.entries)
+        return Queues(self.waited, self.entries, self.nearby)
 
     @cached_property
     def lock_users(self) -> LockUsers:

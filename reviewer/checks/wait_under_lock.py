@@ -20,11 +20,11 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Expr, Index, Member, Name
+from reviewer.parse.facts import Call, Expr, Index, Member, Name, Result
 from reviewer.program import values
 from reviewer.program.awaited import Awaited
 from reviewer.program.configured import exclusive
-from reviewer.program.effects import Effect, may_block
+from reviewer.program.effects import Effect, may_block, stations
 from reviewer.program.horizon import DEPTH
 from reviewer.program.link import Func
 from reviewer.program.lockflow import Seen
@@ -183,6 +183,7 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effect
         if focus.other is None:
             blocked = with_doubt(blocked, seldom(effect, hold, blocked))
             blocked = with_doubt(blocked, focus.settled.at_odds([(func, seen.event.at), *steps(effect)]))
+            blocked = with_doubt(blocked, hold is not None and just_made(focus, effect))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
@@ -462,8 +463,23 @@ def by_field(frame: Frame, guard: Guard) -> bool:
 
 def origins(focus: Focus, effect: Effect) -> Iterator[Expr]:
     """The parts of what the functions on the way to a wait give each other for its object."""
+    for frame, path in handed_down(focus, effect):
+        yield from values.walk(path)
+        word = root_of(path)
+        for value in assigned(frame, word) if isinstance(word, Name) else ():
+            yield from values.walk(value)
+
+
+def just_made(focus: Focus, effect: Effect) -> bool:
+    """Whether one of the functions on the way to a wait has itself made the object of which it waits for a part: as a rule it
+    undoes what it has begun, and nobody has put that to use."""
+    return any(focus.settled.of_new(frame.func, path) for frame, path in handed_down(focus, effect))
+
+
+def handed_down(focus: Focus, effect: Effect) -> Iterator[tuple[Frame, Expr]]:
+    """What the functions on the way to a wait give each other for its object, the innermost first."""
     word: Expr | None = None
-    for func, at in reversed([(f, call.at) for f, call in effect.way] + [(effect.func, effect.at)]):
+    for func, at in reversed(stations(effect)):
         flow = focus.flow(func)
         here = next((s for s in flow.seen if s.event.at == at and s.args), None) if flow is not None else None
         if flow is None or here is None:
@@ -475,10 +491,11 @@ def origins(focus: Focus, effect: Effect) -> Iterator[Expr]:
             path = here.args[0][i] if i < len(here.args[0]) else None
         if path is None:
             return
-        yield from values.walk(path)
+        yield flow.frame, path
         word = root_of(path)
-        for value in assigned(flow.frame, word) if isinstance(word, Name) else ():
-            yield from values.walk(value)
+        got = flow.frame.call(word.call) if isinstance(word, Result) else None
+        if got is not None and got.args:  # what it is a part of, as a rule
+            word = root_of(flow.frame.canonical(got.args[0], {}))
 
 
 def by_last(focus: Focus, taken: Effect) -> bool:

@@ -249,6 +249,7 @@ class Registers(Part):
     suffix: OneOrMore[str] = []
     prefix: ArgIndex | None = None
     holds: OneOrMore[Held] = []
+    in_order: bool = False
 
     def record(self) -> models.Registers:
         lists = {"unless": tuple(self.unless), "suffix": tuple(self.suffix), "holds": tuple(h.record() for h in self.holds)}

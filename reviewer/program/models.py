@@ -169,7 +169,7 @@ class Registers(Model, frozen=True):
     ``sure``: False where it may run in a less strict context, too. ``unless``: words, any of which in the file says that it may
     be a stricter one (``system_bh_wq``). ``suffix``: the argument is only what the callback's name begins with, and ends in one
     of these (``DEVICE_ATTR_RO(name)`` pastes ``name_show``); ``prefix``: the argument with which its name begins.
-    ``holds``: the locks around it.
+    ``holds``: the locks around it. ``in_order``: its queue runs one work at a time, whoever has made it.
     """
 
     how: str
@@ -187,6 +187,7 @@ class Registers(Model, frozen=True):
     suffix: tuple[str, ...] = ()
     prefix: int | None = None
     holds: tuple[Held, ...] = ()
+    in_order: bool = False
 
 
 class Cancels(Model, frozen=True):

@@ -3,6 +3,7 @@ that stand still while the system sleeps."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from reviewer.parse.facts import Call, Const, Expr, Name, Result, Write
@@ -11,6 +12,7 @@ from reviewer.program.effects import Effect
 from reviewer.program.entries import Entries
 from reviewer.program.link import Func
 from reviewer.program.models import Registers
+from reviewer.program.nearby import Nearby
 from reviewer.program.objects import object_name, rooted
 from reviewer.program.setups import block_of
 from reviewer.program.structs import Frame
@@ -19,22 +21,39 @@ from reviewer.program.summaries import place
 FREEZABLE = "WQ_FREEZABLE"
 """The flag of a queue that is frozen with the system (include/linux/workqueue.h)."""
 
+CALLERS = 2
+"""Callers of a function, one above the other, that are asked what runs them."""
+
 
 class Queues:
     """Memoised by object."""
 
-    def __init__(self, waited: Waited, entries: Entries) -> None:
+    def __init__(self, waited: Waited, entries: Entries, nearby: Nearby) -> None:
         self.waited = waited
         self.entries = entries
+        self.nearby = nearby
         self.program = waited.program
         self._found: dict[str, str] = {}
         self._frozen: dict[str, bool] = {}
 
     def apart(self, asked: Func, effect: Effect) -> bool:
-        """Whether ``asked``, which is a work, and the work that its effect waits for are put on one ordered queue, and on no
-        other."""
+        """Whether ``asked``, which is a work, or is called by such works alone, and the work that its effect waits for are put on
+        one ordered queue, and on no other."""
         queue = next((self._queue(f, object_name(f, rooted(f, what))) for f, what in self.waited.objects(asked, effect)), "")
-        return bool(queue) and self.of_function(asked) == queue
+        return bool(queue) and self._runs_on(asked, queue, CALLERS)
+
+    def _runs_on(self, func: Func, queue: str, levels: int) -> bool:
+        """Whether a function is run by works of a queue and by nobody else."""
+        if self.entries.of(func):
+            return self.of_function(func) == queue
+        callers = {s.caller.key: s.caller for s in self.nearby.of(func).sites} if levels and self._at_home(func) else {}
+        return bool(callers) and all(self._runs_on(caller, queue, levels - 1) for caller in callers.values())
+
+    def _at_home(self, func: Func) -> bool:
+        """Whether nobody outside its folder names a function."""
+        folder = posixpath.dirname(func.path)
+        found = self.program.names.files_mentioning([func.name]).get(func.name, ()) if not func.static else ()
+        return all(posixpath.dirname(f) == folder for f in found)
 
     def frozen(self, asked: Func, effect: Effect) -> bool:
         """Whether the work that an effect waits for is put on queues alone that are frozen before devices are suspended, and
@@ -43,7 +62,7 @@ class Queues:
             name = object_name(frame, rooted(frame, what))
             if name:
                 if name not in self._frozen:
-                    queues = dict(self._put_on(frame, name))
+                    queues = {queue: inner for queue, inner, _ in self._put_on(frame, name)}
                     self._frozen[name] = bool(queues) and all(self._freezes(inner, q) for q, inner in queues.items())
                 return self._frozen[name]
         return False
@@ -85,16 +104,18 @@ class Queues:
             return ""
         got = self._found.get(name)
         if got is None:
-            queues = dict(self._put_on(frame, name))
+            put = list(self._put_on(frame, name))
+            queues = {queue: inner for queue, inner, _ in put}
             got = ""
             if len(queues) == 1:
                 queue, inner = queues.popitem()
-                if queue and self._ordered(inner, queue):
+                if queue and (all(r.in_order for _, _, r in put) or self._ordered(inner, queue)):
                     got = queue
             self._found[name] = got
         return got
 
-    def _put_on(self, frame: Frame, name: str) -> Iterator[tuple[str, Frame]]:
+    def _put_on(self, frame: Frame, name: str) -> Iterator[tuple[str, Frame, Registers]]:
+        """The queues that a work item is put on: the name of each, where, and by what."""
         for func in self.waited.users(frame, name):
             inner = self.program.frame(func)
             for args, r in self._calls(inner):
@@ -102,7 +123,7 @@ class Queues:
                 if where is not None and object_name(inner, rooted(inner, where)) == name:
                     queue = place(r.queue, args) if r.queue is not None else None
                     name_of = object_name(inner, rooted(inner, queue)) if queue is not None else ""
-                    yield name_of.lstrip("*"), inner
+                    yield name_of.lstrip("*"), inner, r
 
     def _ordered(self, frame: Frame, queue: str) -> bool:
         """Whether every queue that is stored under this name runs one work at a time."""
