@@ -35,7 +35,7 @@ from reviewer.program.lockusers import INTERRUPTS
 from reviewer.program.masks import handed_on
 from reviewer.program.modes import OFF, Mode
 from reviewer.program.origins import Origins
-from reviewer.program.settled import always_first
+from reviewer.program.settled import always_first, steps
 from reviewer.program.summaries import Binding
 from reviewer.program.telling import last_if
 from reviewer.program.upward import ATOMIC
@@ -161,10 +161,14 @@ def by_flag(focus: Focus, effect: Effect) -> int:
     return 2 if model is not None and model.spared_by else 1
 
 
-def seldom(focus: Focus, doubt: int, effect: Effect) -> int:
-    """The doubt that in code that has run, all the conditions on a way that is not sure by itself are ever met at once, or that
-    it was not somebody else who came there first, as early as the machine started."""
-    if focus.other is not None or doubt != 1:
+def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> int:
+    """The doubt that in code that has run, the conditions on a way are ever met at once: two of them ask for the opposite, or it
+    is not sure by itself and has many; or that it was not somebody else who came there first, as early as the machine started."""
+    if focus.other is not None or doubt > 1:
+        return 0
+    if not focus.settled.by_flag(effect) and focus.settled.at_odds([(func, seen.event.at), *steps(effect)]):
+        return 1
+    if doubt == 0:
         return 0
     if focus.settled.once(effect):
         return 1
@@ -184,7 +188,7 @@ def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> S
     """What is said of one call: the surest of what may sleep there, if nothing on the way speaks against it."""
     first = sorted(found, key=Sleep.rank)[:MAX_LOOKED_AT]
     flagged = [replace(s, doubt=s.doubt + by_flag(focus, s.effect)) for s in first]
-    ranked = sorted((replace(s, doubt=s.doubt + seldom(focus, s.doubt, s.effect)) for s in flagged), key=Sleep.rank)
+    ranked = sorted((replace(s, doubt=s.doubt + seldom(focus, func, seen, s.doubt, s.effect)) for s in flagged), key=Sleep.rank)
     free = (
         s for s in ranked
         if not focus.settled.against(func, seen, s.effect) and not (s.doubt < 2 and nobody_goes(focus, func, s.effect))
@@ -391,7 +395,7 @@ def in_context(focus: Focus, func: Func, through: bool = False) -> Iterator[Find
         doubt += int(focus.other is None and entry.alone)
         doubt += 2 * passed_nothing(focus, func, seen)
         doubt += by_flag(focus, effect)
-        doubt += seldom(focus, doubt, effect)
+        doubt += seldom(focus, func, seen, doubt, effect)
         doubt -= doubt == 2 and was_careful(focus, func, seen, effect)
         yield finding(focus, func, seen, Sleep(doubt, effect, because, name, None, entry))
 

@@ -11,6 +11,7 @@ import msgspec
 
 from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
+from reviewer.program.configured import exclusive
 from reviewer.program.link import Func, Program
 from reviewer.program.linkage import driver_of, reachable
 from reviewer.program.models import Function as Model
@@ -76,7 +77,7 @@ class Calls:
                 return ()
             if callee.id.startswith("::"):
                 return self.variable_targets(frame, callee.id)
-            return self.named(callee.id, frame.func.path)
+            return self._in_arm(frame.func, self.named(callee.id, frame.func.path))
         if isinstance(callee, Choice):
             return self.targets(frame, callee.then, home) + self.targets(frame, callee.other, home)
         if isinstance(callee, Member):
@@ -88,6 +89,14 @@ class Calls:
             found = self.table(owner.name, callee.name, frame.func.path, home=home)
             return self.stores.narrowed(frame, callee, owner.name, found)
         return ()
+
+    def _in_arm(self, caller: Func, found: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Of functions of the caller's own file that stand in another arm of an ``#if`` than it does, those of its own arm."""
+        near = [t.func for t in found if t.func is not None and t.func.path == caller.path and t.func.condition]
+        if not near or not caller.condition or not exclusive(self.program, (caller, near[0])):
+            return found
+        own = [f for f in self.program.functions(caller.path, near[0].name) if not exclusive(self.program, (caller, f))]
+        return tuple(Target(f.name, f, None) for f in own) or found
 
     def named(self, name: str, path: str) -> tuple[Target, ...]:
         key = (name, path)

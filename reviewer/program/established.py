@@ -6,7 +6,7 @@ of the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reviewer.parse import facts
@@ -29,6 +29,13 @@ ORDER: dict[str, Callable[[int, int], bool]] = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
 }  # fmt: skip
+
+
+BIT = "a bit"
+"""In place of a predicate's name: whether one bit of a word is set."""
+
+Predicate = tuple[str, tuple[Expr, ...]]
+"""The name of a predicate and what it is given; of a bit, its number and the address of its word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,26 +201,24 @@ class OfPredicate(Question):
     """What a predicate says of its arguments: a function, or a macro, that only looks at fields (``IS_TYPE_A(hw)``,
     ``test_bit(UP, &hw->state)``)."""
 
-    def __init__(self, owner: Established, callee: str, args: tuple[Expr, ...], truth: bool, words: frozenset[str]) -> None:
+    def __init__(self, owner: Established, said: Predicate, truth: bool, words: frozenset[str], asked: int = -1) -> None:
+        """:param asked: the call that asks, in the function in whose terms the question is: what else it does comes after."""
         self.owner = owner
-        self.callee = callee
-        self.args = args
+        self.said = said
         self.truth = truth
         self.words = words
+        self.asked = asked
 
     def refused_by(self, flow: Flow, condition: Expr, truth: bool) -> bool:
         positive, condition = polarity(condition)
         call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
-        return (
-            call is not None and call.callee == Name(self.callee) and (positive == truth) != self.truth
-            and self.owner.given(flow, call) == self.args
-        )  # fmt: skip
+        return call is not None and (positive == truth) != self.truth and self.owner.predicate(flow, call) == self.said
 
     def after(self, flow: Flow, seen: Seen) -> bool | None:
         event = seen.event
         if isinstance(event, facts.Write):
             return False if word_of(event.target) in self.words else None
-        if not isinstance(event, Call):
+        if not isinstance(event, Call) or event.number == self.asked:
             return None
         model = self.owner.model(event)
         if model is not None:
@@ -231,17 +236,29 @@ class OfPredicate(Question):
                 if a.op == "read" or word_of(path) not in self.words:
                     continue
                 bit = args[a.bit] if a.bit is not None and a.bit < len(args) else None
-                if isinstance(bit, Const) and isinstance(self.args[0], Const) and bit != self.args[0]:
+                if isinstance(bit, Const) and isinstance(self.said[1][0], Const) and bit != self.said[1][0]:
                     continue
-                same = bit is not None and tuple(map(bare, args)) == self.args
+                same = bit is not None and (BIT, tuple(map(bare, args))) == self.said
                 return bool(same and a.constant is not None and bool(a.constant) != self.truth)
         return None
 
     def above(self, caller: Frame, args: tuple[Expr, ...], callee: str) -> Question | None:
-        if not all(map(means_something, self.args)):
+        if not all(map(means_something, self.said[1])):
             return None
-        given = tuple(bare(values.substitute(a, args, callee)) for a in self.args)
-        return OfPredicate(self.owner, self.callee, given, self.truth, self.words)
+        given = tuple(bare(values.substitute(a, args, callee)) for a in self.said[1])
+        return OfPredicate(self.owner, (self.said[0], given), self.truth, self.words)
+
+
+def is_bit_test(model: Model | None) -> bool:
+    """Whether a modelled call tells what one bit was."""
+    return model is not None and len(model.accesses) == 1 and model.accesses[0].bit is not None and (
+        model.accesses[0].op == "read" or model.accesses[0].tests
+    )  # fmt: skip
+
+
+def members_in(paths: Iterable[Expr]) -> frozenset[str]:
+    """The names of those that are members of something."""
+    return frozenset(word_of(path) for path in paths if any(isinstance(e, Member) for e in values.walk(path)))
 
 
 def means_something(path: Expr) -> bool:
@@ -302,9 +319,9 @@ class Established:
             return OfList(self, head) if is_place(head) else None
         call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
         if call is not None and isinstance(call.callee, Name):
-            given = self.given(flow, call)
-            words = self._read_below(call, given, func, PURE_BELOW)
-            return OfPredicate(self, call.callee.id, given, truth, words) if words else None
+            said = self.predicate(flow, call)
+            words = self.reads(call, said[1], func)
+            return OfPredicate(self, said, truth, words, call.number) if words else None
         asked = asked_in(condition, truth)
         return OfField(self, asked) if asked is not None else None
 
@@ -378,6 +395,18 @@ class Established:
                 return tuple(map(bare, s.args[0]))
         return tuple(bare(flow.frame.canonical(a, {})) for a in call.args)
 
+    def predicate(self, flow: Flow, call: Call) -> Predicate:
+        """What a call asks. All that tell what a bit was ask the same, whatever they make of it (``test_and_clear_bit``)."""
+        name = call.callee.id if isinstance(call.callee, Name) else ""
+        return BIT if is_bit_test(self.model(call)) else name, self.given(flow, call)
+
+    def reads(self, call: Call, args: Sequence[Expr], func: Func) -> frozenset[str] | None:
+        """The fields that a call of a predicate reads; None if it is none."""
+        model = self.model(call)
+        if model is not None and is_bit_test(model):
+            return members_in(path for _, path in accesses(model, tuple(args)))
+        return self._read_below(call, args, func, PURE_BELOW)
+
     def asked_empty(self, flow: Flow, condition: Expr) -> Expr | None:
         """The list that a condition asks whether it is empty."""
         call = flow.frame.call(condition.call) if isinstance(condition, Result) else None
@@ -445,8 +474,7 @@ class Established:
         if model is not None and (model.identity is not None or model.pure):
             return frozenset()
         if model is not None and model.accesses:
-            read = [path for a, path in accesses(model, tuple(args)) if a.op == "read"]
-            words = {word_of(path) for path in read if any(isinstance(e, Member) for e in values.walk(path))}
-            return frozenset(words) if len(words) == len(model.accesses) else None
+            words = members_in(path for a, path in accesses(model, tuple(args)) if a.op == "read")
+            return words if len(words) == len(model.accesses) else None
         targets = self.summaries.calls.named(call.callee.id, func.path)[:1] if isinstance(call.callee, Name) else ()
         return self.read_by(targets[0].func, below) if targets and targets[0].func is not None else None

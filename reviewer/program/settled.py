@@ -46,6 +46,9 @@ CURRENT = (Name("::current"), Name("current"), Text("current()"), Text("get_curr
 """The task itself, as a variable or a macro."""
 
 
+MADE_BELOW = 2
+"""Functions below one that gives a new object, of which one makes it."""
+
 Wanted = tuple[tuple[str, Expr | None], Asked]
 """A field by its name, with the flag in it if it is one of several, and what is asked of it."""
 
@@ -93,15 +96,28 @@ class Settled:
         :param others: those that are asked against the first ones; without any, each of ``ways`` against those before it.
         """
         said: list[Wanted] = []
-        words = [self.program.body(f) for f, _ in (*ways, *others)]
+        funcs = {f.key: f for f, _ in (*ways, *others)}.values()
         for n, (func, at) in enumerate((*ways, *others)):
-            asks = list(self._asked_by(func, self.ways.guards(func, at)))
+            guards = self.ways.guards(func, at)
+            asks = [*self._asked_by(func, guards), *self._predicates(func, guards)]
             for name, told in asks if n >= len(ways) or not others else ():
                 field = name[0].rpartition(".")[2]
-                if any(name == m and told.contradicts(t) for m, t in said) and not any(stores(b, field) for b in words):
+                contradicted = any(name == m and told.contradicts(t) for m, t in said)
+                if contradicted and not any(self.established.changes(f, field) for f in funcs):
                     return True
             said += asks if n < len(ways) else ()
         return False
+
+    def _predicates(self, func: Func, guards: Iterable[Guard]) -> Iterator[Wanted]:
+        """What some conditions want of predicates, of whatever object; by the fields that these read."""
+        frame = self.program.frame(func)
+        for guard in guards:
+            call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
+            args = tuple(frame.canonical(a, {}) for a in call.args) if call is not None else ()
+            words = self.established.reads(call, args, func) if call is not None else None
+            if call is not None and isinstance(call.callee, Name) and words and len(words) == 1:
+                bit = args[0] if args and isinstance(args[0], Const) else None
+                yield (f"{call.callee.id}.{min(words)}", bit), Asked(call.callee, "!=", Const(0), guard.truth)
 
     def set_up_apart(self, sites: Iterable[tuple[str, str, int]], func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether an effect of a callback needs a field to be what it is not wherever the callback is set up (``if (!p->slow)
@@ -300,9 +316,9 @@ class Settled:
         )  # fmt: skip
 
     def _unquestioned(self, func: Func, pointer: Expr) -> bool:
-        """Whether a function is passed a pointer that it never asks for."""
+        """Whether a function never asks whether a pointer that it was passed, or that a local of its has, is one."""
         flow = self.summaries.flow(func)
-        if flow is None or not isinstance(pointer, Name) or not pointer.id.startswith("%") or not points(flow.frame, pointer):
+        if flow is None or not isinstance(pointer, Name) or pointer.id[:1] not in "%$" or not points(flow.frame, pointer):
             return False
         return not any(polarity(condition)[1] == pointer for _, _, condition, _ in self.established.edges(flow))
 
@@ -608,8 +624,11 @@ class Settled:
             if isinstance(s.event, Call) or (isinstance(s.event, facts.Write) and not isinstance(s.event.target, Name))
         )
 
-    def _makes(self, callee: str, func: Func, always: bool = False) -> bool:
-        """Whether a function gives a new object, zeroed as they are, or NULL or an error; ``always``: and never another."""
+    def _makes(self, callee: str, func: Func, always: bool = False, below: int = MADE_BELOW) -> bool:
+        """Whether a function gives a new object, zeroed as they are, or NULL or an error; ``always``: and never another.
+
+        :param below: functions below it, and macros, of which it may be the result.
+        """
         for target in self.summaries.calls.named(callee, func.path):
             if target.model is not None:
                 return target.model.fresh
@@ -617,15 +636,19 @@ class Settled:
             if flow is None:
                 return False
             given = [e.value for e in flow.endings if not isinstance(e.value, Const) and not values.is_error(e.value)]
-            return bool(given) and (all if always else any)(self._is_fresh(flow.frame, v) for v in given)
+            return bool(given) and (all if always else any)(self._is_fresh(flow.frame, v, below) for v in given)
         return False
 
-    def _is_fresh(self, frame: Frame, value: Expr | None) -> bool:
+    def _is_fresh(self, frame: Frame, value: Expr | None, below: int) -> bool:
         """Whether a value is that of an allocation."""
         root = root_of(value) if value is not None else None
         call = frame.call(root.call) if isinstance(root, Result) else None
-        model = self.program.model(call.callee.id) if call is not None and isinstance(call.callee, Name) else None
-        return model is not None and model.fresh
+        if call is None or not isinstance(call.callee, Name):
+            return False
+        model = self.program.model(call.callee.id)
+        if model is not None:
+            return model.fresh
+        return below > 0 and self._makes(call.callee.id, frame.func, True, below - 1)
 
     def _seen(self, func: Func) -> list[Seen]:
         flow = self.summaries.flow(func)
