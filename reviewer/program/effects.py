@@ -126,8 +126,8 @@ class Effect(msgspec.Struct, frozen=True):
         """Whether the lock is not held here any more: the callee names it as its caller does, or names one of its class."""
         if hold.lock in self.let_go or hold.name in self.gone or f"?{hold.name[hold.name.rfind('.') :]}" in self.gone:
             return True
-        # A pointer to a lock that an object keeps (``q->lock_ptr``) may be to any.
-        return hold.kind not in ALONE and any(isinstance(lock, Deref) and isinstance(lock.base, Member) for lock in self.let_go)
+        # A pointer to a lock that an object keeps (``q->lock_ptr``) may be to any, and whoever holds one by it may hold any.
+        return hold.kind not in ALONE and bool(self.let_go) and any(map(kept_by_pointer, (hold.lock, *self.let_go)))
 
     def comes_back(self) -> bool:
         """Whether a call through a table leads to the caller, or to a function that calls it: did it stand in the table of this
@@ -137,6 +137,11 @@ class Effect(msgspec.Struct, frozen=True):
             not is_named(call.callee) and (func.key == met[n + 1].key or func.name in met[n + 1].calls)
             for n, (func, call) in enumerate(self.way)
         )  # fmt: skip
+
+
+def kept_by_pointer(lock: Expr) -> bool:
+    """Whether a lock goes by a pointer to it that an object keeps."""
+    return isinstance(lock, Deref) and isinstance(lock.base, Member)
 
 
 def stations(effect: Effect) -> list[tuple[Func, int]]:
