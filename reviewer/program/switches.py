@@ -28,6 +28,9 @@ DEBUGS = re.compile(r"\w*(?:DEBUG|DBG|TRACE|TEST|VERBOSE|PARANOI)\w*")
 OWN = re.compile(r"(?!KBUILD_|MODULE\b|DEBUG\b)[A-Z][A-Z0-9_]*_[A-Z0-9_]+")
 """How a driver names a switch of its own (``USE_POLLING``): not a compiler's or an architecture's word."""
 
+OF_A_FILE = "DEBUG"
+"""The switch that a file turns on for itself, or a Makefile for all files below it (include/linux/printk.h, pr_debug())."""
+
 REAL_TIME = re.compile(r"(!\s*)?defined\s*\(?\s*CONFIG_PREEMPT_RT\s*\)?")
 """A kernel in which spinlocks sleep is another one than the rules are about; with a configuration, no such ``#if`` is left."""
 
@@ -100,6 +103,8 @@ class Switches:
             return None
         negated, name = switch[1] is not None, switch[2]
         self._foresee(path)
+        if name == OF_A_FILE and not self._is_on(name, path):
+            return negated
         if DEBUGS.fullmatch(name) and not self._is_defined(name):
             return negated
         if OWN.fullmatch(name) and self._nothing_sets(name, path):
@@ -120,8 +125,11 @@ class Switches:
         if real_time is not None and real_time[1] is None:
             return True
         switch = SWITCH.fullmatch(part.strip())
-        own = switch is not None and not switch[1] and OWN.fullmatch(switch[2]) is not None
-        return own and switch is not None and self._nothing_sets(switch[2], path)
+        if switch is None or switch[1]:
+            return False
+        if switch[2] == OF_A_FILE:
+            return not self._is_on(switch[2], path)
+        return OWN.fullmatch(switch[2]) is not None and self._nothing_sets(switch[2], path)
 
     def _number(self, name: str, path: str) -> int | None:
         """The number that a macro is by its one definition in a file, under no condition."""
@@ -175,11 +183,25 @@ class Switches:
         found = self.program.names.files_mentioning([name]).get(name, ())
         if any(not f.startswith(folder) for f in found) or self._is_defined(name):
             return False
-        word = re.compile(rb"\b%b\b" % name.encode())
+        return not self._in_makefiles(rb"\b%b\b" % name.encode(), folder)
+
+    def _is_on(self, name: str, path: str) -> bool:
+        """Whether a file of a unit, or a Makefile, defines a switch that everybody defines for himself."""
+        key = name, path
+        if key not in self._sure:
+            files = dict.fromkeys((path, *self.program.unit(path)))
+            self._sure[key] = any(self.program.file(f).macros(name) for f in files) or self._in_makefiles(
+                rb"-D%b\b" % name.encode(), posixpath.dirname(path)
+            )
+        return self._sure[key]
+
+    def _in_makefiles(self, word: bytes, folder: str) -> bool:
+        """Whether one of the Makefiles from a folder up to the top has a word."""
+        pattern = re.compile(word)
         while True:
             for makefile in (posixpath.join(folder, m) for m in MAKEFILES):
-                if self.program.content.exists(makefile) and word.search(self.program.text(makefile)):
-                    return False
+                if self.program.content.exists(makefile) and pattern.search(self.program.text(makefile)):
+                    return True
             if not folder:
-                return True
+                return False
             folder = posixpath.dirname(folder)
