@@ -37,7 +37,7 @@ def freed_bare(side: Side, func: Func) -> Iterator[Finding]:
         if touch is None or side.guards.around(func) or side.guards.only_once(func):
             continue
         found = follower(side, touch)
-        if found is not None:
+        if found is not None and not within(side, func, act.path, found[0]):
             lock, other = found
             way = bare_way(side, func, lock, LEVELS)
             sure: Confidence = "medium" if way is not None or never_above(side, func, lock, LEVELS) else "low"
@@ -46,6 +46,13 @@ def freed_bare(side: Side, func: Func) -> Iterator[Finding]:
             made = finding(side, func, touch, lock, sure, other)
             yield made if way is None else entered_by(side, made, way)
             return
+
+
+def within(side: Side, func: Func, pointer: Expr | None, lock: str) -> bool:
+    """Whether a lock is a part of what a pointer points to: to get at it one has followed the pointer already."""
+    frame = side.program.frame(func)
+    type_ = frame.type_of(pointer) if pointer is not None else None
+    return type_ is not None and lock.startswith(f"{frame.resolve(type_).name}.")
 
 
 def stopped_before(side: Side, func: Func, at: int) -> bool:
