@@ -266,7 +266,16 @@ def doubts(focus: Focus, one: Order, other: Order) -> int:
         doubt = 1  # where conditions decide about both, they did so before the patch, too
     if one.whole != other.whole[::-1]:
         doubt += 2  # a device of another kind
+    if doubt == 1 and focus.other is None and any(may_have_it(focus, order) for order in (one, other)):
+        doubt = 2
     return doubt
+
+
+def may_have_it(focus: Focus, order: Order) -> bool:
+    """Whether the second lock is one for which nobody waits who has it already: somebody far above may (a device is awake while
+    it is in use)."""
+    model = focus.program.models.functions.get(order.effect.name)
+    return model is not None and model.recursive
 
 
 def finding(focus: Focus, one: Order, other: Order, more: Iterable[Order] = ()) -> Finding:

@@ -362,7 +362,7 @@ def blocks(focus: Focus, effect: Effect) -> bool:
     if hold is None or hold.taken in ("trylock", "timeout") or not counts(hold):
         return False
     model = focus.program.model(effect.name)
-    return model is None or not any(t.recursive for t in (*model.takes, *model.inside))
+    return model is None or not model.recursive
 
 
 def nests(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> bool:

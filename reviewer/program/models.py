@@ -391,6 +391,11 @@ class Function(Model, frozen=True):
         """Whether nothing is done at all, but that a value may be given on."""
         return self.pure or self.identity is not None
 
+    @property
+    def recursive(self) -> bool:
+        """Whether it waits for nobody where its caller has what it takes already."""
+        return any(t.recursive for t in (*self.takes, *self.inside))
+
 
 class Gate(Model, frozen=True):
     """A function whose callers are let in by something that the models know better than a graph search."""
