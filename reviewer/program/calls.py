@@ -59,6 +59,7 @@ class Calls:
         self._nearby: dict[tuple[str, str, str], bool] = {}
         self._named: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._exported: dict[str, frozenset[str]] = {}
+        self._arms: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._guards = ScopeGuards(program)
         self.stores = Stores(program)
         self.unresolved: dict[str, int] = {}
@@ -93,10 +94,15 @@ class Calls:
     def _in_arm(self, caller: Func, found: tuple[Target, ...]) -> tuple[Target, ...]:
         """Of functions of the caller's own file that stand in another arm of an ``#if`` than it does, those of its own arm."""
         near = [t.func for t in found if t.func is not None and t.func.path == caller.path and t.func.condition]
-        if not near or not caller.condition or not exclusive(self.program, (caller, near[0])):
+        if not near or not caller.condition:
             return found
-        own = [f for f in self.program.functions(caller.path, near[0].name) if not exclusive(self.program, (caller, f))]
-        return tuple(Target(f.name, f, None) for f in own) or found
+        key = caller.key, near[0].key
+        if key not in self._arms:
+            own = [near[0]]
+            if exclusive(self.program, (caller, near[0])):
+                own = [f for f in self.program.functions(caller.path, near[0].name) if not exclusive(self.program, (caller, f))]
+            self._arms[key] = tuple(Target(f.name, f, None) for f in own if f is not near[0])
+        return self._arms[key] or found
 
     def named(self, name: str, path: str) -> tuple[Target, ...]:
         key = (name, path)

@@ -236,7 +236,8 @@ class OfPredicate(Question):
                 if a.op == "read" or word_of(path) not in self.words:
                     continue
                 bit = args[a.bit] if a.bit is not None and a.bit < len(args) else None
-                if isinstance(bit, Const) and isinstance(self.said[1][0], Const) and bit != self.said[1][0]:
+                mine = self.said[1][0] if self.said[0] == BIT else None
+                if isinstance(bit, Const) and isinstance(mine, Const) and bit != mine:
                     continue
                 same = bit is not None and (BIT, tuple(map(bare, args))) == self.said
                 return bool(same and a.constant is not None and bool(a.constant) != self.truth)

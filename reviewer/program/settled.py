@@ -109,15 +109,15 @@ class Settled:
         return False
 
     def _predicates(self, func: Func, guards: Iterable[Guard]) -> Iterator[Wanted]:
-        """What some conditions want of predicates, of whatever object; by the fields that these read."""
+        """What some conditions want of predicates of one object, whichever it is, and of the field that these read."""
         frame = self.program.frame(func)
         for guard in guards:
             call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
             args = tuple(frame.canonical(a, {}) for a in call.args) if call is not None else ()
-            words = self.established.reads(call, args, func) if call is not None else None
+            numbers = [a.value for a in args if isinstance(a, Const)]
+            words = self.established.reads(call, args, func) if call is not None and len(args) - len(numbers) == 1 else None
             if call is not None and isinstance(call.callee, Name) and words and len(words) == 1:
-                bit = args[0] if args and isinstance(args[0], Const) else None
-                yield (f"{call.callee.id}.{min(words)}", bit), Asked(call.callee, "!=", Const(0), guard.truth)
+                yield (f"{call.callee.id} {numbers}.{min(words)}", None), Asked(call.callee, "!=", Const(0), guard.truth)
 
     def set_up_apart(self, sites: Iterable[tuple[str, str, int]], func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether an effect of a callback needs a field to be what it is not wherever the callback is set up (``if (!p->slow)
