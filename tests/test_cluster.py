@@ -15,9 +15,9 @@ from reviewer.cluster import Cluster
 from reviewer.data import fixtures_dir
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
-from reviewer.program.api import load_models
-from reviewer.program.fill import fill_tree
-from reviewer.program.scope import Definitions
+from reviewer.program.api.load import load_models
+from reviewer.program.index.scope import Definitions
+from reviewer.program.views.fill import fill_tree
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FILE_NAME, FactStore, NullStore
 

@@ -13,6 +13,9 @@ import reviewer
 LAYERS = ("", "source", "parse", "store", "program", "checks", "review", "report", "deliver", "cli")
 """From top to bottom. The first is the package's own files: errors, settings, data."""
 
+PARTS = ("api", "index", "linked", "flow", "graph", "concurrency", "views")
+"""Of ``program``, from top to bottom."""
+
 PACKAGE = Path(reviewer.__file__).parent
 
 
@@ -20,6 +23,13 @@ def layer(module: str) -> str:
     """The folder of ``reviewer.folder.module``; empty for the package's own files."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[1] in LAYERS else ""
+
+
+def rank(module: str) -> tuple[int, int]:
+    """How far down a module stands: its folder, and in ``program`` the folder in that."""
+    parts = module.split(".")
+    inner = parts[2] if len(parts) > 2 and parts[1] == "program" else ""
+    return LAYERS.index(layer(module)), PARTS.index(inner) if inner in PARTS else 0
 
 
 def imports(source: str, module: str, is_package: bool) -> Iterator[tuple[str, int]]:
@@ -53,9 +63,9 @@ def _imports_by_text(node: ast.Call) -> bool:
 
 def upward(source: str, module: str, is_package: bool = False) -> list[str]:
     """Imports of ``source`` that point down, as ``line: module``."""
-    own = LAYERS.index(layer(module))
+    own = rank(module)
     found = imports(source, module, is_package)
-    return sorted({f"{line}: {name}" for name, line in found if LAYERS.index(layer(name)) > own})
+    return sorted({f"{line}: {name}" for name, line in found if rank(name) > own})
 
 
 def modules() -> list[Path]:
@@ -73,6 +83,7 @@ def test_imports_point_up(path: Path) -> None:
 def test_every_folder_has_a_layer() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert folders <= set(LAYERS)
+    assert {path.parent.name for path in PACKAGE.glob("program/*/__init__.py")} == set(PARTS)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,11 @@ def test_every_folder_has_a_layer() -> None:
 )
 def test_downward_imports_are_seen(source: str) -> None:
     assert upward(source, "reviewer.parse.extract")
+
+
+def test_the_parts_of_the_program_have_an_order() -> None:
+    assert upward("from reviewer.program.flow.summaries import Summaries", "reviewer.program.linked.calls")
+    assert not upward("from reviewer.program.linked.calls import Calls", "reviewer.program.flow.summaries")
 
 
 @pytest.mark.parametrize(

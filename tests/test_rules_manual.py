@@ -66,7 +66,7 @@ def test_the_examples_in_the_manual_are_rules(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     ids = {one.id for one in registry.all_rules([tmp_path])}
     assert {Path(name).stem for name in found if "/" not in name} <= ids
-    from reviewer.program.api import load_models
+    from reviewer.program.api.load import load_models
 
     assert any(o.chain == "pump_list" for o in load_models([tmp_path]).obligations)
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reviewer.parse.facts import AddressOf, Name
-from reviewer.program.chains import Chains, ChainUser, NotifierChain
-from reviewer.program.contexts import Context, Contexts
-from reviewer.program.effects import Effects
-from reviewer.program.horizon import Horizon
-from reviewer.program.link import Func, Program
-from reviewer.program.locks import Hold
-from reviewer.program.models import Obligation
-from reviewer.program.reach import Reach
-from reviewer.program.shared import Shared
-from reviewer.program.summaries import Near, Summaries
+from reviewer.program.api.models import Obligation
+from reviewer.program.concurrency.shared import Shared
+from reviewer.program.flow.effects import Effects
+from reviewer.program.flow.horizon import Horizon
+from reviewer.program.flow.summaries import Near, Summaries
+from reviewer.program.graph.chains import Chains, ChainUser, NotifierChain
+from reviewer.program.graph.contexts import Context, Contexts
+from reviewer.program.graph.reach import Reach
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.linked.locks import Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Expr, Index, Member, Name
-from reviewer.program import values
-from reviewer.program.awaited import within
-from reviewer.program.effects import Effect, stations
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, seen_at
-from reviewer.program.locks import Hold, as_said, lock_class
-from reviewer.program.objects import root_of, rooted
-from reviewer.program.settled import always_first
-from reviewer.program.structs import Frame
-from reviewer.program.ways import assigned
+from reviewer.program.concurrency.awaited import within
+from reviewer.program.flow.effects import Effect, stations
+from reviewer.program.flow.lockflow import Flow, seen_at
+from reviewer.program.flow.objects import root_of, rooted
+from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.ways import assigned
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold, as_said, lock_class
+from reviewer.program.linked.structs import Frame
 
 
 def other_member(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold) -> bool:

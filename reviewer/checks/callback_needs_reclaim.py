@@ -18,11 +18,11 @@ from reviewer.checks.holders import Holders
 from reviewer.checks.proof import confidence_of, first_call, leaf_steps, place
 from reviewer.checks.registry import below, late
 from reviewer.parse.facts import Const, Member
-from reviewer.program.chains import NotifierChain
-from reviewer.program.link import Func
-from reviewer.program.locks import Hold
-from reviewer.program.objects import short
-from reviewer.program.reach import DOUBTFUL, Leaf, Search
+from reviewer.program.flow.objects import short
+from reviewer.program.graph.chains import NotifierChain
+from reviewer.program.graph.reach import DOUBTFUL, Leaf, Search
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
 
 RULE = "callback-needs-reclaim"
 

@@ -24,13 +24,14 @@ from reviewer.checks.proof import (
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Branch, Call, Const, Expr, Name, Read, Write
-from reviewer.program import values
-from reviewer.program.link import Func
-from reviewer.program.objects import objects_read, short
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, Op, exclusive
-from reviewer.program.values import ORDER
-from reviewer.program.waiting import comes_after, in_order, way_to
-from reviewer.program.waiting import waits as waits_of
+from reviewer.program.concurrency.shared import CHANGES, COUNTS, Access, Closure, Op, exclusive
+from reviewer.program.concurrency.waiting import comes_after, way_to
+from reviewer.program.concurrency.waiting import waits as waits_of
+from reviewer.program.flow.objects import objects_read, short
+from reviewer.program.flow.precedence import in_order
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.values import ORDER
 
 RULE = "callback-not-concurrent"
 

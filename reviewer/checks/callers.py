@@ -8,8 +8,8 @@ from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.entry import Entry, Waiter
 from reviewer.checks.proof import entry_steps, inside, place, shown, step
 from reviewer.parse.facts import Call
-from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import SLEEPING
 
 MAX_UP, MAX_FUNCTIONS = 4, 40
 """Levels of callers, and functions, among which an allocation is looked for."""

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call, Name
-from reviewer.program.chains import NotifierChain
-from reviewer.program.effects import Effect
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.graph.chains import NotifierChain
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
 
 MAX_USERS = 40
 """Callbacks of one chain that are asked."""

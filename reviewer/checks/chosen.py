@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call, Items, Name
-from reviewer.program.calls import function_names
-from reviewer.program.change import KEYWORDS, Change
-from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE, by_distance, module_of, reachable, subsystem
-from reviewer.program.models import Function as Model
-from reviewer.program.setups import block_of, last_name
-from reviewer.program.written import calls_of
+from reviewer.program.api.models import Function as Model
+from reviewer.program.flow.setups import block_of, last_name
+from reviewer.program.index.change import KEYWORDS, Change
+from reviewer.program.index.linkage import ASIDE, by_distance, module_of, reachable, subsystem
+from reviewer.program.linked.calls import function_names
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.linked.written import calls_of
 
 LEVELS = 4
 """Levels of callers that are looked at."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call, Name
-from reviewer.program.grace import DOES
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.models import Function as Model
+from reviewer.program.api.models import Function as Model
+from reviewer.program.concurrency.grace import DOES
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.linked.link import Func
 
 
 def model_of(focus: Focus, seen: Seen) -> Model | None:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from reviewer.checks.memo import Memo, content_id
 from reviewer.parse.dialect import Dialect
-from reviewer.program.bases import Bases
-from reviewer.program.trace import Trace
+from reviewer.program.index.bases import Bases
+from reviewer.program.index.trace import Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 

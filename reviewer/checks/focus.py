@@ -9,29 +9,29 @@ from functools import cached_property
 from reviewer.checks.analysis import Analysis
 from reviewer.checks.let_go import LetGo
 from reviewer.parse.facts import Call
-from reviewer.program.awaited import Waited
-from reviewer.program.balance import Releases
-from reviewer.program.callers import Callers, CallerSearch, Root
-from reviewer.program.effects import Effect
-from reviewer.program.entries import Entries
-from reviewer.program.holders import Holders
-from reviewer.program.horizon import Horizon
-from reviewer.program.lifetimes import Lifetimes
-from reviewer.program.link import Func
-from reviewer.program.lockclasses import LockClasses
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, Hold
-from reviewer.program.lockusers import LockUsers
-from reviewer.program.masks import Masks
-from reviewer.program.modes import Modes
-from reviewer.program.nearby import Nearby
-from reviewer.program.orders import Orders
-from reviewer.program.queues import Queues
-from reviewer.program.settled import Settled
-from reviewer.program.setups import Setups
-from reviewer.program.upward import Above, Upward
-from reviewer.program.wakers import Wakers
-from reviewer.program.ways import Ways
+from reviewer.program.concurrency.awaited import Waited
+from reviewer.program.concurrency.balance import Releases
+from reviewer.program.concurrency.entries import Entries
+from reviewer.program.concurrency.lifetimes import Lifetimes
+from reviewer.program.concurrency.lockusers import LockUsers
+from reviewer.program.concurrency.modes import Modes
+from reviewer.program.concurrency.orders import Orders
+from reviewer.program.concurrency.queues import Queues
+from reviewer.program.concurrency.wakers import Wakers
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.horizon import Horizon
+from reviewer.program.flow.lockclasses import LockClasses
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.flow.settled import Settled
+from reviewer.program.flow.setups import Setups
+from reviewer.program.flow.ways import Ways
+from reviewer.program.graph.callers import Callers, CallerSearch, Root
+from reviewer.program.graph.holders import Holders
+from reviewer.program.graph.masks import Masks
+from reviewer.program.graph.nearby import Nearby
+from reviewer.program.graph.upward import Above, Upward
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, Hold
 
 
 @dataclass(eq=False)

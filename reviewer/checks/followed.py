@@ -10,12 +10,12 @@ from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Cast, Expr, Items, Member, Write
-from reviewer.program import values
-from reviewer.program.calls import function_names
-from reviewer.program.grace import Grace
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, reached
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.grace import Grace
+from reviewer.program.flow.lockflow import Flow, Seen, reached
+from reviewer.program.linked import values
+from reviewer.program.linked.calls import function_names
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 OWNERS = frozenset({
     "struct super_operations.evict_inode", "struct super_operations.destroy_inode", "struct super_operations.put_super",

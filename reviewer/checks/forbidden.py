@@ -18,17 +18,17 @@ from reviewer.checks.names import matches, stands_in
 from reviewer.checks.proof import confidence_of, entry_steps, first_call, inside, leaf_steps, place
 from reviewer.checks.registry import Allocation, Below, Rule, Target
 from reviewer.parse.facts import Call, Const, Expr, Name, Text
-from reviewer.program import calls as program_calls
-from reviewer.program import values
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold
-from reviewer.program.models import Function as Model
-from reviewer.program.models import Irq
-from reviewer.program.reach import DOUBTFUL, Leaf, Node, Reach, Search
-from reviewer.program.setups import Setups
-from reviewer.program.summaries import Summaries
-from reviewer.program.summaries import place as object_at
+from reviewer.program.api.models import Function as Model
+from reviewer.program.api.models import Irq
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.flow.setups import Setups
+from reviewer.program.flow.summaries import Summaries
+from reviewer.program.flow.summaries import place as object_at
+from reviewer.program.graph.reach import DOUBTFUL, Leaf, Node, Reach, Search
+from reviewer.program.linked import calls as program_calls
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
 
 DISTANCE, NODES = 20, 1500
 """How far below a start is searched, and how many functions at most (the nearest first)."""

@@ -26,10 +26,10 @@ from reviewer.checks.entry import Dependency, Entry
 from reviewer.checks.finding import Finding
 from reviewer.checks.registry import Check, Dependencies
 from reviewer.checks.sweep import batches, of_part
-from reviewer.program.chains import NotifierChain
-from reviewer.program.files import Files
-from reviewer.program.link import Func, Program, Record
-from reviewer.program.trace import Trace
+from reviewer.program.graph.chains import NotifierChain
+from reviewer.program.index.files import Files
+from reviewer.program.index.trace import Trace
+from reviewer.program.linked.link import Func, Program, Record
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 from reviewer.workers import pool

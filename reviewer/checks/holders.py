@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from reviewer.checks.analysis import Analysis
 from reviewer.parse.facts import Call, Const
-from reviewer.program.link import Func
-from reviewer.program.linkage import ASIDE, driver_of
-from reviewer.program.objects import short
-from reviewer.program.reach import Leaf
+from reviewer.program.flow.objects import short
+from reviewer.program.graph.reach import Leaf
+from reviewer.program.index.linkage import ASIDE, driver_of
+from reviewer.program.linked.link import Func
 
 MAX_FILES = 80
 """Files that name a lock's struct and are searched; the nearest to the lock's user first."""

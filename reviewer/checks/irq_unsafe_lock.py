@@ -15,18 +15,18 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Binary, Call, Expr, Member, Name
-from reviewer.program.effects import Effect, may_block
-from reviewer.program.entries import MASKED, Entry
-from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow, seen_at, unexecuted
-from reviewer.program.locks import Hold, lock_class
-from reviewer.program.lockusers import Take
-from reviewer.program.modes import STRENGTH, Mode, stronger
-from reviewer.program.objects import object_name, rooted
-from reviewer.program.settled import asked_word
-from reviewer.program.telling import is_false
-from reviewer.program.upward import ATOMIC
-from reviewer.program.ways import Guard
+from reviewer.program.concurrency.entries import MASKED, Entry
+from reviewer.program.concurrency.lockusers import Take
+from reviewer.program.concurrency.modes import STRENGTH, Mode, stronger
+from reviewer.program.flow.effects import Effect, may_block
+from reviewer.program.flow.lockflow import Flow, seen_at, unexecuted
+from reviewer.program.flow.objects import object_name, rooted
+from reviewer.program.flow.settled import asked_word
+from reviewer.program.flow.telling import is_false
+from reviewer.program.flow.ways import Guard
+from reviewer.program.graph.upward import ATOMIC
+from reviewer.program.linked.link import Func, runs_at_boot
+from reviewer.program.linked.locks import Hold, lock_class
 
 RULE = "irq-unsafe-lock"
 

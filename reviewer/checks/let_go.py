@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reviewer.parse.facts import Call, Expr, Name
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, State
-from reviewer.program.locks import ALONE, OUTSIDE, Hold, lock_class
-from reviewer.program.summaries import place
-from reviewer.program.waiting import comes_first
+from reviewer.program.flow.lockflow import Flow, Seen, State
+from reviewer.program.flow.precedence import comes_first
+from reviewer.program.flow.summaries import place
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, OUTSIDE, Hold, lock_class
 
 if TYPE_CHECKING:
     from reviewer.checks.focus import Focus

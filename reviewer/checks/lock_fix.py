@@ -6,8 +6,8 @@ import difflib
 import re
 
 from reviewer.checks.analysis import Analysis
-from reviewer.program.balance import Way
-from reviewer.program.link import Func
+from reviewer.program.concurrency.balance import Way
+from reviewer.program.linked.link import Func
 
 STATEMENT = re.compile(r"\s*[A-Za-z_]\w*\([^;{}]*\);\s*(/\*.*\*/)?\s*\Z")
 """A call that is a statement of its own on one line."""

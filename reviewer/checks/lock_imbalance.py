@@ -44,8 +44,8 @@ from reviewer.checks.registry import general
 from reviewer.checks.release_lost import Lost, release_lost
 from reviewer.checks.released_twice import Twice, released_twice
 from reviewer.parse.facts import AddressOf, Binary, Call, Const, Deref, Expr, Member, Name, Result, Return, Write
-from reviewer.program import values
-from reviewer.program.balance import (
+from reviewer.program.api.models import Kind
+from reviewer.program.concurrency.balance import (
     Balance,
     Key,
     Way,
@@ -60,16 +60,16 @@ from reviewer.program.balance import (
     uneven,
     word_of,
 )
-from reviewer.program.calls import Target
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Seen, State, parts_of, reached
-from reviewer.program.locks import Hold
-from reviewer.program.models import Kind
-from reviewer.program.stable import Written
-from reviewer.program.structs import Frame
-from reviewer.program.summaries import exported
-from reviewer.program.summaries import place as located
-from reviewer.program.ways import is_flag
+from reviewer.program.flow.lockflow import Ending, Flow, Seen, State, parts_of, reached
+from reviewer.program.flow.stable import Written
+from reviewer.program.flow.summaries import exported
+from reviewer.program.flow.summaries import place as located
+from reviewer.program.flow.ways import is_flag
+from reviewer.program.linked import values
+from reviewer.program.linked.calls import Target
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
+from reviewer.program.linked.structs import Frame
 
 RULE = "lock-imbalance"
 
@@ -651,14 +651,14 @@ class Imbalance:
         )  # fmt: skip
 
     def drops(self, caller: Func, seen: object, holds: list[Hold]) -> bool:
-        from reviewer.program.lockflow import Seen
+        from reviewer.program.flow.lockflow import Seen
 
         assert isinstance(seen, Seen)
         frame = self.focus.program.frame(caller)
         call = seen.event
         outcomes = self.focus.summaries.outcomes(frame, call, seen.callee, seen.args[0], State())  # type: ignore[arg-type]
         dropped = {d for o in outcomes for d in o.drops}
-        from reviewer.program.locks import lock_class
+        from reviewer.program.linked.locks import lock_class
 
         names = {lock_class(frame, d) for d in dropped} - {""}
         return any(h.lock in dropped or h.name in names for h in holds)

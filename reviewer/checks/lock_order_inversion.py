@@ -18,10 +18,10 @@ from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call
-from reviewer.program.configured import exclusive
-from reviewer.program.link import Func
-from reviewer.program.locks import SLEEPING, Hold, writer_between
-from reviewer.program.orders import Order
+from reviewer.program.concurrency.orders import Order
+from reviewer.program.linked.configured import exclusive
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import SLEEPING, Hold, writer_between
 
 RULE = "lock-order-inversion"
 

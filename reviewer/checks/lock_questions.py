@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Branch, Const, Expr, Member, Name, Read, Return, Write
-from reviewer.program import values
-from reviewer.program.balance import Balance, Way
-from reviewer.program.lockflow import Flow, names_in, polarity, reached
-from reviewer.program.objects import of_parameter
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.balance import Balance, Way
+from reviewer.program.flow.lockflow import Flow, names_in, polarity, reached
+from reviewer.program.flow.objects import of_parameter
+from reviewer.program.linked import values
+from reviewer.program.linked.structs import Frame
 
 MAX_ASKED = 3
 """Conditions in a row (``a && b && c``) that lead to an event."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reviewer.parse.facts import Call, Result
-from reviewer.program.balance import Way
-from reviewer.program.link import Func
-from reviewer.program.structs import Frame
-from reviewer.program.summaries import exported
+from reviewer.program.concurrency.balance import Way
+from reviewer.program.flow.summaries import exported
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 SUCCESS = {"zero", "positive", "nonnegative"}
 """Results with which a lock may be left to the caller on purpose, while failures release it."""

@@ -22,10 +22,10 @@ from reviewer.data import installation_digest
 from reviewer.errors import MissingContent
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
-from reviewer.program.bases import Bases
-from reviewer.program.change import change_of
-from reviewer.program.models import ApiModels
-from reviewer.program.trace import Touches, Trace
+from reviewer.program.api.models import ApiModels
+from reviewer.program.index.bases import Bases
+from reviewer.program.index.change import change_of
+from reviewer.program.index.trace import Touches, Trace
 from reviewer.source.tree import Tree
 from reviewer.store.factstore import Store
 

@@ -15,12 +15,13 @@ from reviewer.checks.proof import entry_steps, inside, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Binary, Call, Cast, Const, Deref, Expr, Name, Result, Write
-from reviewer.program import lockflow, values
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Observer, State
-from reviewer.program.objects import contains, root_of
-from reviewer.program.shared import CHANGES, COUNTS, Op
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.shared import CHANGES, COUNTS, Op
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Ending, Observer, State
+from reviewer.program.flow.objects import contains, root_of
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 RULE = "missing-freed-update"
 DATA = 2

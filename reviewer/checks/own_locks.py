@@ -14,11 +14,12 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_questions import contract, questions
 from reviewer.checks.lock_results import as_object, overlap, returns_pointer
 from reviewer.parse.facts import Binary, Body, Branch, Call, Const, Event, Expr, Jump, Member, Name, Result, Return, Write
-from reviewer.program import lockflow, values
-from reviewer.program.balance import Way, result_of
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Observer, State, reached
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.balance import Way, result_of
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Ending, Observer, State, reached
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 PAIRS = ((re.compile(r"(?:(?<=_)|^)lock(?=_|$)"), "unlock"), (re.compile(r"(?:(?<=_)|^)acquire(?=_|$)"), "release"))
 """The word in a name that says that a lock is taken, and the one in its place where it is given back."""

@@ -11,10 +11,10 @@ import re
 import msgspec
 
 from reviewer.checks.focus import Focus
-from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect
-from reviewer.program.link import Func
-from reviewer.program.lockflow import seen_at
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.lockflow import seen_at
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.linked.link import Func
 
 FOR_MODULES = re.compile(r"EXPORT_SYMBOL")
 """Why there may be more callers, which in a tree with some there are not."""

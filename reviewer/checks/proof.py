@@ -10,13 +10,13 @@ from reviewer.checks.analysis import Analysis, Callback
 from reviewer.checks.finding import Confidence, Step, StepKind
 from reviewer.parse import facts
 from reviewer.parse.facts import Call
-from reviewer.program.effects import Effect
-from reviewer.program.entries import Entry
-from reviewer.program.holders import Holder
-from reviewer.program.link import Func
-from reviewer.program.locks import OUTSIDE, SLEEPING, Hold
-from reviewer.program.reach import Leaf
-from reviewer.program.shared import Access, Visit
+from reviewer.program.concurrency.entries import Entry
+from reviewer.program.concurrency.shared import Access, Visit
+from reviewer.program.flow.effects import Effect
+from reviewer.program.graph.holders import Holder
+from reviewer.program.graph.reach import Leaf
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import OUTSIDE, SLEEPING, Hold
 
 
 def shown(held: Iterable[Hold]) -> tuple[str, ...]:

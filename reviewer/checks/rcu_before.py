@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from reviewer.checks.deferred import left_to_rcu, model_of, own_left_to_rcu
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import AddressOf, Call, Cast, Const, Deref, Expr, Index, Member, Name, Result, Write
-from reviewer.program import values
-from reviewer.program.grace import DOES, Deed, Grace, owner
-from reviewer.program.lifetimes import PUT
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, on_every_way
-from reviewer.program.locks import Hold, lock_class
-from reviewer.program.models import Function as Model
-from reviewer.program.settled import always_first
-from reviewer.program.summaries import place, stored
-from reviewer.program.upward import ATOMIC
-from reviewer.program.waiting import comes_first
+from reviewer.program.api.models import Function as Model
+from reviewer.program.concurrency.grace import DOES, Deed, Grace, owner
+from reviewer.program.concurrency.lifetimes import PUT
+from reviewer.program.flow.lockflow import Flow, Seen, on_every_way
+from reviewer.program.flow.precedence import comes_first
+from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.summaries import place, stored
+from reviewer.program.graph.upward import ATOMIC
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold, lock_class
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""

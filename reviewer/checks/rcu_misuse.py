@@ -30,17 +30,17 @@ from reviewer.checks.unasked import unasked
 from reviewer.checks.unpinned import unpinned
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Call, Name, Result, Write
-from reviewer.program import values
-from reviewer.program.grace import Grace
-from reviewer.program.horizon import FAR
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, reached
-from reviewer.program.locks import Hold
-from reviewer.program.nearby import Verdict
-from reviewer.program.objects import object_name, rooted
-from reviewer.program.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
-from reviewer.program.rcu_uses import after_section
-from reviewer.program.upward import ATOMIC
+from reviewer.program.concurrency.grace import Grace
+from reviewer.program.concurrency.rcu import DEPTH, Need, Needs, excuses, in_section, protects, reads_rcu
+from reviewer.program.concurrency.rcu_uses import after_section
+from reviewer.program.flow.horizon import FAR
+from reviewer.program.flow.lockflow import Seen, reached
+from reviewer.program.flow.objects import object_name, rooted
+from reviewer.program.graph.nearby import Verdict
+from reviewer.program.graph.upward import ATOMIC
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
 
 RULE = "rcu-misuse"
 

@@ -17,20 +17,20 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.proof import confidence_of, effect_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Branch, Call, Expr, Index, Member, Name, Result, Switch, Write
-from reviewer.program import values
-from reviewer.program.balance import word_of
-from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect, cleared
-from reviewer.program.horizon import DEPTH
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, seen_at
-from reviewer.program.locks import SLEEPING, Hold
-from reviewer.program.masks import handed_on
-from reviewer.program.objects import object_name, root_of, rooted
-from reviewer.program.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
-from reviewer.program.settled import always_first
-from reviewer.program.structs import Frame
-from reviewer.program.written import events_of
+from reviewer.program.concurrency.balance import word_of
+from reviewer.program.concurrency.reclaim import DIRECT, InReclaim, Reclaim, calls, lock_key
+from reviewer.program.flow.effects import Effect, cleared
+from reviewer.program.flow.horizon import DEPTH
+from reviewer.program.flow.lockflow import Flow, Seen, seen_at
+from reviewer.program.flow.objects import object_name, root_of, rooted
+from reviewer.program.flow.settled import always_first
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.graph.masks import handed_on
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import SLEEPING, Hold
+from reviewer.program.linked.structs import Frame
+from reviewer.program.linked.written import events_of
 
 RULE = "reclaim-recursion"
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from reviewer.checks.analysis import Analysis
     from reviewer.checks.entry import Dependency, Reached
     from reviewer.checks.focus import Focus
-    from reviewer.program.chains import NotifierChain
-    from reviewer.program.link import Func
+    from reviewer.program.graph.chains import NotifierChain
+    from reviewer.program.linked.link import Func
 
 Run = Callable[["Analysis"], Iterable[Finding]]
 

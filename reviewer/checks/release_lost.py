@@ -13,13 +13,14 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.lock_results import SUCCESS, returns_pointer
 from reviewer.checks.own_locks import outcome
 from reviewer.parse.facts import Call, Event, Expr, Name, Result
-from reviewer.program import lockflow, values
-from reviewer.program.balance import word_of
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Observer, Seen, State
-from reviewer.program.locks import ALONE, lock_class
-from reviewer.program.models import Kind
-from reviewer.program.structs import Frame
+from reviewer.program.api.models import Kind
+from reviewer.program.concurrency.balance import word_of
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Ending, Flow, Observer, Seen, State
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, lock_class
+from reviewer.program.linked.structs import Frame
 
 MAX_CALLERS = 12
 """Callers that are asked whether they release the lock instead."""

@@ -1,7 +1,8 @@
 """A release that a patch makes the second one on some way through a function: the lock is the callers', and given back once more.
 
-What a function has taken itself is counted (:mod:`reviewer.program.balance`); of a lock that it comes with, its ways tell only
-whether it is released. In a review alone: in code that has run, conditions that are not understood here keep the two apart.
+What a function has taken itself is counted (:mod:`reviewer.program.concurrency.balance`); of a lock that it comes with, its ways
+tell only whether it is released. In a review alone: in code that has run, conditions that are not understood here keep the two
+apart.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Expr
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, lock_class
-from reviewer.program.summaries import place
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.flow.summaries import place
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, lock_class
 
 
 @dataclass(frozen=True, slots=True)

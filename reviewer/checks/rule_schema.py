@@ -10,7 +10,7 @@ WaitName = Literal[
     "event", "completion", "work", "workqueue", "timer", "irq", "thread", "grace_period", "refcount", "device", "tasklet",
     "callbacks",
 ]  # fmt: skip
-"""What the models' ``waits`` know (program/models.py)."""
+"""What the models' ``waits`` know (program/api/models.py)."""
 
 FLAG = r"^[A-Za-z_]\w*$"
 

@@ -39,13 +39,13 @@ from reviewer.cluster import Cluster
 from reviewer.errors import InputError
 from reviewer.parse.dialect import load_dialect
 from reviewer.parse.kconfig import Configuration
-from reviewer.program.chains import ChainUser, NotifierChain
-from reviewer.program.files import Files
-from reviewer.program.fill import hot_names
-from reviewer.program.link import Program, Record
-from reviewer.program.linkage import ASIDE
-from reviewer.program.models import ApiModels
-from reviewer.program.trace import Trace
+from reviewer.program.api.models import ApiModels
+from reviewer.program.graph.chains import ChainUser, NotifierChain
+from reviewer.program.index.files import Files
+from reviewer.program.index.linkage import ASIDE
+from reviewer.program.index.trace import Trace
+from reviewer.program.linked.link import Program, Record
+from reviewer.program.views.fill import hot_names
 from reviewer.source.tree import Place, place_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def maker(tree: Tree, store: Store, models: ApiModels, request: ScanRequest) -> 
     """Makes programs of a tree, which share the index of names and the files that have been read."""
     import sys
 
-    from reviewer.program.scope import Definitions
+    from reviewer.program.index.scope import Definitions
     from reviewer.store.kept import kept_bodies
 
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))

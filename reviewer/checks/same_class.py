@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call
-from reviewer.program.effects import Effect
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.locks import ALONE, Hold
-from reviewer.program.models import Kind
+from reviewer.program.api.models import Kind
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, Hold
 
 APART: frozenset[Kind] = frozenset({"ww_mutex", "other", "semaphore", "socket"})
 """Kinds that are made to be nested, that have no owner, or of which each family has a class of its own."""

@@ -24,26 +24,26 @@ from reviewer.checks.registry import general
 from reviewer.checks.same_class import always, nested, told_apart
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Binary, Call, Const, Deref, Expr, Member, Name, Result, Switch
-from reviewer.program import values
-from reviewer.program.balance import stored, word_of
-from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect
-from reviewer.program.entries import Entry
-from reviewer.program.horizon import DEPTH, FAR
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen, names_in, reached, seen_at
-from reviewer.program.locks import ALONE, FAIR, OUTSIDE, Hold, lock_class
-from reviewer.program.models import Function as Model
-from reviewer.program.models import Kind
-from reviewer.program.objects import of_parameter, root_of
-from reviewer.program.roundtrips import plain
-from reviewer.program.settled import steps
-from reviewer.program.stable import Written
-from reviewer.program.structs import Frame
-from reviewer.program.summaries import place as place_of
-from reviewer.program.values import deref
-from reviewer.program.waiting import comes_first
-from reviewer.program.ways import is_flag
+from reviewer.program.api.models import Function as Model
+from reviewer.program.api.models import Kind
+from reviewer.program.concurrency.balance import stored, word_of
+from reviewer.program.concurrency.entries import Entry
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.horizon import DEPTH, FAR
+from reviewer.program.flow.lockflow import Flow, Seen, names_in, reached, seen_at
+from reviewer.program.flow.objects import of_parameter, root_of
+from reviewer.program.flow.precedence import comes_first
+from reviewer.program.flow.settled import steps
+from reviewer.program.flow.stable import Written
+from reviewer.program.flow.summaries import place as place_of
+from reviewer.program.flow.ways import is_flag
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, FAIR, OUTSIDE, Hold, lock_class
+from reviewer.program.linked.roundtrips import plain
+from reviewer.program.linked.structs import Frame
+from reviewer.program.linked.values import deref
 
 RULE = "self-deadlock"
 

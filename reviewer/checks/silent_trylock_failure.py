@@ -18,13 +18,13 @@ from reviewer.checks.proof import entry_steps, inside, place, step, visit_steps
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Const, Expr, Name, Write
-from reviewer.program import lockflow
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Observer, Outcome, State
-from reviewer.program.locks import Hold
-from reviewer.program.objects import short
-from reviewer.program.shared import Visit
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.shared import Visit
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Ending, Observer, Outcome, State
+from reviewer.program.flow.objects import short
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
+from reviewer.program.linked.structs import Frame
 
 RULE = "silent-trylock-failure"
 

@@ -11,8 +11,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from reviewer.program.link import Program
-from reviewer.program.linkage import ASIDE
+from reviewer.program.index.linkage import ASIDE
+from reviewer.program.linked.link import Program
 
 MAX_LEVELS = 8
 """Headers between an absent one and a file in question; deeper chains of includes are real but rare."""

@@ -23,22 +23,22 @@ from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Choice, Const, Member, Name
-from reviewer.program import values
-from reviewer.program.contexts import CallSite
-from reviewer.program.effects import Effect, is_named, may_block, stations
-from reviewer.program.entries import Entry
-from reviewer.program.horizon import FAR
-from reviewer.program.link import Func, runs_at_boot
-from reviewer.program.lockflow import Flow, Seen, on_every_way, seen_at
-from reviewer.program.locks import ALONE, Hold, lock_class
-from reviewer.program.lockusers import INTERRUPTS
-from reviewer.program.masks import handed_on
-from reviewer.program.modes import OFF, Mode
-from reviewer.program.origins import Origins
-from reviewer.program.settled import always_first, steps
-from reviewer.program.summaries import Binding
-from reviewer.program.telling import last_if
-from reviewer.program.upward import ATOMIC
+from reviewer.program.concurrency.entries import Entry
+from reviewer.program.concurrency.lockusers import INTERRUPTS
+from reviewer.program.concurrency.modes import OFF, Mode
+from reviewer.program.flow.effects import Effect, is_named, may_block, stations
+from reviewer.program.flow.horizon import FAR
+from reviewer.program.flow.lockflow import Flow, Seen, on_every_way, seen_at
+from reviewer.program.flow.origins import Origins
+from reviewer.program.flow.settled import always_first, steps
+from reviewer.program.flow.summaries import Binding
+from reviewer.program.flow.telling import last_if
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.graph.masks import handed_on
+from reviewer.program.graph.upward import ATOMIC
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func, runs_at_boot
+from reviewer.program.linked.locks import ALONE, Hold, lock_class
 
 RULE = "sleep-in-atomic"
 

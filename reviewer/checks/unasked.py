@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
 from reviewer.parse.facts import Call, Expr, Member, Name
-from reviewer.program import values
-from reviewer.program.grace import Grace
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.summaries import stored
+from reviewer.program.concurrency.grace import Grace
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.flow.summaries import stored
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
 
 
 def unasked(focus: Focus, grace: Grace, func: Func) -> Iterator[tuple[Seen, Func, str, Seen]]:

@@ -22,13 +22,13 @@ from reviewer.checks.unguarded.moved_out import found_outside, read_outside
 from reviewer.checks.unguarded.other_object import another, under_another
 from reviewer.checks.unguarded.walked import walked
 from reviewer.parse.facts import AddressOf, Branch, Call, Expr, Member, Name, Result
-from reviewer.program import values
-from reviewer.program.contexts import serialises
-from reviewer.program.guards import LOCKED, Touch, exclusive, once
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, reached
-from reviewer.program.objects import root_of
-from reviewer.program.shared import runs_once
+from reviewer.program.concurrency.guards import LOCKED, Touch, exclusive, once
+from reviewer.program.concurrency.shared import runs_once
+from reviewer.program.flow.lockflow import Seen, reached
+from reviewer.program.flow.objects import root_of
+from reviewer.program.graph.contexts import serialises
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
 
 ENOUGH = 4
 """Guarded accesses, in as many functions less one, from which a guard is inferred in a tree that nobody has changed."""

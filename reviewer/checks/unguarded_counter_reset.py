@@ -24,12 +24,12 @@ from reviewer.checks.proof import (
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Cast, Const, Expr, Member, Name
-from reviewer.program import lockflow
-from reviewer.program.lockflow import Observer, State
-from reviewer.program.objects import objects_read, short
-from reviewer.program.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
-from reviewer.program.structs import Frame
-from reviewer.program.waiting import Wait, comes_after, waits, way_to
+from reviewer.program.concurrency.shared import CHANGES, COUNTS, Access, Closure, distinct, exclusive
+from reviewer.program.concurrency.waiting import Wait, comes_after, waits, way_to
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Observer, State
+from reviewer.program.flow.objects import objects_read, short
+from reviewer.program.linked.structs import Frame
 
 RULE = "unguarded-counter-reset"
 

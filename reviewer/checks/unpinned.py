@@ -9,11 +9,11 @@ from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
 from reviewer.checks.rcu_before import does, is_section
 from reviewer.parse.facts import AddressOf, Call, Cast, Expr, Member, Name, Result, Write
-from reviewer.program.lifetimes import GET, PUT
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Flow, Seen
-from reviewer.program.settled import always_first
-from reviewer.program.values import walk
+from reviewer.program.concurrency.lifetimes import GET, PUT
+from reviewer.program.flow.lockflow import Flow, Seen
+from reviewer.program.flow.settled import always_first
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.values import walk
 
 
 def unpinned(focus: Focus, func: Func) -> Iterator[tuple[Seen, str, Seen]]:

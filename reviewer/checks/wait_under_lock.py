@@ -21,23 +21,23 @@ from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
 from reviewer.parse.facts import Call, Expr, Index, Member, Name, Result
-from reviewer.program import values
-from reviewer.program.awaited import Awaited
-from reviewer.program.configured import exclusive
-from reviewer.program.effects import Effect, may_block, stations
-from reviewer.program.horizon import DEPTH
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
-from reviewer.program.models import Function as Model
-from reviewer.program.objects import root_of
-from reviewer.program.settled import asked_word, steps
-from reviewer.program.structs import Frame
-from reviewer.program.telling import behind_bit, last_if
-from reviewer.program.upward import ATOMIC
-from reviewer.program.waiting import comes_first
-from reviewer.program.wakers import Change
-from reviewer.program.ways import Guard, assigned
+from reviewer.program.api.models import Function as Model
+from reviewer.program.concurrency.awaited import Awaited
+from reviewer.program.concurrency.wakers import Change
+from reviewer.program.flow.effects import Effect, may_block, stations
+from reviewer.program.flow.horizon import DEPTH
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.flow.objects import root_of
+from reviewer.program.flow.precedence import comes_first
+from reviewer.program.flow.settled import asked_word, steps
+from reviewer.program.flow.telling import behind_bit, last_if
+from reviewer.program.flow.ways import Guard, assigned
+from reviewer.program.graph.upward import ATOMIC
+from reviewer.program.linked import values
+from reviewer.program.linked.configured import exclusive
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import ALONE, OUTSIDE, SLEEPING, Hold, lock_class, writer_between
+from reviewer.program.linked.structs import Frame
 
 RULE = "wait-under-lock"
 

@@ -14,14 +14,15 @@ from reviewer.checks.proof import access_step, place, step
 from reviewer.checks.registry import check
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Expr, Member, Name, Write
-from reviewer.program import lockflow, values
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Observer, Outcome, State
-from reviewer.program.objects import object_name, rooted, short
-from reviewer.program.shared import CHANGES, Access, distinct, exclusive
-from reviewer.program.structs import Frame
-from reviewer.program.summaries import accesses
-from reviewer.program.summaries import place as place_of
+from reviewer.program.concurrency.shared import CHANGES, Access, distinct, exclusive
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Observer, Outcome, State
+from reviewer.program.flow.objects import object_name, rooted, short
+from reviewer.program.flow.summaries import accesses
+from reviewer.program.flow.summaries import place as place_of
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 RULE = "write-after-failed-lock"
 

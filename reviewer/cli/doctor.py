@@ -73,7 +73,7 @@ def _calls(options: Options, tree: Tree, paths: Iterable[str], progress: Progres
     """How many calls lead somewhere, in a few files of the kernel proper; without the store, if that cannot be opened."""
     from reviewer.cli import engine
     from reviewer.cli.session import rules_dirs, store_path
-    from reviewer.program.linkage import ASIDE
+    from reviewer.program.index.linkage import ASIDE
 
     progress("calls", 0, 0)
     models = engine.load_models(rules_dirs(options), store_path(options))

@@ -24,8 +24,8 @@ from reviewer.report.views import ContextReport, GraphReport, RelianceReport
 
 if TYPE_CHECKING:
     from reviewer.cluster import Cluster
-    from reviewer.program.link import Program
-    from reviewer.program.models import ApiModels
+    from reviewer.program.api.models import ApiModels
+    from reviewer.program.linked.link import Program
     from reviewer.review.prepare import Prepared
     from reviewer.review.result import ReviewResult
     from reviewer.source.tree import Tree
@@ -95,9 +95,9 @@ def _real(store: Store) -> FactStore:
 
 def load_models(extra: Sequence[Path], cache: Path | None) -> ApiModels:
     """:raises RuleError: a model of the package or of the user does not fit its schema."""
-    from reviewer.program import api
+    from reviewer.program.api import load
 
-    return api.load_models(extra, cache)
+    return load.load_models(extra, cache)
 
 
 def scan(
@@ -169,8 +169,8 @@ def fill(tree: Tree, store: Store, models: ApiModels, jobs: int, progress: Progr
     :return: whether no tree near this one was known
     """
     from reviewer.parse.dialect import load_dialect
-    from reviewer.program.fill import fill_tree
-    from reviewer.program.scope import Definitions
+    from reviewer.program.index.scope import Definitions
+    from reviewer.program.views.fill import fill_tree
 
     Definitions(tree, store, None, jobs).build(progress)
     with cluster(executor) as others:
@@ -231,7 +231,7 @@ def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
 
     :raises InputError: the tree does not define it.
     """
-    from reviewer.program import describe as library
+    from reviewer.program.views import describe as library
     from reviewer.report.convert import context_report
 
     with _kept(program):
@@ -240,7 +240,7 @@ def describe(program: Program, function: str) -> tuple[ContextReport, ...]:
 
 def relies_on(program: Program, lock: str) -> RelianceReport:
     """:raises InputError: no such lock class in the tree."""
-    from reviewer.program import reliance
+    from reviewer.program.views import reliance
     from reviewer.report.convert import reliance_report
 
     with _kept(program):
@@ -249,7 +249,7 @@ def relies_on(program: Program, lock: str) -> RelianceReport:
 
 def call_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    from reviewer.program import callgraph
+    from reviewer.program.views import callgraph
     from reviewer.report.convert import graph_report
 
     with _kept(program):
@@ -258,7 +258,7 @@ def call_graph(program: Program, start: str | None) -> GraphReport:
 
 def lock_graph(program: Program, start: str | None) -> GraphReport:
     """:raises InputError: the tree does not define ``start``."""
-    from reviewer.program import lockgraph
+    from reviewer.program.views import lockgraph
     from reviewer.report.convert import graph_report
 
     with _kept(program):
@@ -315,7 +315,7 @@ def health(files: Iterable[tuple[str, bytes]], of_files: int, jobs: int) -> Pars
 
 def calls(tree: Tree, store: Store, models: ApiModels, paths: Sequence[str], jobs: int) -> CallHealth:
     """Looks up every call in the files ``paths``, and counts what leads somewhere."""
-    from reviewer.program.resolution import resolution
+    from reviewer.program.views.resolution import resolution
 
     program = open_program(tree, store, models, ScanRequest(jobs=jobs), lambda *_: None)
     with _kept(program):

@@ -16,7 +16,7 @@ from reviewer.checks.memo import can_be_read, closed, content_id, rests_on
 from reviewer.checks.result import ScanRequest, ScanResult
 
 if TYPE_CHECKING:
-    from reviewer.program.models import ApiModels
+    from reviewer.program.api.models import ApiModels
     from reviewer.source.tree import Tree
     from reviewer.store.factstore import Store
 

@@ -18,8 +18,8 @@ from reviewer.errors import InputError, MissingContent
 from reviewer.settings import FILE_NAME, Settings, read_settings
 
 if TYPE_CHECKING:
-    from reviewer.program.link import Program
-    from reviewer.program.models import ApiModels
+    from reviewer.program.api.models import ApiModels
+    from reviewer.program.linked.link import Program
     from reviewer.source.tree import Tree
     from reviewer.store.factstore import Store
 

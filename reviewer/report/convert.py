@@ -7,13 +7,13 @@ from typing import Literal, cast
 
 from reviewer.checks.finding import Confidence, Step
 from reviewer.checks.result import Site
-from reviewer.program import reliance as library
-from reviewer.program.contexts import CallSite
-from reviewer.program.describe import Description
-from reviewer.program.graphs import Graph
-from reviewer.program.link import Program
-from reviewer.program.locks import Hold
-from reviewer.program.points import Point
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.linked.link import Program
+from reviewer.program.linked.locks import Hold
+from reviewer.program.linked.points import Point
+from reviewer.program.views import reliance as library
+from reviewer.program.views.describe import Description
+from reviewer.program.views.graphs import Graph
 from reviewer.report.views import (
     Caller,
     ContextReport,

@@ -8,7 +8,7 @@ import msgspec
 
 from reviewer.checks.finding import Confidence, Step
 from reviewer.checks.result import Site
-from reviewer.program.models import Irq, Mode, Taken
+from reviewer.program.api.models import Irq, Mode, Taken
 
 
 class Held(msgspec.Struct, frozen=True):

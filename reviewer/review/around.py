@@ -11,7 +11,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check, checks
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.sweep import findings
-from reviewer.program.linkage import subsystem
+from reviewer.program.index.linkage import subsystem
 from reviewer.review.delta import Delta
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from reviewer.checks.finding import Finding
-from reviewer.program.change import KEYWORDS, WORD
+from reviewer.program.index.change import KEYWORDS, WORD
 from reviewer.review.delta import Delta, FileDelta
 from reviewer.review.result import Cause
 from reviewer.source.patch import Hunk

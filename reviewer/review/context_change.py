@@ -18,12 +18,12 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.memo import Memo
 from reviewer.checks.result import Chain
 from reviewer.parse.facts import Call
-from reviewer.program.describe import Description, description, upward
-from reviewer.program.link import Func, Program
-from reviewer.program.locks import Hold
-from reviewer.program.models import Taken
-from reviewer.program.objects import short
-from reviewer.program.upward import Upward
+from reviewer.program.api.models import Taken
+from reviewer.program.flow.objects import short
+from reviewer.program.graph.upward import Upward
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.linked.locks import Hold
+from reviewer.program.views.describe import Description, description, upward
 from reviewer.review.delta import Delta
 from reviewer.review.lock_use import MAX_SENTENCES, lock_use
 from reviewer.review.lock_use import sentences as lock_sentences

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from reviewer.parse.pieces import Pieces
-from reviewer.program.change import KEYWORDS, Change, change_of
+from reviewer.program.index.change import KEYWORDS, Change, change_of
 from reviewer.source.patch import FileChange, Hunk
 from reviewer.source.tree import SUFFIXES
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewer.parse.facts import Call, Name
-from reviewer.program.link import Func
-from reviewer.program.models import Taken
-from reviewer.program.summaries import Summaries
+from reviewer.program.api.models import Taken
+from reviewer.program.flow.summaries import Summaries
+from reviewer.program.linked.link import Func
 
 MAX_SENTENCES = 6
 """Of one function; more is a new function rather than a change."""

@@ -8,7 +8,7 @@ import msgspec
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.result import Chain, Stats
-from reviewer.program.models import Irq, Mode, Taken
+from reviewer.program.api.models import Irq, Mode, Taken
 
 Status = Literal["introduced", "fixed", "unchanged"]
 

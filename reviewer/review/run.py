@@ -14,8 +14,8 @@ from reviewer.checks.memo import Memo
 from reviewer.checks.result import ScanResult, Stats
 from reviewer.parse.dialect import Dialect
 from reviewer.parse.pieces import Pieces
-from reviewer.program.link import Program
-from reviewer.program.summaries import Near
+from reviewer.program.flow.summaries import Near
+from reviewer.program.linked.link import Program
 from reviewer.review import context_change
 from reviewer.review.cause import cause_of
 from reviewer.review.context_change import Side

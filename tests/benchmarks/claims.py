@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from reviewer.program.callers import CallerSearch
-from reviewer.program.contexts import CallSite
-from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE
-from reviewer.program.locks import Hold, lock_class
-from reviewer.program.summaries import Summaries
+from reviewer.program.flow.summaries import Summaries
+from reviewer.program.graph.callers import CallerSearch
+from reviewer.program.graph.contexts import CallSite
+from reviewer.program.index.linkage import ASIDE
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.linked.locks import Hold, lock_class
 
 ACQUIRES, RELEASES, MUST_HOLD = "__acquires", "__releases", "__must_hold"
 """Annotations for sparse (include/linux/compiler_types.h)."""

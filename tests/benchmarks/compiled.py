@@ -9,9 +9,9 @@ from pathlib import Path
 from objects import Expanded, Object, read
 
 from reviewer.parse.facts import Call, Name
-from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE, reachable
-from reviewer.program.scopeguards import ScopeGuards
+from reviewer.program.index.linkage import ASIDE, reachable
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.linked.scopeguards import ScopeGuards
 
 MADE = re.compile(
     r"__x86_\w+|__fentry__|__stack_chk_fail|__SCT__\w+|__(ubsan|asan|kasan|tsan)_\w+|__builtin_\w+|"

@@ -30,12 +30,12 @@ from wordwise import callees, callers
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.run import open_program
 from reviewer.cli.doctor import sampled
-from reviewer.program.api import load_models
-from reviewer.program.describe import upward
-from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE
-from reviewer.program.resolution import resolution
-from reviewer.program.summaries import Summaries
+from reviewer.program.api.load import load_models
+from reviewer.program.flow.summaries import Summaries
+from reviewer.program.index.linkage import ASIDE
+from reviewer.program.linked.link import Func, Program
+from reviewer.program.views.describe import upward
+from reviewer.program.views.resolution import resolution
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FactStore, NullStore
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from crossref import Crossref
 
 from reviewer.parse.facts import Call, Expr, Member, Name
-from reviewer.program import values
-from reviewer.program.callers import CallerSearch
-from reviewer.program.link import Func, Program
-from reviewer.program.linkage import ASIDE
+from reviewer.program.graph.callers import CallerSearch
+from reviewer.program.index.linkage import ASIDE
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func, Program
 
 LANGUAGE = re.compile(
     r"offsetof|sizeof|typeof|(un)?likely|defined|asm|__\w+__|__(aligned|must_hold|free|printf)|IS_\w+|CLASS|(scoped_)?guard"

@@ -7,7 +7,7 @@ from pathlib import Path
 from reviewer.checks.chosen import with_callers
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.run import open_program
-from reviewer.program.api import load_models
+from reviewer.program.api.load import load_models
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import NullStore
 

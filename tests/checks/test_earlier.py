@@ -16,7 +16,7 @@ from reviewer.checks.groups import Done, Job, Task
 from reviewer.checks.result import ScanRequest, ScanResult
 from reviewer.cli.engine import fill
 from reviewer.data import fixtures_dir
-from reviewer.program.api import load_models
+from reviewer.program.api.load import load_models
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FactStore, NullStore, Store
 

@@ -28,7 +28,7 @@ def scan(tree: Path, *, everything: bool) -> tuple[Finding, ...]:
     """The findings of any confidence in a tree, read from disk with no store."""
     try:
         from reviewer.checks.run import scan as run
-        from reviewer.program.api import load_models
+        from reviewer.program.api.load import load_models
         from reviewer.source.tree import open_tree
         from reviewer.store.factstore import NullStore
     except ModuleNotFoundError as error:

@@ -15,8 +15,8 @@ from reviewer.checks.result import ScanRequest, ScanResult
 from reviewer.checks.run import maker, scan
 from reviewer.data import fixtures_dir
 from reviewer.parse.dialect import load_dialect
-from reviewer.program.api import load_models
-from reviewer.program.files import Files
+from reviewer.program.api.load import load_models
+from reviewer.program.index.files import Files
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import NullStore
 

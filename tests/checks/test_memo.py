@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from reviewer.checks import memo as memo_
 from reviewer.checks.memo import Gone, Memo, Moves
 from reviewer.parse.dialect import load_dialect
-from reviewer.program.bases import Bases
-from reviewer.program.trace import Trace
+from reviewer.program.index.bases import Bases
+from reviewer.program.index.trace import Trace
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FactStore
 

@@ -109,7 +109,7 @@ def test_own_severity_and_texts_for_one_of_ours(tmp_path: Path) -> None:
 
     from reviewer.checks.result import ScanRequest
     from reviewer.checks.run import scan
-    from reviewer.program.api import load_models
+    from reviewer.program.api.load import load_models
     from reviewer.source.tree import open_tree
     from reviewer.store.factstore import NullStore
 

@@ -23,8 +23,8 @@ from reviewer.checks.memo import Memo
 from reviewer.checks.result import ScanRequest, ScanResult
 from reviewer.checks.run import scan
 from reviewer.data import fixtures_dir
-from reviewer.program.api import load_models
-from reviewer.program.models import ApiModels
+from reviewer.program.api.load import load_models
+from reviewer.program.api.models import ApiModels
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FactStore, NullStore, Store
 

@@ -11,8 +11,8 @@ import pytest
 from reviewer.checks.result import ScanRequest
 from reviewer.checks.run import open_program
 from reviewer.data import fixtures_dir
-from reviewer.program.api import load_models
-from reviewer.program.link import Program
+from reviewer.program.api.load import load_models
+from reviewer.program.linked.link import Program
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import NullStore
 

@@ -8,13 +8,13 @@ import pytest
 
 from reviewer.parse.extract import split_arguments
 from reviewer.parse.facts import Call
-from reviewer.program.callers import CallerSearch
-from reviewer.program.chains import Chains
-from reviewer.program.contexts import Contexts
-from reviewer.program.link import Program
-from reviewer.program.locks import lock_class
-from reviewer.program.resolution import resolution
-from reviewer.program.summaries import Summaries
+from reviewer.program.flow.summaries import Summaries
+from reviewer.program.graph.callers import CallerSearch
+from reviewer.program.graph.chains import Chains
+from reviewer.program.graph.contexts import Contexts
+from reviewer.program.linked.link import Program
+from reviewer.program.linked.locks import lock_class
+from reviewer.program.views.resolution import resolution
 
 ProgramOf = Callable[..., Program]
 

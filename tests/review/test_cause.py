@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reviewer.checks.finding import Finding, Step
-from reviewer.program.change import Change
+from reviewer.program.index.change import Change
 from reviewer.review.cause import cause_of
 from reviewer.review.delta import Delta, FileDelta
 from reviewer.source.patch import Hunk

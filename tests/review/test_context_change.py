@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reviewer.program.models import Taken
+from reviewer.program.api.models import Taken
 from reviewer.review.context_change import Picture, moved, sentences
 from reviewer.review.result import FunctionContext, HeldLock
 

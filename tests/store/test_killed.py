@@ -23,9 +23,10 @@ import pytest
 
 from reviewer.checks.result import ScanRequest
 from reviewer.cli import engine
-from reviewer.program import fill, scope, symbols, words
-from reviewer.program.api import load_models
-from reviewer.program.models import ApiModels
+from reviewer.program.api.load import load_models
+from reviewer.program.api.models import ApiModels
+from reviewer.program.index import scope, symbols, words
+from reviewer.program.views import fill
 from reviewer.source.tree import open_tree
 from reviewer.store.factstore import FILE_NAME, FactStore
 from reviewer.store.packed import unpack

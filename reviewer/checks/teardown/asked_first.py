@@ -12,9 +12,9 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.unwaited import end_after, gone_after
 from reviewer.parse.facts import Const, Result, Write
-from reviewer.program.lifetimes import Act
-from reviewer.program.link import Func
-from reviewer.program.objects import object_name, objects_read, rooted
+from reviewer.program.concurrency.lifetimes import Act
+from reviewer.program.flow.objects import object_name, objects_read, rooted
+from reviewer.program.linked.link import Func
 
 PENDING = frozenset({"timer_pending", "work_pending", "delayed_work_pending"})
 """What tells whether a callback is yet to run (include/linux/timer.h, workqueue.h)."""

@@ -12,12 +12,12 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.parse.facts import Call, Const, Member, Name, Write
-from reviewer.program.guards import EDGES, first
-from reviewer.program.lifetimes import GET, PUT, Act, Uses, owner_of, pointed
-from reviewer.program.link import Func
-from reviewer.program.linkage import OF_DRIVERS
-from reviewer.program.lockflow import Seen, seen_at
-from reviewer.program.objects import object_name, objects_read, root_of, rooted, short
+from reviewer.program.concurrency.guards import EDGES, first
+from reviewer.program.concurrency.lifetimes import GET, PUT, Act, Uses, owner_of, pointed
+from reviewer.program.flow.lockflow import Seen, seen_at
+from reviewer.program.flow.objects import object_name, objects_read, root_of, rooted, short
+from reviewer.program.index.linkage import OF_DRIVERS
+from reviewer.program.linked.link import Func
 
 RULE = "teardown-order"
 

@@ -18,12 +18,13 @@ from reviewer.checks.teardown.irq_left import Request, asks_for_irq, frees_irq, 
 from reviewer.checks.teardown.restarted import always, unheeding
 from reviewer.parse import facts
 from reviewer.parse.facts import Call, Const, Expr, Name, Result
-from reviewer.program import lockflow, values
-from reviewer.program.lifetimes import Act, holder, owner_of
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Ending, Flow, Observer, State, by_sign
-from reviewer.program.objects import objects_read, rooted
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.lifetimes import Act, holder, owner_of
+from reviewer.program.flow import lockflow
+from reviewer.program.flow.lockflow import Ending, Flow, Observer, State, by_sign
+from reviewer.program.flow.objects import objects_read, rooted
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 BINDS = frozenset({"probe", "bind", "add_dev"})
 """Operations that begin a binding: what they have allocated for as long as it lasts is freed when they fail."""

@@ -9,11 +9,11 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, synchronous
 from reviewer.parse.cfg import successors
 from reviewer.parse.facts import Body, Call, Expr, Result, Write
-from reviewer.program.lifetimes import Act, Uses, holder, owner_of
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, reached
-from reviewer.program.objects import result_used, root_of
-from reviewer.program.structs import Frame
+from reviewer.program.concurrency.lifetimes import Act, Uses, holder, owner_of
+from reviewer.program.flow.lockflow import Seen, reached
+from reviewer.program.flow.objects import result_used, root_of
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
 
 
 def freed_as_started(teardown: Teardown) -> Iterator[Finding]:

@@ -15,12 +15,12 @@ from reviewer.checks.teardown.base import Teardown, finding
 from reviewer.checks.teardown.ended_early import kept
 from reviewer.checks.teardown.never_stopped import LEVELS_TO_BEGIN, made_here
 from reviewer.parse.facts import AddressOf, Call, Expr, Member, Name
-from reviewer.program.calls import function_names
-from reviewer.program.lifetimes import Act, pointed
-from reviewer.program.link import Func
-from reviewer.program.models import Function as Model
-from reviewer.program.objects import object_name, rooted
-from reviewer.program.values import walk
+from reviewer.program.api.models import Function as Model
+from reviewer.program.concurrency.lifetimes import Act, pointed
+from reviewer.program.flow.objects import object_name, rooted
+from reviewer.program.linked.calls import function_names
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.values import walk
 
 IRQ = frozenset({"irq", "threaded_irq"})
 

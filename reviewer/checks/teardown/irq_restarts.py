@@ -13,8 +13,8 @@ from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.irq_left import Request, asks_for_irq, frees_irq, is_managed, requests, waits_for_irq
 from reviewer.checks.teardown.restarted import always, unheeding
 from reviewer.parse.facts import Call, Name
-from reviewer.program.lifetimes import Act, owner_of
-from reviewer.program.link import Func
+from reviewer.program.concurrency.lifetimes import Act, owner_of
+from reviewer.program.linked.link import Func
 
 
 def again_by_irq(teardown: Teardown) -> Iterator[Finding]:

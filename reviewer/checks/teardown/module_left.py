@@ -10,8 +10,8 @@ from reviewer.checks.deferred import own_left_to_rcu
 from reviewer.checks.finding import Finding
 from reviewer.checks.proof import place, step
 from reviewer.checks.teardown.base import CALLBACKS, RULE, Teardown, end_of, finding
-from reviewer.program.lifetimes import owner_of
-from reviewer.program.link import Func
+from reviewer.program.concurrency.lifetimes import owner_of
+from reviewer.program.linked.link import Func
 
 MAX_OF_MODULE = 60
 """Functions below the end of a module by which its files are known."""

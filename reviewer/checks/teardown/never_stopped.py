@@ -11,12 +11,12 @@ from itertools import chain, islice
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, synchronous
 from reviewer.parse.facts import Call, Member, Name, Result, Write
-from reviewer.program.guards import AFTER, first
-from reviewer.program.lifetimes import Act, Uses, owner_of, pointed
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, on_every_way
-from reviewer.program.objects import object_name, rooted
-from reviewer.program.summaries import place
+from reviewer.program.concurrency.guards import AFTER, first
+from reviewer.program.concurrency.lifetimes import Act, Uses, owner_of, pointed
+from reviewer.program.flow.lockflow import Seen, on_every_way
+from reviewer.program.flow.objects import object_name, rooted
+from reviewer.program.flow.summaries import place
+from reviewer.program.linked.link import Func
 
 LEVELS_TO_BEGIN = 5
 """Levels of callers from what sets a callback up to the operation that begins the life of its object."""

@@ -11,15 +11,15 @@ from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.ended_early import comes_to
 from reviewer.checks.teardown.irq_left import modelled
 from reviewer.parse.facts import Branch, Call, Const, Deref, Expr, Member, Name, Result, Write
-from reviewer.program.calls import function_names
-from reviewer.program.lifetimes import Act, Uses, holder, owner_of
-from reviewer.program.link import Func
-from reviewer.program.lockflow import seen_at
-from reviewer.program.models import Function as Model
-from reviewer.program.objects import object_name, reads, root_of, rooted, short
-from reviewer.program.structs import Frame
-from reviewer.program.telling import stores
-from reviewer.program.values import walk
+from reviewer.program.api.models import Function as Model
+from reviewer.program.concurrency.lifetimes import Act, Uses, holder, owner_of
+from reviewer.program.flow.lockflow import seen_at
+from reviewer.program.flow.objects import object_name, reads, root_of, rooted, short
+from reviewer.program.flow.telling import stores
+from reviewer.program.linked.calls import function_names
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
+from reviewer.program.linked.values import walk
 
 URB = "urb"
 """A request of USB: like the other callbacks it starts itself again, as a rule, until it is killed."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.parse.facts import Const, Expr, Result
-from reviewer.program.lifetimes import Act
-from reviewer.program.link import Func
-from reviewer.program.lockflow import on_every_way
-from reviewer.program.objects import objects_read
-from reviewer.program.structs import Frame
-from reviewer.program.values import walk
+from reviewer.program.concurrency.lifetimes import Act
+from reviewer.program.flow.lockflow import on_every_way
+from reviewer.program.flow.objects import objects_read
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.structs import Frame
+from reviewer.program.linked.values import walk
 
 
 def wrong_order(teardown: Teardown) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.proof import place, step
 from reviewer.checks.teardown.base import RULE, Teardown
 from reviewer.parse.facts import Call, Member, Name
-from reviewer.program.link import Func
-from reviewer.program.objects import object_name, rooted, short
+from reviewer.program.flow.objects import object_name, rooted, short
+from reviewer.program.linked.link import Func
 
 
 @dataclass(frozen=True, slots=True)

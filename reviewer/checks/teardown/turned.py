@@ -11,10 +11,10 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding
 from reviewer.checks.teardown.still_used import waits
 from reviewer.parse.facts import Call, Name
-from reviewer.program.effects import Effect
-from reviewer.program.lifetimes import MAX_BELOW, Act
-from reviewer.program.link import Func
-from reviewer.program.written import calls_of
+from reviewer.program.concurrency.lifetimes import MAX_BELOW, Act
+from reviewer.program.flow.effects import Effect
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.written import calls_of
 
 OPERATIONS = "operations"
 """The kind of a wait for operations of the driver's (``virtio_reset_device()``); its name is the table's member."""

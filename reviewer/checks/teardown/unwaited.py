@@ -12,8 +12,8 @@ from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, finding, used_by
 from reviewer.checks.teardown.restarted import always, unheeding
 from reviewer.parse.facts import Member, Name
-from reviewer.program.lifetimes import Act, Uses, holder, owner_of
-from reviewer.program.link import Func
+from reviewer.program.concurrency.lifetimes import Act, Uses, holder, owner_of
+from reviewer.program.linked.link import Func
 
 OPENS = re.compile(r"(?:^|_)open$")
 """Operations that begin the use of an object, which is there before and after."""

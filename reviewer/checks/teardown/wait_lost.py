@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.teardown.base import CALLBACKS, Teardown, end_of, finding, used_by
 from reviewer.parse.facts import Call, Expr, Name
-from reviewer.program.effects import Effect
-from reviewer.program.lifetimes import PUT, Act, Uses, pointed
-from reviewer.program.link import Func
-from reviewer.program.objects import root_of, rooted
+from reviewer.program.concurrency.lifetimes import PUT, Act, Uses, pointed
+from reviewer.program.flow.effects import Effect
+from reviewer.program.flow.objects import root_of, rooted
+from reviewer.program.linked.link import Func
 
 
 def lost_waits(new: Teardown) -> Iterator[Finding]:

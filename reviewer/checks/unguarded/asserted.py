@@ -1,6 +1,6 @@
 """unguarded-access, of functions that say which lock their callers hold: who calls one, and cannot hold it.
 
-By an assertion, an annotation, or the comment of the function (:mod:`reviewer.program.said`).
+By an assertion, an annotation, or the comment of the function (:mod:`reviewer.program.graph.said`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from reviewer.checks.proof import entry_step, place, step
 from reviewer.checks.unguarded.guarding import RULE, Side, is_there
 from reviewer.checks.unguarded.outside import free_entries
 from reviewer.parse.facts import AddressOf, Call, Const, Name
-from reviewer.program import values
-from reviewer.program.balance import word_of
-from reviewer.program.entries import Entry
-from reviewer.program.guards import first, once
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import Hold, lock_class
-from reviewer.program.models import Kind
+from reviewer.program.api.models import Kind
+from reviewer.program.concurrency.balance import word_of
+from reviewer.program.concurrency.entries import Entry
+from reviewer.program.concurrency.guards import first, once
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold, lock_class
 
 KINDS: tuple[Kind, ...] = ("mutex", "rwsem", "spin", "raw_spin", "rwlock")
 """Of the locks that a function may return with which an assertion names, or a comment."""

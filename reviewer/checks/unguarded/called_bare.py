@@ -15,8 +15,8 @@ from reviewer.checks.finding import Finding
 from reviewer.checks.unguarded.guarding import Side, finding
 from reviewer.checks.unguarded.walked import LEVELS, bare_way, entered_by
 from reviewer.parse.facts import Call, Name
-from reviewer.program.guards import LOCKED, Touch, exclusive, once
-from reviewer.program.link import Func
+from reviewer.program.concurrency.guards import LOCKED, Touch, exclusive, once
+from reviewer.program.linked.link import Func
 
 ENOUGH = 4
 """Other callers that have the lock."""

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Finding
 from reviewer.checks.unguarded.guarding import Side, finding, knows, struct_of
 from reviewer.parse.facts import Call, Deref, Event, Expr, Member, Name, Write
-from reviewer.program import values
-from reviewer.program.guards import Touch, exclusive, once
-from reviewer.program.lifetimes import pointed
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.objects import object_name, rooted, short
-from reviewer.program.shared import Access
+from reviewer.program.concurrency.guards import Touch, exclusive, once
+from reviewer.program.concurrency.lifetimes import pointed
+from reviewer.program.concurrency.shared import Access
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.flow.objects import object_name, rooted, short
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
 
 LAST = re.compile(r"_dec_and_(?:test|\w*lock)")
 """What tells that a reference was the last (include/linux/refcount.h)."""

@@ -10,13 +10,13 @@ from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.unguarded.guarding import Side, finding, knows
 from reviewer.checks.unguarded.walked import LEVELS, bare_way, entered_by
 from reviewer.parse.facts import Call, Expr, Member, Name, Write
-from reviewer.program import values
-from reviewer.program.guards import LOCKED, Touch, exclusive, once
-from reviewer.program.lifetimes import Act
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen, seen_at
-from reviewer.program.objects import object_name, root_of, rooted, short
-from reviewer.program.shared import Access
+from reviewer.program.concurrency.guards import LOCKED, Touch, exclusive, once
+from reviewer.program.concurrency.lifetimes import Act
+from reviewer.program.concurrency.shared import Access
+from reviewer.program.flow.lockflow import Seen, seen_at
+from reviewer.program.flow.objects import object_name, root_of, rooted, short
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
 
 ENOUGH = 2
 """Functions that follow the member under the lock."""

@@ -10,12 +10,12 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.proof import place, step
 from reviewer.parse.facts import Member, StructDef
-from reviewer.program import values
-from reviewer.program.guards import Guards, Touch, once
-from reviewer.program.link import Func
-from reviewer.program.locks import Hold
-from reviewer.program.objects import rooted, short
-from reviewer.program.structs import at_home
+from reviewer.program.concurrency.guards import Guards, Touch, once
+from reviewer.program.flow.objects import rooted, short
+from reviewer.program.linked import values
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import Hold
+from reviewer.program.linked.structs import at_home
 
 RULE = "unguarded-access"
 

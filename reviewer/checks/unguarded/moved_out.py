@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Finding
 from reviewer.checks.unguarded.guarding import Side, finding
 from reviewer.parse.facts import Call, Name
-from reviewer.program.contexts import serialises
-from reviewer.program.guards import Touch, once
-from reviewer.program.lifetimes import PUT
-from reviewer.program.link import Func
-from reviewer.program.shared import Access
+from reviewer.program.concurrency.guards import Touch, once
+from reviewer.program.concurrency.lifetimes import PUT
+from reviewer.program.concurrency.shared import Access
+from reviewer.program.graph.contexts import serialises
+from reviewer.program.linked.link import Func
 
 Object = tuple[str, str]
 """Its name, and the one bit of it that is meant."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from reviewer.checks.finding import Confidence, Finding
 from reviewer.checks.unguarded.guarding import Side, finding, witness
 from reviewer.parse.facts import AddressOf, Expr, Index, Member
-from reviewer.program.guards import Touch
-from reviewer.program.link import Func
-from reviewer.program.objects import of_parameter
+from reviewer.program.concurrency.guards import Touch
+from reviewer.program.flow.objects import of_parameter
+from reviewer.program.linked.link import Func
 
 OWNERS = 2
 """Other functions that take the lock of the object itself, from which it is inferred in a tree that nobody has changed."""

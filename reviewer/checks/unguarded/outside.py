@@ -7,10 +7,10 @@ import re
 
 from reviewer.checks.unguarded.guarding import Side
 from reviewer.parse.facts import AddressOf, Call, Cast, Event, Expr, Items, Member, Name, Write
-from reviewer.program.entries import Entry, Slot
-from reviewer.program.guards import exclusive
-from reviewer.program.lifetimes import UNDOES
-from reviewer.program.link import Func
+from reviewer.program.concurrency.entries import Entry, Slot
+from reviewer.program.concurrency.guards import exclusive
+from reviewer.program.concurrency.lifetimes import UNDOES
+from reviewer.program.linked.link import Func
 
 STARTED = frozenset({"work", "thread", "kthread"})
 """What runs because somebody has started it."""

@@ -21,10 +21,10 @@ from reviewer.checks.unguarded.guarding import Side, finding, knows, strange
 from reviewer.checks.unguarded.other_object import owner_of
 from reviewer.checks.unguarded.outside import BY_USERS, STARTED, free_entries
 from reviewer.parse.facts import Call, Name
-from reviewer.program.guards import LOCKED, Touch, once
-from reviewer.program.link import Func
-from reviewer.program.lockflow import Seen
-from reviewer.program.locks import OUTSIDE
+from reviewer.program.concurrency.guards import LOCKED, Touch, once
+from reviewer.program.flow.lockflow import Seen
+from reviewer.program.linked.link import Func
+from reviewer.program.linked.locks import OUTSIDE
 
 ENOUGH = 3
 """Accesses to a list with its lock, in as many functions less one, from which a guard is inferred."""

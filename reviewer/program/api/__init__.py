@@ -1,0 +1,1 @@
+"""What is known of the kernel's API, from ``rules/api/*.yaml`` and the user's own."""

@@ -1,0 +1,1 @@
+"""What runs beside what: contexts, guards, lifetimes, waits and orders."""

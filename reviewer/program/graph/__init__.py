@@ -1,0 +1,1 @@
+"""Who comes to a function, holding what, and what it reaches."""

@@ -1,0 +1,1 @@
+"""What the verbs beside the checks ask for: contexts, graphs, reliance, a full store."""
