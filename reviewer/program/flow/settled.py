@@ -28,7 +28,7 @@ from reviewer.parse.facts import (
 )
 from reviewer.program.api.models import Function as Model
 from reviewer.program.flow.effects import Effect, stations
-from reviewer.program.flow.established import Asked, Established, asked_in, is_place
+from reviewer.program.flow.established import Asked, Established, asked_in, bare, is_place
 from reviewer.program.flow.lockflow import Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
 from reviewer.program.flow.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.flow.onetable import OneTable
@@ -200,12 +200,14 @@ class Settled:
 
     def by_itself(self, effect: Effect) -> bool:
         """Whether the object of the effect is asked first (``if (timer_pending(&t)) timer_delete_sync(&t);``)."""
-        frame = self.program.frame(effect.func)
-        here = seen_at(self.summaries.flow(effect.func), effect.at)
-        on = here.args[0][:1] if here is not None and here.args else ()
+        flow = self.summaries.flow(effect.func)
+        here = seen_at(flow, effect.at)
+        if flow is None or here is None or not here.args or not here.args[0]:
+            return False
+        on = bare(here.args[0][0])
         for guard in self.ways.guards(effect.func, effect.at):
-            call = frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
-            if call is not None and any(frame.canonical(a, {}) in on for a in call.args):
+            call = flow.frame.call(guard.condition.call) if isinstance(guard.condition, Result) else None
+            if call is not None and on in self.established.given(flow, call):
                 return True
         return False
 
