@@ -26,7 +26,7 @@ from reviewer.parse.facts import Call, Choice, Const, Member, Name
 from reviewer.program.concurrency.entries import Entry
 from reviewer.program.concurrency.lockusers import INTERRUPTS
 from reviewer.program.concurrency.modes import OFF, Mode
-from reviewer.program.flow.effects import Effect, is_named, may_block, stations
+from reviewer.program.flow.effects import Effect, class_or_field, is_named, may_block, stations
 from reviewer.program.flow.horizon import FAR
 from reviewer.program.flow.lockflow import Flow, Seen, on_every_way, seen_at
 from reviewer.program.flow.origins import Origins
@@ -346,7 +346,8 @@ def passes_function(focus: Focus, func: Func, seen: Seen) -> bool:
 
 
 def held_around_callback(focus: Focus, func: Func, seen: Seen, effect: Effect) -> Iterator[Hold]:
-    """Locks under which the callee of a call runs the function of this file that it is passed, where that sleeps."""
+    """Locks under which the callee of a call runs the function of this file that it is passed, where that sleeps, unless it
+    drops them itself before."""
     below = [*(f for f, _ in effect.way[1:]), effect.func]
     if len(below) < 2 or not passes_function(focus, func, seen):
         return
@@ -354,9 +355,13 @@ def held_around_callback(focus: Focus, func: Func, seen: Seen, effect: Effect) -
     callback = next((f for f in below[1:] if f.name in passed and f.path == func.path), None)
     if callback is None:
         return
-    inside = (e for e in focus.effects.of(callback, depth=FAR) if (e.func.key, e.at) == (effect.func.key, effect.at))
+    inside = [e for e in focus.effects.of(callback, depth=FAR) if (e.func.key, e.at) == (effect.func.key, effect.at)]
     own = {h.name for e in inside for h in e.held}
-    yield from (h for h in effect.held if h.name and h.kind in ATOMIC and h.name not in own)
+    frame = focus.program.frame(callback)
+    gone = {name for e in inside for name in (*e.gone, *(class_or_field(frame, lock) for lock in e.let_go))}
+    for h in effect.held:
+        if h.name and h.kind in ATOMIC and h.name not in own | gone and not any(e.lets_go(h) for e in inside):
+            yield h
 
 
 def passed_above(focus: Focus, effect: Effect) -> bool:

@@ -68,6 +68,7 @@ class Settled:
             self._settled, self._still_empty, self._denied, self._given, self._never_set, self._configured, self._taken_away,
             self._other_number,
         )  # fmt: skip
+        self._asked_of_labels = self._settled, self._denied, self._other_number
 
     def against(self, func: Func, seen: Seen, effect: Effect) -> bool:
         """Whether the effect of an event of ``func`` needs a field to be what a function on the way has made it not to be, or an
@@ -82,7 +83,7 @@ class Settled:
                 if effect.kind == "alloc" and self._prepared(above, inner, guard):
                     return True
             for arm in self.ways.arms(inner, at):
-                if all(self._settled(above, inner, label) or self._denied(above, inner, label) for label in arm):
+                if all(any(says(above, inner, label) for says in self._asked_of_labels) for label in arm):
                     return True
             here = seen_at(self.summaries.flow(inner), at)
             above.append((inner, at, here.args[0] if here is not None and here.args else ()))

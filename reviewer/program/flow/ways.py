@@ -126,9 +126,11 @@ class Ways:
             leading = {to for to in successors(exit_) if block in reached(body, [to], number)}
             rest = exit_.default in leading
             labels = [c for cases, to in exit_.cases for c in cases if (to in leading) != rest]
-            if not isinstance(value, Member) or not labels or (len(labels) > MAX_LABELS and not rest):
+            parameter = isinstance(value, Name) and value.id.startswith("%")
+            if not (isinstance(value, Member) or parameter) or not labels or (len(labels) > MAX_LABELS and not rest):
                 continue
-            if not any(writes_to(b, value.name) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
+            field = value.name if isinstance(value, Member) else ""
+            if not any(writes_to(b, field) and number in reached(body, [n]) for n, b in enumerate(body.blocks)):
                 guards = tuple(Guard(values.binary("==", value, frame.canonical(c, {})), not rest, exit_.at) for c in labels)
                 yield from ((g,) for g in guards) if rest else (guards,)
 
