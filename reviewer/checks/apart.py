@@ -15,7 +15,7 @@ from reviewer.program.concurrency.awaited import within
 from reviewer.program.flow.effects import Effect, stations
 from reviewer.program.flow.lockflow import Flow, seen_at
 from reviewer.program.flow.objects import root_of, rooted
-from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.precedence import always_first
 from reviewer.program.flow.ways import assigned
 from reviewer.program.linked import values
 from reviewer.program.linked.link import Func

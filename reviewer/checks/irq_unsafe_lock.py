@@ -27,6 +27,7 @@ from reviewer.program.flow.ways import Guard
 from reviewer.program.graph.upward import ATOMIC
 from reviewer.program.linked.link import Func, runs_at_boot
 from reviewer.program.linked.locks import Hold, lock_class
+from reviewer.program.linked.written import calls_of
 
 RULE = "irq-unsafe-lock"
 
@@ -349,10 +350,7 @@ def unlikely(focus: Focus, take: Take, mine: Mode, other: Take, theirs: Mode) ->
 def registration(focus: Focus, entry: Entry) -> Iterator[tuple[Func, int]]:
     """Where an interrupt, or something else that runs by itself, is set up."""
     for func in focus.program.functions(entry.path, entry.function) if entry.function else ():
-        body = focus.program.body(func)
-        for event in (e for b in (body.blocks if body is not None else ()) for e in b.events):
-            if isinstance(event, Call) and func.line_of(event.at) == entry.line:
-                yield func, event.at
+        yield from ((func, call.at) for call in calls_of(focus.program.body(func)) if func.line_of(call.at) == entry.line)
 
 
 def runs_operation(focus: Focus, api: str) -> bool:

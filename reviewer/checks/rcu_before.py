@@ -12,8 +12,7 @@ from reviewer.program.api.models import Function as Model
 from reviewer.program.concurrency.grace import DOES, Deed, Grace, owner
 from reviewer.program.concurrency.lifetimes import PUT
 from reviewer.program.flow.lockflow import Flow, Seen, on_every_way
-from reviewer.program.flow.precedence import comes_first
-from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.precedence import always_first, comes_first
 from reviewer.program.flow.summaries import place, stored
 from reviewer.program.graph.upward import ATOMIC
 from reviewer.program.linked import values

@@ -23,7 +23,7 @@ from reviewer.program.flow.effects import Effect, cleared
 from reviewer.program.flow.horizon import DEPTH
 from reviewer.program.flow.lockflow import Flow, Seen, seen_at
 from reviewer.program.flow.objects import object_name, root_of, rooted
-from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.precedence import always_first
 from reviewer.program.graph.contexts import CallSite
 from reviewer.program.graph.masks import handed_on
 from reviewer.program.linked import values

@@ -33,7 +33,6 @@ from reviewer.program.flow.horizon import DEPTH, FAR
 from reviewer.program.flow.lockflow import Flow, Seen, names_in, reached, seen_at
 from reviewer.program.flow.objects import of_parameter, root_of
 from reviewer.program.flow.precedence import comes_first
-from reviewer.program.flow.settled import steps
 from reviewer.program.flow.stable import Written
 from reviewer.program.flow.summaries import place as place_of
 from reviewer.program.flow.ways import is_flag
@@ -184,7 +183,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 2  # taken so by a library that was passed no context: both times, or neither
                     if focus.orders.nests(there):
                         doubt += 2  # with a subclass: the author knows it to be another object
-                    if focus.other is None and doubt < 2 and focus.settled.at_odds([(func, seen.event.at), *steps(there)]):
+                    if focus.other is None and doubt < 2 and focus.settled.at_odds_below(func, seen, there):
                         doubt += 1
                     guards = focus.ways.guards(there.func, there.at) if focus.other is None and there.way else ()
                     if there.back:  # no caller of an operation: what it was passed tells nothing, but a flag of the device may

@@ -30,7 +30,7 @@ from reviewer.program.flow.effects import Effect, class_or_field, is_named, may_
 from reviewer.program.flow.horizon import FAR
 from reviewer.program.flow.lockflow import Flow, Seen, on_every_way, seen_at
 from reviewer.program.flow.origins import Origins
-from reviewer.program.flow.settled import always_first, steps
+from reviewer.program.flow.precedence import always_first
 from reviewer.program.flow.summaries import Binding
 from reviewer.program.flow.telling import last_if
 from reviewer.program.graph.contexts import CallSite
@@ -166,7 +166,7 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
     is not sure by itself and has many; or that it was not somebody else who came there first, as early as the machine started."""
     if focus.other is not None or doubt > 1:
         return 0
-    if not focus.settled.by_flag(effect) and focus.settled.at_odds([(func, seen.event.at), *steps(effect)]):
+    if not focus.settled.by_flag(effect) and focus.settled.at_odds_below(func, seen, effect):
         return 1
     if doubt == 0:
         return 0

@@ -11,7 +11,7 @@ from reviewer.checks.rcu_before import does, is_section
 from reviewer.parse.facts import AddressOf, Call, Cast, Expr, Member, Name, Result, Write
 from reviewer.program.concurrency.lifetimes import GET, PUT
 from reviewer.program.flow.lockflow import Flow, Seen
-from reviewer.program.flow.settled import always_first
+from reviewer.program.flow.precedence import always_first
 from reviewer.program.linked.link import Func
 from reviewer.program.linked.values import walk
 

@@ -29,7 +29,7 @@ from reviewer.program.flow.horizon import DEPTH
 from reviewer.program.flow.lockflow import Seen
 from reviewer.program.flow.objects import root_of
 from reviewer.program.flow.precedence import comes_first
-from reviewer.program.flow.settled import asked_word, steps
+from reviewer.program.flow.settled import asked_word
 from reviewer.program.flow.telling import behind_bit, last_if
 from reviewer.program.flow.ways import Guard, assigned
 from reviewer.program.graph.upward import ATOMIC
@@ -182,7 +182,7 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effect
             blocked = with_doubt(blocked, 2)  # a callee that is called again and again cannot return with what it needs each time
         if focus.other is None:
             blocked = with_doubt(blocked, seldom(effect, hold, blocked))
-            blocked = with_doubt(blocked, focus.settled.at_odds([(func, seen.event.at), *steps(effect)]))
+            blocked = with_doubt(blocked, focus.settled.at_odds_below(func, seen, effect))
             blocked = with_doubt(blocked, hold is not None and just_made(focus, effect))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)

@@ -15,8 +15,8 @@ from reviewer.program.concurrency import attributes
 from reviewer.program.flow.effects import OPERATIONS, Effect
 from reviewer.program.flow.lockflow import Flow, Seen, seen_at
 from reviewer.program.flow.objects import object_name, rooted, short
-from reviewer.program.flow.precedence import comes_first
-from reviewer.program.flow.settled import always_first, uncast
+from reviewer.program.flow.precedence import always_first, comes_first
+from reviewer.program.flow.settled import uncast
 from reviewer.program.flow.setups import Setups, block_of
 from reviewer.program.flow.summaries import Summaries, place
 from reviewer.program.linked.calls import function_names

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from reviewer.parse import facts
 from reviewer.parse.cfg import successors
-from reviewer.program.flow.lockflow import Seen
+from reviewer.program.flow.lockflow import Seen, reached
 from reviewer.program.linked.structs import Frame
 
 
@@ -92,6 +92,13 @@ def comes_first(frame: Frame, one: Seen, other: Seen) -> bool:
     if one.block == other.block and one.event.at < other.event.at:
         return True
     return frame.body is not None and order_of(frame.body).after(one.block, other.block)
+
+
+def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
+    """Whether no way leads to an event but by another."""
+    if one.block == other.block:
+        return one.event.at < other.event.at
+    return frame.body is not None and other.block not in reached(frame.body, [0], one.block)
 
 
 def in_order(body: facts.Body, first: int, second: int) -> bool:

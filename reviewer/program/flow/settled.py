@@ -32,7 +32,7 @@ from reviewer.program.flow.established import Asked, Established, asked_in, bare
 from reviewer.program.flow.lockflow import Seen, follows, polarity, reached, seen_at, unexecuted, writes_field
 from reviewer.program.flow.objects import object_name, objects_read, root_of, rooted
 from reviewer.program.flow.onetable import OneTable
-from reviewer.program.flow.precedence import comes_first
+from reviewer.program.flow.precedence import always_first, comes_first
 from reviewer.program.flow.summaries import Summaries, accesses, stored
 from reviewer.program.flow.telling import stores
 from reviewer.program.flow.ways import Guard, Ways, assigned, is_flag
@@ -109,6 +109,10 @@ class Settled:
             said += asks if n < len(ways) else ()
         return False
 
+    def at_odds_below(self, func: Func, seen: Seen, effect: Effect) -> bool:
+        """The same of an event of a function and those below it by which it comes to an effect."""
+        return self.at_odds(whole_way(func, seen, effect))
+
     def _predicates(self, func: Func, guards: Iterable[Guard]) -> Iterator[Wanted]:
         """What some conditions want of predicates of one object, whichever it is, and of the field that these read."""
         frame = self.program.frame(func)
@@ -126,7 +130,7 @@ class Settled:
 
         :param sites: the file, the function and the line of each set-up.
         """
-        ways = ((func, seen.event.at), *steps(effect))
+        ways = whole_way(func, seen, effect)
         wanted = [told for inner, at in ways for told in self._asked_by(inner, self.ways.guards(inner, at))]
         return bool(wanted) and all(self._only_without(*site, wanted) for site in sites)
 
@@ -718,16 +722,14 @@ def first_of(events: list[Seen], seen: Seen, value: Expr) -> Expr:
     return value
 
 
-def always_first(frame: Frame, one: Seen, other: Seen) -> bool:
-    """Whether no way leads to an event but by another."""
-    if one.block == other.block:
-        return one.event.at < other.event.at
-    return frame.body is not None and other.block not in reached(frame.body, [0], one.block)
-
-
 def steps(effect: Effect) -> list[tuple[Func, int]]:
     """The events below the function that was asked by which it comes to the effect."""
     return stations(effect)[1:]
+
+
+def whole_way(func: Func, seen: Seen, effect: Effect) -> list[tuple[Func, int]]:
+    """The same, and the event of the function itself."""
+    return [(func, seen.event.at), *steps(effect)]
 
 
 def told_apart(condition: Expr) -> bool:

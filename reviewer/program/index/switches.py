@@ -81,6 +81,7 @@ class Switches:
         self.program = program
         self._defined: dict[str, bool] = {}
         self._sure: dict[tuple[str, str], bool] = {}
+        self._on: dict[tuple[str, str], bool] = {}
         self._unset: dict[tuple[str, str], bool] = {}
         self._foreseen: set[str] = set()
 
@@ -188,12 +189,12 @@ class Switches:
     def _is_on(self, name: str, path: str) -> bool:
         """Whether a file of a unit, or a Makefile, defines a switch that everybody defines for himself."""
         key = name, path
-        if key not in self._sure:
+        if key not in self._on:
             files = dict.fromkeys((path, *self.program.unit(path)))
-            self._sure[key] = any(self.program.file(f).macros(name) for f in files) or self._in_makefiles(
+            self._on[key] = any(self.program.file(f).macros(name) for f in files) or self._in_makefiles(
                 rb"-D%b\b" % name.encode(), posixpath.dirname(path)
             )
-        return self._sure[key]
+        return self._on[key]
 
     def _in_makefiles(self, word: bytes, folder: str) -> bool:
         """Whether one of the Makefiles from a folder up to the top has a word."""
