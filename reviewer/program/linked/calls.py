@@ -13,6 +13,7 @@ from reviewer.parse import facts
 from reviewer.parse.facts import AddressOf, Cast, Choice, CType, Expr, Items, Member, Name
 from reviewer.program.api.models import Function as Model
 from reviewer.program.index.linkage import driver_of, reachable
+from reviewer.program.linked import generics
 from reviewer.program.linked.configured import exclusive
 from reviewer.program.linked.link import Func, Program
 from reviewer.program.linked.scopeguards import ScopeGuards
@@ -119,6 +120,9 @@ class Calls:
         funcs = self.program.resolve(name, path)
         if funcs and funcs[0].name in self.program.models.functions and funcs[0].name != name:
             return self.named(funcs[0].name, path)  # a macro has given it another name
+        chosen = generics.functions(funcs[0].macro) if funcs and funcs[0].macro is not None else ()
+        if chosen:  # by a type that is not known here
+            return tuple(target for function in chosen for target in self.named(function, funcs[0].path))
         if funcs:
             funcs = self._included(name, path, self._linked(funcs, path))
             sure = len(funcs) == 1 or len({f.path for f in funcs}) <= 4

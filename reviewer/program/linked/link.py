@@ -31,6 +31,7 @@ from reviewer.program.index.linkage import MAX_CANDIDATES, by_distance, closest,
 from reviewer.program.index.switches import Switches
 from reviewer.program.index.trace import ALL, INCLUDES, Heard, Names, Trace
 from reviewer.program.index.units import Units
+from reviewer.program.linked import generics
 from reviewer.program.linked.constants import Constants, FileMacros
 from reviewer.program.linked.gfp import GfpFlags
 
@@ -110,7 +111,7 @@ class Func:
         if self.source is not None:
             return self.source[0].calls(self.source[1])
         assert self.macro is not None
-        return tuple(dict.fromkeys(CALLED.findall(self.macro.body)))
+        return tuple(dict.fromkeys((*CALLED.findall(self.macro.body), *generics.functions(self.macro))))
 
     @property
     def condition(self) -> str:
@@ -708,6 +709,16 @@ class Program:
         if got is None:
             got = self._makers[key] = makers(self, found[0], struct.partition("@")[0].rpartition(" ")[2])
         return got
+
+    @cached_property
+    def selecting_macros(self) -> frozenset[str]:
+        """Macros that choose a function by the type of an argument."""
+        files = self.names.files_mentioning([generics.WORD])[generics.WORD]
+
+        def find(some: Sequence[str]) -> Iterator[tuple[str, str]]:
+            yield from ((file, name) for file in some for name in generics.defined_in(self.text(file)))
+
+        return frozenset(name for _, name in self.kept_by_file("selecting", generics.WORD, files, (generics.WORD,), find))
 
     def own_variable(self, name: str, path: str) -> tuple[str, facts.Variable] | None:
         """The variable that ``name`` is in the unit of ``path``; nothing outside the unit is read."""

@@ -21,7 +21,7 @@ from reviewer.parse.facts import (
     Result,
     Unary,
 )
-from reviewer.program.linked import values
+from reviewer.program.linked import generics, values
 from reviewer.program.linked.commands import in_order
 from reviewer.program.linked.link import PASTED, Func, Program
 
@@ -51,6 +51,8 @@ class Frame:
         self._calls: dict[int, facts.Call] = {}
         self._used: frozenset[int] | None = None
         self._assigned: frozenset[str] | None = None
+        if self.body is not None:
+            self.body = generics.chosen(self, self.body)
         for block in self.body.blocks if self.body is not None else ():
             for e in block.events:
                 if isinstance(e, facts.Call):
