@@ -66,6 +66,13 @@ def self_deadlock(focus: Focus) -> Iterator[Finding]:
             yield from found or (of_one_class(focus, func, *one) for one in nested(focus, func))
 
 
+def taken_alike(focus: Focus, hold: Hold, effect: Effect) -> bool:
+    """Whether a lock was taken by the very wrapper that takes it again, and so with the same subclass."""
+    path, _, key = hold.where.partition("#")
+    wrappers = (f for f in focus.program.functions(path, key.partition("@")[0]) if f.key == hold.where) if key else ()
+    return any(effect.func.key == f.key or effect.func.name in f.calls for f in wrappers)
+
+
 def of_one_class(focus: Focus, func: Func, seen: Seen, hold: Hold, effect: Effect) -> Finding:
     """Another lock, for all that is known, but of the same class."""
     file, line, column, function = place(func, seen.event.at)
@@ -181,7 +188,7 @@ def in_flow(focus: Focus, flow: Flow, chained: Chained) -> Iterator[Finding]:
                         doubt += 1  # in code that has run, somebody else may well be the one who ups it
                     if hold.plain and focus.ways.guards(there.func, there.at):
                         doubt += 2  # taken so by a library that was passed no context: both times, or neither
-                    if focus.orders.nests(there):
+                    if focus.orders.nests(there) and not taken_alike(focus, hold, there):
                         doubt += 2  # with a subclass: the author knows it to be another object
                     if focus.other is None and doubt < 2 and focus.settled.at_odds_below(func, seen, there):
                         doubt += 1
