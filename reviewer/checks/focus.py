@@ -19,7 +19,7 @@ from reviewer.program.concurrency.orders import Orders
 from reviewer.program.concurrency.queues import Queues
 from reviewer.program.concurrency.wakers import Wakers
 from reviewer.program.flow.effects import Effect
-from reviewer.program.flow.horizon import Horizon
+from reviewer.program.flow.horizon import DEPTH, Horizon
 from reviewer.program.flow.lockclasses import LockClasses
 from reviewer.program.flow.lockflow import Flow, Seen
 from reviewer.program.flow.settled import Settled
@@ -44,7 +44,8 @@ class Focus:
     before the patch: what is inferred statistically is inferred there, else one edit would bring findings in functions that it
     leaves alone. ``after``: of that one, the focus on the tree after the patch. ``about``: files that somebody has asked for by
     name, if that is so: of several reasons for one finding, one that leads through them is the one to be told. ``beyond``: who
-    comes to them through tables, for the rule that looks down from a context.
+    comes to them through tables, for the rule that looks down from a context. ``named``: of a review, the names in what the patch
+    changes, on this side of it.
     """
 
     analysis: Analysis
@@ -54,6 +55,7 @@ class Focus:
     after: Focus | None = None
     about: frozenset[str] = frozenset()
     beyond: Sequence[Func] = ()
+    named: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.program = self.analysis.program
@@ -186,6 +188,27 @@ class Focus:
     def other(self) -> Focus | None:
         """The other side of a review; None in a scan."""
         return self.before or self.after
+
+    @cached_property
+    def _in_question(self) -> frozenset[str]:
+        """Keys of the functions that are in question on either side of a review."""
+        return frozenset(f.key for side in (self, self.other) if side is not None for f in side.functions)
+
+    @cached_property
+    def _in_tables(self) -> bool:
+        """Whether one of them, on either side, stands in a table of which no model knows the context."""
+        return any(side.entries.slots(f) for side in (self, self.other) if side is not None for f in side.functions)
+
+    def concerns(self, func: Func, *words: str) -> bool:
+        """Whether a review, which finds what a patch brings or mends, has to look at a function: it is in question on either
+        side, it may come to one that is through a table, or the patch names it, or one of the words that stand for it. In a
+        scan all are. The answer is the same for both sides."""
+        if self.other is None or func.key in self._in_question:
+            return True
+        if any(not side.named.isdisjoint((func.name, *words)) for side in (self, self.other)):
+            return True
+        names = self.summaries.names
+        return self._in_tables and (names.calls_indirectly(func) or names.indirect_below(func, DEPTH - 1))
 
     def differs(self, func: Func) -> bool:
         """Whether the other side of a review has another body of the function; always in a scan."""

@@ -56,6 +56,9 @@ FURTHER = 2
 TASKS = frozenset({"work", "workqueue", "thread"})
 """Waits for a task."""
 
+SIGNALLED = frozenset({"completion", "event"})
+"""Waits that others end by a call, or by what they change."""
+
 
 PER_CPU = re.compile(r"(?:^|_)per_cpu(?:_|$)")
 """How the kernel names what gives a CPU's copy (``per_cpu(x, cpu)``, ``per_cpu_ptr()``)."""
@@ -104,7 +107,7 @@ def further_up(focus: Focus, func: Func, effects: Iterable[Effect]) -> Iterator[
     for effect in effects:
         if effect.depth < FURTHER or effect.wait is None or effect.wait.gives_up or effect.wait.what not in ("work", "timer"):
             continue
-        for awaited in focus.waited.of(func, effect):
+        for awaited in waited_for(focus, func, effect):
             top, flow = awaited.func, focus.flow(awaited.func) if lies_below(focus, func, awaited.func) else None
             if flow is None or any(same_place(effect, e) for e in focus.effects.of(top)):
                 continue
@@ -222,7 +225,7 @@ def finding(focus: Focus, func: Func, at: int, blocked: Blocked, proof: tuple[St
 def around(focus: Focus, func: Func, effect: Effect) -> Iterator[Finding]:
     """Callers elsewhere that hold what the awaited function takes; those in focus have findings of their own."""
     inside = {f.key for f in focus.functions}
-    for awaited in focus.waited.of(func, effect):
+    for awaited in waited_for(focus, func, effect):
         taken = {class_of(focus, awaited.func, e.hold) for e in focus.effects.of(awaited.func) if e.hold is not None}
         for holder in focus.holders.of(func, frozenset(taken - {""})):
             owner = holder.way[0].caller
@@ -246,6 +249,10 @@ def reasons(
 ) -> Iterator[tuple[Blocked, Hold | None]]:
     """Why the wait of one effect does not end; ``more``: locks that callers hold, too."""
     assert effect.wait is not None
+    awaiting = waited_for(focus, func, effect)
+    if not awaiting and effect.wait.what not in SIGNALLED:
+        yield from from_interrupt(focus, func, effect)
+        return
     must = seen.must()
     holds = [h for h in seen.may() if not effect.lets_go(h) and focus.effects.under(func, seen, h, effect)]
     held = [h for h in holds if h.name and (h.kind not in ALONE or h.kind == "srcu") and not downgraded(h, effect)]
@@ -265,7 +272,7 @@ def reasons(
                 yield with_doubt(blocked, effect.doubt + doubt), hold
         return
     atomic = next((h for h in must if h.kind in ATOMIC and not effect.lets_go(h)), None)
-    for awaited in focus.waited.of(func, effect):
+    for awaited in awaiting:
         mine = awaited.func.key == func.key
         turns = 2 * (not mine and (take_turns(focus, func, effect) or leads(focus, func, awaited)))
         turns += idle(focus, effect, awaited) + 2 * still_asleep(focus, func, effect)
@@ -287,6 +294,14 @@ def reasons(
             for blocked in waits_back(focus, awaited, effect):
                 yield with_doubt(blocked, effect.doubt + awaited.doubt), None
     yield from from_interrupt(focus, func, effect)
+
+
+def waited_for(focus: Focus, func: Func, effect: Effect) -> list[Awaited]:
+    """The functions that a wait is for; in a review, of what the patch has nothing to do with either, none."""
+    found = focus.waited.of(func, effect)
+    if focus.concerns(func):
+        return list(found)
+    return [a for a in found if focus.concerns(a.func, a.item.rpartition(".")[2])]
 
 
 def told_by_bit(focus: Focus, effect: Effect) -> bool:

@@ -42,4 +42,5 @@ def focus_on(analysis: Analysis, change: Delta, before: Focus | None) -> Focus:
     near = {subsystem(func.path) for func in edited}
     chosen = touched(program, changes)
     backs = {func.key: func for func in (*edited, *chosen) if subsystem(func.path) in near}
-    return Focus(analysis, chosen, [*beside, *waiting(analysis, backs.values(), there)], before)
+    named = frozenset(w for c in changes.values() for w in c.outside).union(*(func.words for func in edited))
+    return Focus(analysis, chosen, [*beside, *waiting(analysis, backs.values(), there)], before, named=named)
