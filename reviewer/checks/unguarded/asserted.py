@@ -21,7 +21,7 @@ from reviewer.program.concurrency.guards import first, once
 from reviewer.program.flow.lockflow import Seen
 from reviewer.program.linked import values
 from reviewer.program.linked.link import Func
-from reviewer.program.linked.locks import Hold, lock_class
+from reviewer.program.linked.locks import ALONE, Hold, lock_class
 
 KINDS: tuple[Kind, ...] = ("mutex", "rwsem", "spin", "raw_spin", "rwlock")
 """Of the locks that a function may return with which an assertion names, or a comment."""
@@ -48,7 +48,16 @@ def asserted(side: Side) -> Iterator[Finding]:
                         continue
                     why = bare(side, caller, seen, lock)
                     if why is not None:
-                        yield unheld(side, caller, seen.event.at, func, lock, (why,), "medium", "")
+                        sure: Confidence = "low" if said_of_old(side, func, lock, caller, seen) else "medium"
+                        yield unheld(side, caller, seen.event.at, func, lock, (why,), sure, "")
+
+
+def said_of_old(side: Side, func: Func, lock: str, caller: Func, seen: Seen) -> bool:
+    """Whether, in code that has run, only a comment asks for the lock, and the caller has another: what guards the object may
+    have been changed, and the comment forgotten."""
+    checked = any(h.name == lock for h in side.focus.analysis.contexts.asserted(func))
+    other = any(h.kind not in ALONE for h in seen.may()) or bool(side.guards.around(caller))
+    return side.focus.other is None and not checked and other
 
 
 def has(side: Side, caller: Func, seen: Seen, lock: str) -> bool:

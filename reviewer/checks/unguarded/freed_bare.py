@@ -81,11 +81,12 @@ def freed(side: Side, func: Func, act: Act) -> Touch | None:
     """The free of what a member of a shared object points to, with nothing held, where the function also stores to the member."""
     flow, frame = side.focus.flow(func), side.program.frame(func)
     here = seen_at(flow, act.at)
-    if flow is None or here is None or here.may() or act.path is None:
+    if flow is None or here is None or here.may() or not isinstance(act.path, Member):
         return None
     name = object_name(frame, rooted(frame, act.path))
     stored = any(isinstance(s.event, Write) and s.event.at > act.at and s.args[0][0] == act.path for s in flow.seen)
-    if not stored or "." not in name or side.guards.shared.private(frame, act.path):
+    ended = any(a.kind == "free" and a.path == act.path.base for a in side.guards.lives.acts(func, 0))  # the object goes, too
+    if not stored or ended or "." not in name or side.guards.shared.private(frame, act.path):
         return None
     return Touch(Access(name, "set", False, None, func, act.at, here.block, (), act.path), frozenset())
 

@@ -3,7 +3,7 @@ it is decided before the lock is there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reviewer.checks.finding import Finding
 from reviewer.checks.unguarded.guarding import Side, finding
@@ -90,7 +90,8 @@ def by_object(touches: tuple[Touch, ...]) -> dict[Object, list[Touch]]:
 
 
 def lockless(side: Side, touch: Touch, had: frozenset[str]) -> bool:
-    """Whether the read is meant to do without: by an accessor that says so, or in a section of another kind."""
+    """Whether the read is meant to do without: by an accessor that says so, or in a section of another kind. Who takes a
+    reference to what a pointer leads to (``get_cred(sk->sk_peer_cred)``) needs it to be there still."""
     if any(h.name not in had and not serialises(h) for h in touch.access.held):
         return True
     flow = side.focus.flow(touch.func)
@@ -98,17 +99,30 @@ def lockless(side: Side, touch: Touch, had: frozenset[str]) -> bool:
         event = seen.event
         if event.at == touch.access.at and isinstance(event, Call) and isinstance(event.callee, Name):
             model = side.program.model(event.callee.id)
-            if model is not None and model.identity is not None:
+            if model is not None and model.identity is not None and not model.pure:
                 return True
     return False
 
 
 def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | None:
     """A change of the object by another function that has the lock; none if as many do without. Those do not count that share
-    another lock with all that have it: that keeps the writers apart, and this one is there for the readers."""
+    another lock with all that have it: that keeps the writers apart, and this one is there for the readers. Where nobody near
+    has it, files that name both are asked."""
+    shared = old.focus.analysis.shared
+    guarded, bare = changes_with(old, func, what, lock, shared.elsewhere(what[0], func.path))
+    if not guarded:
+        far, free = changes_with(old, func, what, lock, shared.afar(what[0], lock, func.path))
+        guarded, bare = far, bare + free
+    return guarded[0] if len(guarded) > bare else None
+
+
+def changes_with(
+    old: Side, func: Func, what: Object, lock: str, accesses: Iterable[Access]
+) -> tuple[list[Access], int]:
+    """Those changes by other functions that have the lock, and how many have neither it nor what all of these have besides."""
     guarded: list[Access] = []
     others: list[Access] = []
-    for a in old.focus.analysis.shared.elsewhere(what[0], func.path):
+    for a in accesses:
         if a.func.name == func.name or a.bit != what[1]:
             continue
         if any(h.name == lock and serialises(h) for h in a.held) or lock in old.guards.around(a.func):
@@ -116,8 +130,7 @@ def changed_under(old: Side, func: Func, what: Object, lock: str) -> Access | No
         elif not once(a.func):
             others.append(a)
     among = frozenset.intersection(*map(kept_out, guarded)) if guarded else frozenset()
-    bare = sum(kept_out(a).isdisjoint(among) for a in others)
-    return guarded[0] if len(guarded) > bare else None
+    return guarded, sum(kept_out(a).isdisjoint(among) for a in others)
 
 
 def kept_out(access: Access) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
@@ -29,6 +29,7 @@ from reviewer.program.flow.objects import (
 from reviewer.program.flow.setups import Setups
 from reviewer.program.flow.summaries import accesses as model_accesses
 from reviewer.program.graph.contexts import Contexts
+from reviewer.program.index.linkage import reachable
 from reviewer.program.linked import values
 from reviewer.program.linked.link import Func
 from reviewer.program.linked.locks import ALONE, Hold
@@ -44,6 +45,9 @@ MAX_DEPTH = 3
 
 MAX_FILES = 300
 """Files that name a variable and are searched for changes of it; with more, nothing is said of it."""
+
+MAX_AFAR = 12
+"""Files of other folders that name a member and its lock, and are searched for changes; what more name belongs to everybody."""
 
 CHANGES: frozenset[Op] = frozenset({"set", "add", "sub", "rmw", "test_set", "clear"})
 COUNTS: frozenset[Op] = frozenset({"add", "sub", "rmw"})
@@ -395,12 +399,31 @@ class Shared:
             got = self._elsewhere[name] = list(self._changes_of(name, home))
         return got
 
+    def afar(self, name: str, lock: str, home: str) -> Iterator[Access]:
+        """Changes of a struct's member by files of other folders that name a lock, too; none of a member whose name stands in
+        many."""
+        if not name.lstrip("*").startswith(("struct ", "union ")):
+            return
+        word, other = (short(n).lstrip("*").rpartition(".")[2] for n in (name, lock))
+        named = self.program.names.files_mentioning([word, other])
+        near = self._knowing(name, word, home)
+        files = [f for f in named[word] if f in named[other] and f not in near and f.endswith(".c") and reachable(home, f)]
+        if len(files) <= MAX_AFAR:
+            yield from self._changes_in(files, name, word)
+
     def exists(self, name: str, home: str) -> bool:
         """Whether the name is that of a variable or field; a local that a macro declares only looks like one."""
         name = name.lstrip("*")
         if "/" in name or name.startswith(("struct ", "union ")):
             return True
-        return self.program.variable(name.partition(".")[0], home) is not None
+        word = name.partition(".")[0]
+        return self.program.variable(word, home) is not None or self._promised(word, home)
+
+    def _promised(self, word: str, home: str) -> bool:
+        """Whether a header that the file includes says that there is such a variable, which no C file defines."""
+        named = self.program.names.files_mentioning([word])[word]
+        headers = [f for f in named if f.endswith(".h")][:MAX_FILES]
+        return any(f in self.program.units.visible(home) and self.program.file(f).variable(word) for f in headers)
 
     def _changes_of(self, name: str, home: str) -> Iterator[Access]:
         if not self.exists(name, home):
@@ -412,8 +435,10 @@ class Shared:
             files = self._knowing(name, word, home)
         else:
             files = self.program.names.files_mentioning([word]).get(word, ())
-        if len(files) > MAX_FILES:
-            return
+        if len(files) <= MAX_FILES:
+            yield from self._changes_in(files, name, word)
+
+    def _changes_in(self, files: Sequence[str], name: str, word: str) -> Iterator[Access]:
         self.program.load(files)
         member = "." in short(name)
         for file in files:
