@@ -18,6 +18,7 @@ from reviewer.program.graph.upward import ATOMIC
 from reviewer.program.linked import values
 from reviewer.program.linked.link import Func
 from reviewer.program.linked.locks import Hold, lock_class
+from reviewer.program.linked.structs import Frame
 
 FOLLOWED = Member | Deref | Index
 """Expressions that read through a pointer, or out of an object that one may lead to."""
@@ -35,11 +36,12 @@ UNLINKS = 2
 @dataclass(slots=True)
 class Care:
     """What a function does for readers: objects freed later, what it waits in (by itself: for a grace period, and not, perhaps,
-    in a callee, or for callbacks) and whose readers these are, entries added or removed with care, where readers find what was
-    initialised before."""
+    in a callee, or for callbacks), what it gives those callees, and whose readers these are, entries added or removed with care,
+    where readers find what was initialised before."""
 
     later: set[str] = field(default_factory=set)
     waits: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     by_itself: bool = False
     variants: set[tuple[str, str]] = field(default_factory=set)
@@ -59,6 +61,7 @@ def care_of(focus: Focus, func: Func) -> Care:
             model = model_of(focus, seen)
             if grace.waits(flow.frame, seen.event, seen.callee):
                 found.waits.add(values.show(seen.event.callee))
+                found.given.update(said(flow.frame, part) for args in seen.args for a in args for part in steps(a))
                 found.by_itself |= model is not None and any(w.what != "callbacks" for w in model.waits)
             if model is None or not seen.args:
                 continue
@@ -75,6 +78,23 @@ def care_of(focus: Focus, func: Func) -> Care:
             if model.variant_of and seen.args[0]:
                 found.variants.add((model.variant_of, values.show(seen.args[0][0])))
     return found
+
+
+def said(frame: Frame, path: Expr) -> str:
+    """A path in words that are the same on both sides of a patch, whatever number a call has."""
+    def by_name(expr: Expr) -> Expr | None:
+        call = frame.call(expr.call) if isinstance(expr, Result) else None
+        return call.callee if call is not None else None
+
+    return values.show(values.rebuild(path, by_name))
+
+
+def steps(path: Expr) -> Iterator[Expr]:
+    """A path and what is passed on the way to its end, one after the other."""
+    yield path
+    while isinstance(path, Member | Deref | AddressOf | Index | Cast):
+        path = path.operand if isinstance(path, Cast) else path.base
+        yield path
 
 
 def domain_of(flow: Flow, seen: Seen, model: Model | None) -> str | None:
@@ -104,7 +124,7 @@ def lost(focus: Focus, flow: Flow, before: Care, now: Care) -> Iterator[tuple[Se
         for freed in deeds.frees if not waits_instead(before, now) else ():
             if values.show(freed.object) in before.later:
                 yield seen, freed.object, "later, after a grace period", freed
-            elif unwaited:
+            elif unwaited and (before.by_itself or said(flow.frame, freed.object) in before.given):
                 yield seen, freed.object, "after a wait for RCU readers", freed
                 unwaited = False
         model = model_of(focus, seen)

@@ -10,7 +10,9 @@ from reviewer.parse.facts import Call, Expr, Name
 from reviewer.program.concurrency.lifetimes import PUT, Act, Uses, pointed
 from reviewer.program.flow.effects import Effect
 from reviewer.program.flow.objects import root_of, rooted
+from reviewer.program.linked.calls import function_names
 from reviewer.program.linked.link import Func
+from reviewer.program.linked.written import calls_of
 
 
 def lost_waits(new: Teardown) -> Iterator[Finding]:
@@ -84,7 +86,7 @@ def lost_below(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[
         if not uses.set_up or not uses.starts or any(key in waits_below(new, f) for f in above):
             continue
         calls = new.calls(func, effect.called)
-        if not calls and new.waited(uses, above):
+        if not calls and (new.waited(uses, above) or new.waited(uses, left_to_others(new))):
             continue
         ended, unbound = new.ends(name, above), new.unbinds(above)
         at = calls[0].event.at if calls else 0
@@ -95,6 +97,15 @@ def lost_below(old: Teardown, new: Teardown, was: Func, func: Func) -> Iterator[
         at = at or (given.at if given is not None else end_of(new, func, ended))
         yield finding(new, func, at, act, None, ended or given, unbound, "high" if ended is not None else "medium")
         return
+
+
+def left_to_others(new: Teardown) -> list[Func]:
+    """What a patch has functions call that they did not call before, and the functions that these pass on: the driver core may
+    end things after the driver's own remove() (``devm_power_supply_register()`` has ``devm_power_supply_release()`` called)."""
+    added = dict.fromkeys((name, func.path) for was, func in new.edited() for name in func.calls if name not in was.calls)
+    called = [callee for name, path in added for callee in new.program.resolve(name, path)]
+    named = ((name, f.path) for f in called for c in calls_of(new.program.body(f)) for a in c.args for name in function_names(a))
+    return [*called, *(f for name, path in dict.fromkeys(named) for f in new.program.resolve(name, path))]
 
 
 def waits_below(teardown: Teardown, func: Func) -> dict[tuple[str, str], Effect]:
