@@ -69,6 +69,20 @@ def other_element(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold
     return both > 0 and words[0][:both] != words[1][:both]
 
 
+def of_one_static(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold) -> bool:
+    """Whether one of two locks of a class is that of a certain object, of a type that the whole kernel knows and has many of, and
+    the other one is reached by a pointer (``&init_mm.page_table_lock``, ``&mm->page_table_lock``)."""
+    roots = [(root_of(lock), lock) for lock in (hold.lock, taken.lock)]
+    fixed = [isinstance(root, Name) and root.id.startswith("::") and not followed(lock) for root, lock in roots]
+    found = focus.program.struct_at(hold.name.lstrip("*").rpartition(".")[0], func.path) if fixed[0] != fixed[1] else None
+    return found is not None and "/include/" in f"/{found[0]}"
+
+
+def followed(lock: Expr) -> bool:
+    """Whether a pointer is followed on the way to a lock."""
+    return any(isinstance(e, Member) and e.arrow for e in values.walk(lock))
+
+
 def members(expr: Expr) -> tuple[str, ...]:
     """The members by which a value is come to, the last one first."""
     names: list[str] = []

@@ -213,6 +213,22 @@ def elsewhere(focus: Focus, one: Order, other: Order) -> bool:
     )
 
 
+def certain_object(focus: Focus, one: Order, other: Order) -> bool:
+    """Whether the one order is that of a certain object's lock, and the other of those that somebody points to."""
+    inner, back = one.effect.hold, other.effect.hold
+    assert inner is not None and back is not None
+    return (
+        apart.of_one_static(focus, one.func, one.hold, other.func, back)
+        or apart.of_one_static(focus, one.func, inner, other.func, other.hold)
+    )
+
+
+def takes_new_ones(focus: Focus, order: Order) -> bool:
+    """Whether the second lock is in an object that the function has just made: hardly anybody else has it already."""
+    path = order.effect.what
+    return path is not None and focus.settled.of_new(order.func, path)
+
+
 def also(focus: Focus, more: Iterable[Order], told: Sequence[Order]) -> Iterator[Step]:
     """Where other functions take the second lock under the first, or the first under the second."""
     known = {f for order in told for f in (order.func.key, *met(order))}
@@ -248,6 +264,10 @@ def doubts(focus: Focus, one: Order, other: Order) -> int:
     doubt += sum(r or 0 for r in readers(one, other)) * (1 if focus.other is not None else 2)  # a writer has to come in between
     if any(settled(focus, order) for order in (one, other)):
         doubt += 2
+    if certain_object(focus, one, other):
+        doubt += 2 if focus.other is None else 1
+    if focus.other is None:
+        doubt += any(takes_new_ones(focus, order) for order in (one, other))
     if any(order.hold.kind == "semaphore" and order.hold.where for order in (one, other)):
         doubt += 2  # what a callee has left it at, another may change: a state rather than a lock
     if through_each_other(one, other):
