@@ -18,6 +18,7 @@ from reviewer.checks.chosen import of_files, through_tables
 from reviewer.checks.finding import Finding
 from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check
+from reviewer.program.linked.references import unreferenced
 
 FILES = 64
 """Files that a task takes on: some 5 MB of facts and summaries each."""
@@ -58,8 +59,16 @@ def of_part(analysis: Analysis, files: Sequence[str], checks: Iterable[Check], a
 
 
 def findings(focus: Focus, checks: Iterable[Check]) -> list[Finding]:
-    """What the general rules say of a focus; in a scan little of code that tests the kernel, by itself or by doing it wrong."""
+    """What the general rules say of a focus; in a scan little of code that tests the kernel, by itself or by doing it wrong, or
+    that nobody calls."""
     found = [finding for check in checks if check.general is not None for finding in check.general(focus)]
     if focus.other is not None:
         return found
-    return [msgspec.structs.replace(f, confidence="low") if SELF_TEST.search(f.file) else f for f in found]
+    return [msgspec.structs.replace(f, confidence="low") if f.confidence != "low" and idle(focus, f) else f for f in found]
+
+
+def idle(focus: Focus, finding: Finding) -> bool:
+    """Whether a finding is about code that does not run, or does so to test others."""
+    functions = focus.program.functions(finding.file, finding.function)
+    unused = bool(functions) and all(unreferenced(focus.program, f) for f in functions)
+    return unused or SELF_TEST.search(finding.file) is not None

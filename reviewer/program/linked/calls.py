@@ -227,7 +227,9 @@ class Calls:
         if not own and (len({w for w, _ in found}) > MAX_BESIDE or self._has_table(struct, path, unit)):
             return ()
         other = {w for w, _ in self.entries(struct, instead, path)} if instead else set()
-        return self._targets(struct, field, (f for w, f in own or found if w not in other), True)
+        # Several parts with tables of their own: which of them is at work is not told by the folder.
+        sure = bool(own) or len({w for w in self.files_with(struct, path) if posixpath.dirname(w) == folder}) < 2
+        return self._targets(struct, field, (f for w, f in own or found if w not in other), sure)
 
     def _has_table(self, struct: str, path: str, unit: set[str]) -> bool:
         """Whether one of some files has an object of ``struct T``, whatever it puts into it."""
