@@ -22,7 +22,7 @@ from reviewer.checks.let_go import asserts
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Call, Choice, Const, Member, Name
+from reviewer.parse.facts import Binary, Call, Choice, Const, Member, Name
 from reviewer.program.concurrency.entries import Entry
 from reviewer.program.concurrency.lockusers import INTERRUPTS
 from reviewer.program.concurrency.modes import OFF, Mode
@@ -169,7 +169,7 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
     if not focus.settled.by_flag(effect) and focus.settled.at_odds_below(func, seen, effect):
         return 1
     if doubt == 0:
-        return 0
+        return int(for_one_of_several(focus, effect))
     if focus.settled.once(effect):
         return 1
     enough = CONDITIONS if files(effect) <= FAR_FILES else CONDITIONS - 1
@@ -182,6 +182,22 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
         blocks = {s.block for s in flow.seen if s.event.at == at} if flow is not None else set()
         met += bool(blocks) and body is not None and not any(on_every_way(body, b) for b in blocks)
     return int(met >= enough)
+
+
+def for_one_of_several(focus: Focus, effect: Effect) -> bool:
+    """Whether a callee sleeps only where a parameter is one certain number, and it is not told which one it gets
+    (``enable(mgr->id)``, which waits if that is the TV): who calls it knows."""
+    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)]
+    for (caller, call), (callee, at) in zip(effect.way, inner, strict=False):
+        frame = focus.program.frame(caller)
+        for guard in focus.ways.guards(callee, at):
+            asked = guard.condition if guard.truth else None
+            if isinstance(asked, Binary) and asked.op == "==" and isinstance(asked.right, Const) and isinstance(asked.left, Name):
+                index = asked.left.id.removeprefix("%")
+                given = call.args[int(index)] if index.isdigit() and int(index) < len(call.args) else None
+                if given is not None and not isinstance(frame.canonical(given, {}), Const):
+                    return True
+    return False
 
 
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
