@@ -20,6 +20,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, holder_steps, place, step
 from reviewer.checks.registry import general
+from reviewer.checks.unwound import undone
 from reviewer.parse.facts import Call, Expr, Index, Member, Name, Result
 from reviewer.program.api.models import Function as Model
 from reviewer.program.concurrency.awaited import Awaited
@@ -186,7 +187,7 @@ def in_call(focus: Focus, func: Func, seen: Seen, more: tuple[Hold, ...], effect
         if focus.other is None:
             blocked = with_doubt(blocked, seldom(effect, hold, blocked))
             blocked = with_doubt(blocked, focus.settled.at_odds_below(func, seen, effect))
-            blocked = with_doubt(blocked, hold is not None and just_made(focus, effect))
+            blocked = with_doubt(blocked, hold is not None and (just_made(focus, effect) or undone_again(focus, effect)))
         outside = [entry_step(focus.analysis, e) for e, h in focus.entries.held_for_sure(func) if h is hold]
         proof = (*outside, *effect_steps(focus.analysis, func, hold, effect), *blocked.proof)
         yield finding(focus, func, seen.event.at, blocked, proof)
@@ -489,6 +490,11 @@ def just_made(focus: Focus, effect: Effect) -> bool:
     """Whether one of the functions on the way to a wait has itself made the object of which it waits for a part: as a rule it
     undoes what it has begun, and nobody has put that to use."""
     return any(focus.settled.of_new(frame.func, path) for frame, path in handed_down(focus, effect))
+
+
+def undone_again(focus: Focus, effect: Effect) -> bool:
+    """The same by the names on the way, of what runs only once somebody has started it; users find an attribute at once."""
+    return effect.wait is not None and effect.wait.what in TASKS | SPUN and undone(focus, effect)
 
 
 def handed_down(focus: Focus, effect: Effect) -> Iterator[tuple[Frame, Expr]]:
