@@ -1,4 +1,4 @@
-"""Whether a function on the way undoes, after a failure, what it has itself made: ``x_init(); err = y_init(); if (err) x_exit();``
+"""Whether a function on the way undoes, after a failure, what it has itself made: ``x_init(); if (y_init()) x_exit();``
 
 What has just been made has not been put to use, as a rule, so that what would happen with it at other times does not happen.
 """

@@ -323,7 +323,7 @@ class Calls:
         """(file of the call, function) for what is passed for a parameter (``%index name``), a setter of the file stores that."""
         index, _, setter = parameter[1:].partition(" ")
         for func in self.program.functions(file, setter):
-            calling = self.program.unit(file) if func.static else self.program.files_calling([func])[func.name]
+            calling = self.program.unit(file) if func.confined else self.program.files_calling([func])[func.name]
             if len(calling) > MAX_SETTING:
                 continue  # a library's for everybody
             self.program.load(calling)
