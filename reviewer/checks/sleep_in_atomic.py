@@ -22,13 +22,14 @@ from reviewer.checks.let_go import asserts
 from reviewer.checks.passed_above import nobody_goes
 from reviewer.checks.proof import confidence_of, effect_steps, entry_step, place, step
 from reviewer.checks.registry import general
-from reviewer.parse.facts import Binary, Call, Choice, Const, Member, Name
+from reviewer.parse.facts import Binary, Call, Choice, Const, Expr, Index, Member, Name, Result
 from reviewer.program.concurrency.entries import Entry
 from reviewer.program.concurrency.lockusers import INTERRUPTS
 from reviewer.program.concurrency.modes import OFF, Mode
 from reviewer.program.flow.effects import Effect, class_or_field, is_named, may_block, stations
 from reviewer.program.flow.horizon import FAR
 from reviewer.program.flow.lockflow import Flow, Seen, on_every_way, seen_at
+from reviewer.program.flow.objects import root_of
 from reviewer.program.flow.origins import Origins
 from reviewer.program.flow.precedence import always_first
 from reviewer.program.flow.summaries import Binding
@@ -47,6 +48,9 @@ FAR_FILES = 3
 
 CONDITIONS = 3
 """Functions on a way, each of which comes to the next one under some condition."""
+
+STATES = 4
+"""Conditions on objects on the way to a sleep, from which on they are, in code that has run, hardly ever met at once."""
 
 MAX_LOOKED_AT = 4
 """Sleeps of one call, the surest first, that are asked whether something on the way speaks against them."""
@@ -169,7 +173,7 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
     if not focus.settled.by_flag(effect) and focus.settled.at_odds_below(func, seen, effect):
         return 1
     if doubt == 0:
-        return int(for_one_of_several(focus, effect))
+        return int(for_one_of_several(focus, effect) or in_one_state(focus, effect))
     if focus.settled.once(effect):
         return 1
     enough = CONDITIONS if files(effect) <= FAR_FILES else CONDITIONS - 1
@@ -198,6 +202,20 @@ def for_one_of_several(focus: Focus, effect: Effect) -> bool:
                 if given is not None and not isinstance(frame.canonical(given, {}), Const):
                     return True
     return False
+
+
+def in_one_state(focus: Focus, effect: Effect) -> bool:
+    """Whether callees ask so much of their objects before they sleep that few are ever in that state."""
+    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)]
+    return sum(map(asks_object, (g.condition for f, at in inner for g in focus.ways.guards(f, at)))) >= STATES
+
+
+def asks_object(condition: Expr) -> bool:
+    """Whether a condition is about what a parameter points to, or a call has given, and no count of a loop."""
+    asked = condition.left if isinstance(condition, Binary) and isinstance(condition.right, Const) else condition
+    asked = asked.left if isinstance(asked, Binary) and asked.op == "&" and isinstance(asked.right, Const) else asked
+    root = root_of(asked)
+    return isinstance(asked, Member | Index) and (isinstance(root, Result) or (isinstance(root, Name) and root.id.startswith("%")))
 
 
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:

@@ -338,6 +338,7 @@ class Runner:
         self.executed: set[int] = set()
         self.now: dict[int, list[World]] = {}
         self.ended: list[Ending] = []
+        self.given: dict[str, set[int]] | None = None
         self.events: dict[tuple[int, int], tuple[facts.Event, Expr | None]] = {}
 
     def run(self, bound: dict[str, Expr], held: tuple[Hold, ...], truths: dict[Expr, bool]) -> Flow:
@@ -650,6 +651,10 @@ class Runner:
         elif gone is None and any(isinstance(v, Const) for v in state.known.values()):
             # Named by what has since been found to be a number.
             gone = self.take_out(state, lambda h: not h.name and values.rebuild(h.lock, state.constant) == lock)
+        if gone is None and state.locks and through_local(lock):
+            # What the variable was is forgotten, not which call gave it, and with what (``ptl = pud_lock(args.mm, args.pudp);``).
+            given = self.givers(lock)
+            gone = self.take_out(state, lambda h: bool(h.where) and h.at in given)
         if gone is None and not name and len(state.locks) == 1 and through_local(lock):
             # The variable is not known to hold it any more; there is no other that it can be.
             gone = self.take_out(state, lambda h: self.may_be(lock, h))
@@ -658,6 +663,18 @@ class Runner:
         if lock not in state.dropped and len(state.dropped) < MAX_DROPPED:
             state.dropped = (*state.dropped, lock)
         return None
+
+    def givers(self, lock: Expr) -> frozenset[int]:
+        """Where the calls stand whose results the local is given through which a lock is named."""
+        assert isinstance(lock, Deref) and isinstance(lock.base, Name)
+        if self.given is None:
+            self.given = {}
+            for event in events_of(self.frame.body) if self.frame.body is not None else ():
+                if isinstance(event, facts.Write) and isinstance(event.target, Name) and isinstance(event.value, Result):
+                    call = self.frame.call(event.value.call)
+                    if call is not None:
+                        self.given.setdefault(f"${event.target.id}", set()).add(call.at)
+        return frozenset(self.given.get(lock.base.id, ()))
 
     def may_be(self, lock: Expr, hold: Hold) -> bool:
         """Whether two locks can be one: a spinlock is no mutex. What is locked otherwise, as a page is, has several types."""
