@@ -370,6 +370,8 @@ class Entries:
         for file in (*self.program.unit(func.path), *self.program.files_beside(func)[:MAX_FILES]):
             if name.encode() not in self.program.text(file):
                 continue
+            if all(f.key != func.key for f in self.program.resolve(name, file) or (func,)):
+                continue  # another function of that name is meant
             for use in self.program.file(file).uses_with(name):
                 for index, arg in enumerate(use.args):
                     if arg == Name(name):
