@@ -214,8 +214,8 @@ def asks_object(condition: Expr) -> bool:
     """Whether a condition is about what a parameter points to, or a call has given, and no count of a loop."""
     asked = condition.left if isinstance(condition, Binary) and isinstance(condition.right, Const) else condition
     asked = asked.left if isinstance(asked, Binary) and asked.op == "&" and isinstance(asked.right, Const) else asked
-    root = root_of(asked)
-    return isinstance(asked, Member | Index) and (isinstance(root, Result) or (isinstance(root, Name) and root.id.startswith("%")))
+    root = root_of(asked) if isinstance(asked, Member | Index) else None
+    return isinstance(root, Result) or (isinstance(root, Name) and root.id.startswith("%"))
 
 
 def strongest(focus: Focus, func: Func, seen: Seen, found: Iterable[Sleep]) -> Sleep | None:
