@@ -13,18 +13,10 @@ from reviewer.checks.finding import Confidence, Finding, Step
 from reviewer.checks.focus import Focus
 from reviewer.checks.followed import Followed
 from reviewer.checks.proof import effect_steps, place, step
-from reviewer.checks.rcu_before import (
-    bared,
-    barrier_gone,
-    care_of,
-    does,
-    lost,
-    out_of_section,
-    overtaken,
-    section_gone,
-    users,
-    wait_gone,
-)
+from reviewer.checks.rcu_before import lost
+from reviewer.checks.rcu_care import care_of
+from reviewer.checks.rcu_sections import bared, does, out_of_section, section_gone, users
+from reviewer.checks.rcu_waits import barrier_gone, overtaken, wait_gone
 from reviewer.checks.registry import general
 from reviewer.checks.unasked import unasked
 from reviewer.checks.unpinned import unpinned

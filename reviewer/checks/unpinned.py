@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reviewer.checks.deferred import model_of
 from reviewer.checks.focus import Focus
-from reviewer.checks.rcu_before import does, is_section
+from reviewer.checks.rcu_sections import does, is_section
 from reviewer.parse.facts import AddressOf, Call, Cast, Expr, Member, Name, Result, Write
 from reviewer.program.concurrency.lifetimes import GET, PUT
 from reviewer.program.flow.lockflow import Flow, Seen
