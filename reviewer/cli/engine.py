@@ -191,7 +191,7 @@ def review(
         lambda tree: scan(tree, store, models, request, progress),
         lambda tree, near, changed: library.near_program(tree, store, models, request, near, changed),
         lambda tree: Memo(tree, store, dialect, digests),
-        partial(around.around, request=request),
+        partial(around.around, request=request, store=store),
         dialect,
     )
     result = run.review(given.base, given.steps, tools)

@@ -13,10 +13,12 @@ from reviewer.checks.result import ScanRequest
 from reviewer.checks.sweep import findings
 from reviewer.program.index.linkage import subsystem
 from reviewer.review.delta import Delta
+from reviewer.review.halves import in_halves
+from reviewer.store.factstore import Store
 
 
 def around(
-    before: Analysis, after: Analysis, change: Delta, request: ScanRequest
+    before: Analysis, after: Analysis, change: Delta, request: ScanRequest, store: Store
 ) -> tuple[list[Finding], list[Finding]]:
     """What the general rules say of both sides of a change, without fingerprints."""
     wanted: list[Check] = [
@@ -28,6 +30,8 @@ def around(
     old = focus_on(before, change, None)
     new = focus_on(after, change, old)
     old.after = new
+    if request.jobs > 1:
+        return in_halves(old, new, wanted, store)
     return findings(old, wanted), findings(new, wanted)
 
 
