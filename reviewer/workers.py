@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.pool import Pool
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds that the end of a pool is waited for; it takes milliseconds, or for ever."""
@@ -35,6 +39,33 @@ def pool(processes: int, start: Callable[[], None] | None = None, each: int | No
         ending = threading.Thread(target=made.terminate, daemon=True)
         ending.start()
         ending.join(PATIENCE)
+
+
+@contextmanager
+def beside(start: Callable[[], None], work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+    """Another process, which begins with what this one knows and does ``work`` once; gives what waits for its answer.
+
+    :param start: run there first, to have files and a store of its own.
+    """
+    global _work
+    _work = work
+    try:
+        gc.freeze()  # what it inherits stays shared
+        with pool(1, start) as workers:
+            answer = workers.apply_async(_worked)
+            yield lambda: cast("T", answer.get())
+    finally:
+        _work = None
+        gc.unfreeze()
+
+
+_work: Callable[[], object] | None = None
+
+
+def _worked() -> object:
+    assert _work is not None
+    gc.disable()  # it ends too soon to look for garbage
+    return _work()
 
 
 def _begin(start: Callable[[], None] | None) -> None:

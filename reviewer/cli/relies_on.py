@@ -23,7 +23,7 @@ def relies_on(options: Options, lock: str) -> int:
 
     with session(options) as opened:
         program = opened.program()
-        report = engine.relies_on(program, lock)
+        report = engine.relies_on(program, lock, opened.store, opened.options.processes)
         skipped = engine.skipped(opened.tree, program)
     if opened.options.format == "json":
         head = json_v1.head(opened.tree.path, opened.tree.rev)

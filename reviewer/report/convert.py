@@ -100,27 +100,28 @@ def graph_report(kind: Literal["calls", "locks"], graph: Graph) -> GraphReport:
     )
 
 
-def reliance_report(program: Program, found: library.Reliance) -> RelianceReport:
-    """What relies on one lock."""
+def reliance_report(found: library.Reliance, reliers: Iterable[Reliance]) -> RelianceReport:
+    """What relies on one lock; ``reliers``: who does."""
     return RelianceReport(
         lock=found.lock,
         taken_at=tuple(
             Taking(Site(t.func.name, t.func.path, t.line), t.hold.mode, t.hold.taken) for t in found.taken
         ),
-        relied_on_by=tuple(
-            Reliance(
-                kind=r.kind,
-                name=r.name,
-                confidence="medium" if r.partial else "high",
-                message=r.why,
-                file=r.file,
-                line=r.line,
-                accesses=tuple(
-                    Site(e.caller.func.name, e.caller.func.path, e.line) for e in r.called
-                ) or tuple(Site(a.func.name, a.func.path, a.line) for a in r.accesses),
-                proof=steps(program, r.proof),
-            )
-            for r in found.reliers
-        ),
+        relied_on_by=tuple(reliers),
         cut=tuple(found.cut),
+    )
+
+
+def relier_record(program: Program, relier: library.Relier) -> Reliance:
+    """One of those who rely on a lock."""
+    called = tuple(Site(e.caller.func.name, e.caller.func.path, e.line) for e in relier.called)
+    return Reliance(
+        kind=relier.kind,
+        name=relier.name,
+        confidence="medium" if relier.partial else "high",
+        message=relier.why,
+        file=relier.file,
+        line=relier.line,
+        accesses=called or tuple(Site(a.func.name, a.func.path, a.line) for a in relier.accesses),
+        proof=steps(program, relier.proof),
     )

@@ -7,7 +7,6 @@ of what is said depends on how fast one of them is.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 
 from reviewer.checks.finding import Finding
@@ -15,7 +14,7 @@ from reviewer.checks.focus import Focus
 from reviewer.checks.registry import Check
 from reviewer.checks.sweep import findings
 from reviewer.store.factstore import Store
-from reviewer.workers import pool
+from reviewer.workers import beside
 
 THERE = frozenset({"irq-unsafe-lock", "lock-order-inversion", "self-deadlock", "unguarded-access"})
 """The rules of the other process; all others, those of users too, are for this one."""
@@ -23,24 +22,26 @@ THERE = frozenset({"irq-unsafe-lock", "lock-order-inversion", "self-deadlock", "
 Told = tuple[list[Finding], list[Finding]]
 """What is said before a patch and after it."""
 
-_inherited: tuple[Focus, Focus, Sequence[Check], Store] | None = None
-
 
 def in_halves(old: Focus, new: Focus, wanted: Sequence[Check], store: Store) -> Told:
     """What the rules say of both sides, in the order of the rules."""
     here, there = ([c for c in wanted if (c.id in THERE) == other] for other in (False, True))
     if not here or not there:
         return findings(old, wanted), findings(new, wanted)
-    global _inherited
-    _inherited = old, new, there, store
-    try:
-        gc.freeze()  # what the other process inherits stays shared
-        with pool(1, _start) as workers:
-            rest = workers.apply_async(_there)
-            told = by_rule(old, new, here) | rest.get()
-    finally:
-        _inherited = None
-        gc.unfreeze()
+
+    def start() -> None:
+        old.program.content.after_fork()
+        new.program.content.after_fork()
+        store.after_fork()
+
+    def other() -> dict[str, Told]:
+        told = by_rule(old, new, there)
+        old.program.keep()
+        new.program.keep()
+        return told
+
+    with beside(start, other) as rest:
+        told = by_rule(old, new, here) | rest()
     before, after = ([f for c in wanted for f in told[c.id][side]] for side in (0, 1))
     return before, after
 
@@ -49,22 +50,3 @@ def by_rule(old: Focus, new: Focus, wanted: Sequence[Check]) -> dict[str, Told]:
     """The same, rule by rule; all of the side before the patch comes first, with which the other one has most in common."""
     before = {c.id: findings(old, [c]) for c in wanted}
     return {c.id: (before[c.id], findings(new, [c])) for c in wanted}
-
-
-def _start() -> None:
-    """In the other process, which has files and a store of its own, and ends too soon to look for garbage."""
-    assert _inherited is not None
-    gc.disable()
-    old, new, _, store = _inherited
-    old.program.content.after_fork()
-    new.program.content.after_fork()
-    store.after_fork()
-
-
-def _there() -> dict[str, Told]:
-    assert _inherited is not None
-    old, new, wanted, _ = _inherited
-    told = by_rule(old, new, wanted)
-    old.program.keep()
-    new.program.keep()
-    return told

@@ -149,7 +149,7 @@ class Library:
             raise InputError("the tree does not define nowhere", "spell it as the tree does")
         return tuple(ContextReport(function=function, file=file, line=3) for file in ("a.c", "b.c"))
 
-    def relies_on(self, program: object, lock: str) -> RelianceReport:
+    def relies_on(self, program: object, lock: str, store: object, jobs: int) -> RelianceReport:
         return RelianceReport(lock=lock)
 
     def call_graph(self, program: object, start: str | None) -> GraphReport:

@@ -77,6 +77,11 @@ def test_relies_on(answer: object) -> None:
     assert "5 things that only oom_lock serialises" in ask(answer, "relies-on", "oom_lock")
 
 
+def test_what_relies_on_a_lock_does_not_depend_on_the_number_of_processes(answer: object) -> None:
+    alone, together = (ask(answer, "relies-on", "oom_lock", "--jobs", jobs, "--format", "json") for jobs in ("1", "2"))
+    assert alone == together
+
+
 def test_relies_on_nothing(answer: object) -> None:
     assert ask(answer, "relies-on", "no_lock", code=2).startswith("reviewer: the tree has no lock no_lock; ")
 

@@ -66,6 +66,17 @@ class Relier:
 
 
 @dataclass(slots=True)
+class Under:
+    """What is done under a lock: who takes it, what is reached from there, the callbacks of chains that are called; of the answer
+    what is known so far."""
+
+    found: Takers
+    region: Reached
+    callbacks: list[Edge]
+    result: Reliance
+
+
+@dataclass(slots=True)
 class Reliance:
     """Everything that relies on one lock class; ``cut``: what was left out, for people."""
 
@@ -80,7 +91,12 @@ def relies_on(program: Program, lock: str) -> Reliance:
 
     :raises InputError: the tree has no such lock.
     """
-    return Search(upward(Summaries(program))).relies_on(lock)
+    return search(program).relies_on(lock)
+
+
+def search(program: Program) -> Search:
+    """The same, part by part."""
+    return Search(upward(Summaries(program)))
 
 
 class Search:
@@ -95,6 +111,12 @@ class Search:
 
     def relies_on(self, lock: str) -> Reliance:
         """:raises InputError: the tree has no such lock."""
+        under = self.under(lock)
+        under.result.reliers.extend(self.reliers(under, under.callbacks))
+        return under.result
+
+    def under(self, lock: str) -> Under:
+        """:raises InputError: the tree has no such lock."""
         found = takers(self.callers, lock)
         result = Reliance(found.lock, found.places, cut=found.cut)
         direct = self._calls_under(found, result)
@@ -104,10 +126,14 @@ class Search:
         result.cut.update(region.cut)
         edges = (e for e in (*direct, *region.edges) if e.how.startswith("chain "))
         callbacks = {e.callee.func.key: e for e in edges if e.callee is not None}
-        result.reliers.extend(self._objects(found, region, result))
-        for edge in callbacks.values():
-            result.reliers.extend(self._callback(found.lock, edge))
-        return result
+        return Under(found, region, list(callbacks.values()), result)
+
+    def reliers(self, under: Under, callbacks: Iterable[Edge], objects: bool = True) -> Iterator[Relier]:
+        """What relies on the lock: variables, unless they are not asked for, then callbacks, those in question."""
+        if objects:
+            yield from self._objects(under.found, under.region, under.result)
+        for edge in callbacks:
+            yield from self._callback(under.found.lock, edge)
 
     def _calls_under(self, found: Takers, result: Reliance) -> list[Edge]:
         """Calls that are made under the lock by those who take it."""
