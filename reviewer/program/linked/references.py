@@ -18,10 +18,11 @@ DECLARED = rb"^[A-Za-z_][\w \t*]*\b%b[ \t\n]*\("
 
 def unreferenced(program: Program, func: Func) -> bool:
     """Whether nothing but a declaration names the function, in a whole kernel. Of one that a macro makes, or that assembler
-    may call, that is not said."""
+    may call, that is not said, nor of a static: compilers complain of one that nobody uses, so that a macro has put its name
+    together (``DEFINE_SHOW_ATTRIBUTE(state)``: ``state_show()``)."""
     word = func.name.encode("utf-8", "surrogateescape")
     head = re.compile(DECLARED % re.escape(word), re.MULTILINE)
-    if func.macro is not None or func.path.endswith(".h") or func.path.split("/", 1)[0] in BY_ASSEMBLER:
+    if func.macro is not None or func.static or func.path.endswith(".h") or func.path.split("/", 1)[0] in BY_ASSEMBLER:
         return False
     if head.search(func.text) is None or not all(map(program.content.exists, WHOLE)):
         return False

@@ -35,6 +35,14 @@ def test_what_is_no_whole_kernel_may_have_callers_elsewhere(program_of: Callable
     assert not asked(program_of, {}, whole=False)
 
 
+def test_the_name_of_a_static_is_put_together_by_a_macro(program_of: Callable[..., Program]) -> None:
+    whole = dict.fromkeys(WHOLE, "int here;\n")
+    text = "static int tare_show(void)\n{\n\treturn 0;\n}\nDEFINE_SHOW_ATTRIBUTE(tare);\n"
+    program = program_of(**{"drivers/tare.c": text}, **whole)
+    (func,) = program.functions("drivers/tare.c", "tare_show")
+    assert not unreferenced(program, func)
+
+
 @pytest.mark.parametrize(
     "text",
     [
