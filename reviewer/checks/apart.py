@@ -73,7 +73,10 @@ def of_one_static(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold
     """Whether one of two locks of a class is that of a certain object, of a type that the whole kernel knows and has many of, and
     the other one is reached by a pointer (``&init_mm.page_table_lock``, ``&mm->page_table_lock``)."""
     roots = [(root_of(lock), lock) for lock in (hold.lock, taken.lock)]
-    fixed = [isinstance(root, Name) and root.id.startswith("::") and not followed(lock) for root, lock in roots]
+    fixed = [
+        isinstance(lock, Member) and isinstance(root, Name) and root.id.startswith("::") and not followed(lock)
+        for root, lock in roots
+    ]  # fmt: skip
     found = focus.program.struct_at(hold.name.lstrip("*").rpartition(".")[0], func.path) if fixed[0] != fixed[1] else None
     return found is not None and "/include/" in f"/{found[0]}"
 

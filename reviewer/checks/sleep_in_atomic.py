@@ -206,7 +206,7 @@ def for_one_of_several(focus: Focus, effect: Effect) -> bool:
 
 def in_one_state(focus: Focus, effect: Effect) -> bool:
     """Whether callees ask so much of their objects before they sleep that few are ever in that state."""
-    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)]
+    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)] if effect.way else []
     return sum(map(asks_object, (g.condition for f, at in inner for g in focus.ways.guards(f, at)))) >= STATES
 
 
