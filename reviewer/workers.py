@@ -6,10 +6,10 @@ import gc
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.pool import Pool
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -41,12 +41,24 @@ def pool(processes: int, start: Callable[[], None] | None = None, each: int | No
         ending.join(PATIENCE)
 
 
+class Forked(Protocol):
+    """What has files open, or processes, that a child must not share: a tree, a store."""
+
+    def after_fork(self) -> None: ...
+
+
 @contextmanager
-def beside(start: Callable[[], None], work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+def beside(things: Iterable[Forked], work: Callable[[], T]) -> Iterator[Callable[[], T]]:
     """Another process, which begins with what this one knows and does ``work`` once; gives what waits for its answer.
 
-    :param start: run there first, to have files and a store of its own.
+    :param things: what the work reads from, of which the other process is to have its own.
     """
+
+    def start() -> None:
+        gc.disable()  # it ends too soon to look for garbage
+        for thing in things:
+            thing.after_fork()
+
     global _work
     _work = work
     try:
@@ -64,7 +76,6 @@ _work: Callable[[], object] | None = None
 
 def _worked() -> object:
     assert _work is not None
-    gc.disable()  # it ends too soon to look for garbage
     return _work()
 
 

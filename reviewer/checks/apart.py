@@ -81,9 +81,9 @@ def of_one_static(focus: Focus, func: Func, hold: Hold, there: Func, taken: Hold
     return found is not None and "/include/" in f"/{found[0]}"
 
 
-def followed(lock: Expr) -> bool:
-    """Whether a pointer is followed on the way to a lock."""
-    return any(isinstance(e, Member) and e.arrow for e in values.walk(lock))
+def followed(path: Expr) -> bool:
+    """Whether a pointer is followed on the way to an object."""
+    return any(isinstance(e, Member) and e.arrow for e in values.walk(path))
 
 
 def members(expr: Expr) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def other_owner(focus: Focus, func: Func, hold: Hold, effect: Effect, callback: 
     mine, awaited, own = owner(frame, hold.lock), owner(frame, effect.what), owner(there, taken.lock)
     if mine is None or awaited is None or not isinstance(own, Cast) or root_of(own) != Name("%0"):
         return False
-    if any(isinstance(e, Member) and e.arrow for e in values.walk(own)):
+    if followed(own):
         return False  # what the callback's own object points to
     types = [frame.type_of(e) for e in (mine, awaited)]
     if any(t is None or frame.resolve(t).name != own.type.name for t in types):

@@ -180,7 +180,7 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
     if len(effect.way) < enough:
         return 0
     met = 0
-    for func, at in (*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)):
+    for func, at in stations(effect)[1:]:
         flow = focus.flow(func)
         body = flow.frame.body if flow is not None else None
         blocks = {s.block for s in flow.seen if s.event.at == at} if flow is not None else set()
@@ -191,8 +191,7 @@ def seldom(focus: Focus, func: Func, seen: Seen, doubt: int, effect: Effect) -> 
 def for_one_of_several(focus: Focus, effect: Effect) -> bool:
     """Whether a callee sleeps only where a parameter is one certain number, and it is not told which one it gets
     (``enable(mgr->id)``, which waits if that is the TV): who calls it knows."""
-    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)]
-    for (caller, call), (callee, at) in zip(effect.way, inner, strict=False):
+    for (caller, call), (callee, at) in zip(effect.way, stations(effect)[1:], strict=True):
         frame = focus.program.frame(caller)
         for guard in focus.ways.guards(callee, at):
             asked = guard.condition if guard.truth else None
@@ -206,8 +205,7 @@ def for_one_of_several(focus: Focus, effect: Effect) -> bool:
 
 def in_one_state(focus: Focus, effect: Effect) -> bool:
     """Whether callees ask so much of their objects before they sleep that few are ever in that state."""
-    inner = [*((f, call.at) for f, call in effect.way[1:]), (effect.func, effect.at)] if effect.way else []
-    return sum(map(asks_object, (g.condition for f, at in inner for g in focus.ways.guards(f, at)))) >= STATES
+    return sum(asks_object(g.condition) for f, at in stations(effect)[1:] for g in focus.ways.guards(f, at)) >= STATES
 
 
 def asks_object(condition: Expr) -> bool:

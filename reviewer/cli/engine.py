@@ -252,10 +252,6 @@ def relies_on(program: Program, lock: str, store: Store, jobs: int) -> RelianceR
         under = search.under(lock)
         mine = len(under.callbacks) if jobs < 2 else len(under.callbacks) // 3  # the variables take as long as another third
 
-        def start() -> None:
-            program.content.after_fork()
-            store.after_fork()
-
         def other() -> tuple[list[Reliance], dict[str, str]]:
             with _kept(program):
                 found = [relier_record(program, r) for r in search.reliers(under, under.callbacks[mine:], objects=False)]
@@ -266,7 +262,7 @@ def relies_on(program: Program, lock: str, store: Store, jobs: int) -> RelianceR
 
         if mine == len(under.callbacks):
             return reliance_report(under.result, here())
-        with beside(start, other) as rest:
+        with beside((program.content, store), other) as rest:
             found = here()
             more, skipped = rest()
         program.skipped.update(skipped)

@@ -29,18 +29,13 @@ def in_halves(old: Focus, new: Focus, wanted: Sequence[Check], store: Store) -> 
     if not here or not there:
         return findings(old, wanted), findings(new, wanted)
 
-    def start() -> None:
-        old.program.content.after_fork()
-        new.program.content.after_fork()
-        store.after_fork()
-
     def other() -> dict[str, Told]:
         told = by_rule(old, new, there)
         old.program.keep()
         new.program.keep()
         return told
 
-    with beside(start, other) as rest:
+    with beside((old.program.content, new.program.content, store), other) as rest:
         told = by_rule(old, new, here) | rest()
     before, after = ([f for c in wanted for f in told[c.id][side]] for side in (0, 1))
     return before, after

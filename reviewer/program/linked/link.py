@@ -712,8 +712,9 @@ class Program:
 
     @cached_property
     def selecting_macros(self) -> frozenset[str]:
-        """Macros that choose a function by the type of an argument."""
-        files = self.names.files_mentioning([generics.WORD])[generics.WORD]
+        """Macros of the headers that everybody includes which choose a function by the type of an argument. To search the whole
+        tree for the few others would cost a scan without an index as much as all else that it looks for."""
+        files = self.names.files_mentioning([generics.WORD], ("include",))[generics.WORD]
 
         def find(some: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield from ((file, name) for file in some for name in generics.defined_in(self.text(file)))
